@@ -1,0 +1,40 @@
+"""Errors of the library: one base class, few types, every message says what to do."""
+
+from __future__ import annotations
+
+
+class EmpruneError(Exception):
+    """Base class of every error that emprune raises on purpose."""
+
+
+class ArgumentError(EmpruneError, ValueError):
+    """An argument is outside what is allowed.
+
+    The message names the argument, the value received and what is allowed.
+
+    >>> raise ArgumentError("prune_rate", 1.5, "a number in [0, 1)")
+    Traceback (most recent call last):
+        ...
+    emprune.errors.ArgumentError: prune_rate is 1.5; allowed: a number in [0, 1).
+    """
+
+    def __init__(self, argument: str, value: object, allowed: str, hint: str = "") -> None:
+        self.argument, self.value, self.allowed = argument, value, allowed
+        message = f"{argument} is {value!r}; allowed: {allowed}."
+        super().__init__(f"{message} {hint}".rstrip())
+
+
+class NonFiniteError(EmpruneError):
+    """A loss or memory term is NaN or infinite; the message names the sample ids."""
+
+
+class EpochOrderError(EmpruneError):
+    """Observations or epochs arrive in another order than the run's."""
+
+
+class StateError(EmpruneError):
+    """A state cannot be restored here; the message names the field and both values."""
+
+
+class DataError(EmpruneError):
+    """A data set is missing, incomplete or not the one that was published."""

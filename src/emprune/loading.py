@@ -1,0 +1,145 @@
+"""From plan to batches: a sampler, a DataLoader whose batches carry ids, and batches of ids alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from emprune.errors import ArgumentError, EmpruneError
+from emprune.pruner import Pruner
+from emprune.seeding import derive_seed
+
+_CHUNK = 65_536
+
+
+class PlanSampler(Sampler[int]):
+    """The running epoch's sample ids in training order.
+
+    Iterating changes nothing: every iterator of an epoch gives the same ids, until the pruner is told that
+    the epoch is over.
+    """
+
+    def __init__(self, pruner: Pruner) -> None:
+        self.pruner = pruner
+
+    def __iter__(self) -> Iterator[int]:
+        ids = self.pruner.plan.ids[self.pruner.start :]
+        for begin in range(0, len(ids), _CHUNK):
+            yield from ids[begin : begin + _CHUNK].tolist()
+
+    def __len__(self) -> int:
+        return len(self.pruner.plan) - self.pruner.start
+
+
+class IdBatches:
+    """Batches of ids alone, for data that already lies in memory or on the device: ``images[ids]``.
+
+    Args:
+        pruner: whose running epoch is iterated.
+        batch_size: samples a batch, the last one smaller unless dropped.
+        drop_last: leave out a smaller last batch; those samples then stay untrained in this epoch.
+    """
+
+    def __init__(self, pruner: Pruner, batch_size: int, *, drop_last: bool = False) -> None:
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
+        self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        """Yield int64 tensors of shape [B] on the CPU."""
+        ids = torch.from_numpy(self.pruner.plan.ids[self.pruner.start :].copy())
+        batches = torch.split(ids, self.batch_size)
+        yield from batches[: len(self)]
+
+    def __len__(self) -> int:
+        left = len(self.pruner.plan) - self.pruner.start
+        return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
+
+
+class PrunedLoader(DataLoader[Any]):
+    """A DataLoader over the running epoch's plan; yields ``(ids, batch)``.
+
+    Args:
+        dataset: map-style, of the pruner's length.
+        pruner: decides what each epoch holds.
+        batch_size, collate_fn, options: as for DataLoader. ``sampler``, ``batch_sampler`` and ``shuffle``
+            are the pruner's; ``drop_last=True`` leaves out up to batch_size - 1 samples an epoch.
+
+    Raises:
+        ArgumentError: the dataset has another length than the pruner, or an option is the pruner's.
+        EmpruneError: a process group of several ranks is running, which this version does not support.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        pruner: Pruner,
+        batch_size: int = 1,
+        *,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        _check_loader(dataset, pruner, options)
+        self.pruner = pruner
+        options.setdefault("generator", torch.Generator())
+        super().__init__(
+            _WithId(dataset),
+            batch_size=batch_size,
+            sampler=PlanSampler(pruner),
+            collate_fn=_CollateWithIds(collate_fn or default_collate),
+            **options,
+        )
+
+    def __iter__(self) -> Any:
+        # DataLoader draws its workers' seeds here: fixed by the epoch, the global generator is left alone.
+        if self.generator is not None:
+            self.generator.manual_seed(derive_seed(self.pruner.seed, self.pruner.epoch, "workers", bits=32))
+        return super().__iter__()
+
+
+class _WithId(Dataset[Any]):
+    """The data set with every sample's position beside it."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> tuple[int, Any]:
+        return index, self.dataset[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[int, Any]]:
+        fetch = getattr(self.dataset, "__getitems__", None)
+        rows = fetch(indices) if fetch else [self.dataset[index] for index in indices]
+        return list(zip(indices, rows, strict=True))
+
+
+class _CollateWithIds:
+    """Collate the samples as asked and put their ids beside the batch."""
+
+    def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
+        self.collate_fn = collate_fn
+
+    def __call__(self, rows: list[tuple[int, Any]]) -> tuple[torch.Tensor, Any]:
+        ids = torch.tensor([index for index, _ in rows], dtype=torch.int64)
+        return ids, self.collate_fn([sample for _, sample in rows])
+
+
+def _check_loader(dataset: Dataset[Any], pruner: Pruner, options: dict[str, Any]) -> None:
+    for name in ("sampler", "batch_sampler", "shuffle"):
+        if name in options:
+            raise ArgumentError(name, options[name], "nothing: the pruner's plan decides the order")
+    length = len(dataset) if hasattr(dataset, "__len__") else None
+    if length is None:
+        raise ArgumentError("dataset", type(dataset).__name__, "a map-style dataset with __len__ and __getitem__")
+    if length != pruner.num_samples:
+        raise ArgumentError("dataset", f"of {length} samples", f"{pruner.num_samples}, the pruner's num_samples")
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+        raise EmpruneError(
+            f"a process group of {distributed.get_world_size()} ranks is running; this version prunes in one process."
+        )

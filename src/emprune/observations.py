@@ -1,0 +1,158 @@
+"""What a training step reports: checked on arrival without waiting for the device, kept there for an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emprune.errors import ArgumentError, NonFiniteError
+
+OnNonFinite = Literal["error", "quarantine"]
+
+
+def check_ids(ids: torch.Tensor, num_samples: int) -> None:
+    """Raise unless ``ids`` is int64 of shape [B] within [0, num_samples).
+
+    The range is read only from ids on the CPU: reading it on a device would wait for the device. Ids
+    there are checked when the epoch's observations are collected.
+    """
+    if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or ids.ndim != 1:
+        found = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
+        raise ArgumentError("ids", found, "an int64 tensor of shape [B]", "Pass the ids that came with the batch.")
+    if ids.device.type == "cpu" and len(ids):
+        _check_range(int(ids.min()), int(ids.max()), num_samples)
+
+
+def check_per_sample(name: str, values: torch.Tensor, batch_size: int) -> None:
+    """Raise unless ``values`` is a floating point tensor of shape [batch_size]."""
+    if not isinstance(values, torch.Tensor) or not values.is_floating_point():
+        found = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
+        raise ArgumentError(name, found, "a floating point tensor of shape [B]")
+    if values.ndim == 0:
+        raise ArgumentError(
+            name, "a scalar", f"one value a sample, shape [{batch_size}]",
+            'Compute it per sample: F.cross_entropy(logits, labels, reduction="none"), or '
+            "emprune.scoring.classification(logits, labels).",
+        )  # fmt: skip
+    if values.shape != (batch_size,):
+        raise ArgumentError(name, f"of shape {tuple(values.shape)}", f"one value for each of {batch_size} ids")
+
+
+def nonfinite_ids(ids: NDArray[np.int64], *columns: NDArray[np.float32] | None) -> NDArray[np.int64]:
+    """The ids at which any of the columns is NaN or infinite, in increasing order."""
+    bad = np.zeros(len(ids), dtype=bool)
+    for column in columns:
+        if column is not None:
+            bad |= ~np.isfinite(column)
+    return np.unique(ids[bad])
+
+
+def raise_nonfinite(ids: NDArray[np.int64]) -> None:
+    """Raise the error that names non-finite samples; nothing for an empty array."""
+    if len(ids):
+        shown = ", ".join(map(str, ids[:10].tolist())) + (", …" if len(ids) > 10 else "")
+        raise NonFiniteError(
+            f"loss or memory term is NaN or infinite for {len(ids)} sample(s), ids {shown}; allowed: finite values. "
+            'Lower the learning rate or mend these samples, or build the pruner with on_nonfinite="quarantine".'
+        )
+
+
+def _check_range(low: int, high: int, num_samples: int) -> None:
+    if low < 0 or high >= num_samples:
+        worst = low if low < 0 else high
+        raise ArgumentError("ids", worst, f"dataset positions from 0 to {num_samples - 1}")
+
+
+@dataclass
+class Collected:
+    """An epoch's observations on the host, in the order in which they were made.
+
+    Attributes:
+        ids: int64, shape [M].
+        loss: float32, shape [M].
+        memory: float32, shape [M], NaN where a step gave none.
+        trained: bool, shape [M]: went through backward, repetitions inside a batch marked once.
+    """
+
+    ids: NDArray[np.int64]
+    loss: NDArray[np.float32]
+    memory: NDArray[np.float32]
+    trained: NDArray[np.bool_]
+
+
+@dataclass
+class Pending:
+    """Steps of the running epoch whose values still lie on their device."""
+
+    num_samples: int
+    _ids: list[torch.Tensor] = field(default_factory=list)
+    _loss: list[torch.Tensor] = field(default_factory=list)
+    _memory: list[torch.Tensor] = field(default_factory=list)
+    _trained: list[torch.Tensor] = field(default_factory=list)
+
+    def add(
+        self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None, trained: bool | torch.Tensor
+    ) -> None:
+        """Keep one step's values.
+
+        They are copied: a compiled step or an in-place operation may overwrite the tensors later.
+
+        Args:
+            trained: all, none, or int64 positions within the batch that go through backward.
+        """
+        self._ids.append(ids.clone())
+        self._loss.append(loss.detach().to(torch.float32, copy=True))
+        if memory is None:
+            self._memory.append(torch.full((len(ids),), torch.nan))
+        else:
+            self._memory.append(memory.detach().to(torch.float32, copy=True))
+        if isinstance(trained, torch.Tensor):
+            mask = torch.zeros(len(ids), dtype=torch.bool, device=trained.device)
+            self._trained.append(mask.index_fill_(0, trained, True))
+        else:
+            self._trained.append(torch.full((len(ids),), trained))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def collect(self) -> Collected:
+        """Bring everything to the host, in one transfer a column.
+
+        Raises:
+            ArgumentError: an id is out of range; the steps are kept.
+        """
+        ids = _to_host(self._ids, torch.int64)
+        if len(ids):
+            _check_range(int(ids.min()), int(ids.max()), self.num_samples)
+        loss, memory = _to_host(self._loss, torch.float32), _to_host(self._memory, torch.float32)
+        trained = _to_host(self._trained, torch.bool)
+        if len(ids) and np.bincount(ids, minlength=self.num_samples).max() > 1:
+            trained = trained & _first_in_batch(ids, [len(batch) for batch in self._ids])
+        return Collected(ids, loss, memory, trained)
+
+    def clear(self) -> None:
+        """Forget all steps."""
+        for column in (self._ids, self._loss, self._memory, self._trained):
+            column.clear()
+
+
+def _to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
+    if not columns:
+        return torch.empty(0, dtype=dtype).numpy()
+    if len({column.device for column in columns}) > 1:
+        columns = [column.cpu() for column in columns]
+    return torch.cat(columns).cpu().numpy()
+
+
+def _first_in_batch(ids: NDArray[np.int64], batch_sizes: list[int]) -> NDArray[np.bool_]:
+    """bool, shape [M]: whether an id stands for the first time in its batch."""
+    batch = np.repeat(np.arange(len(batch_sizes)), batch_sizes)
+    order = np.lexsort((ids, batch))  # stable: the first of equal pairs stays first
+    same = (np.diff(batch[order]) == 0) & (np.diff(ids[order]) == 0)
+    first = np.ones(len(ids), dtype=bool)
+    first[order[1:][same]] = False
+    return first

@@ -1,0 +1,106 @@
+"""What a policy is: the interface that built-in and users' own policies share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from emprune.scores import ScoreTable
+from emprune.seeding import generator
+from emprune.selection import Selection
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the pruner asks a policy for, once an epoch.
+
+    Attributes:
+        table: what training has shown so far; read-only for the policy.
+        k: how many samples to keep, 1 ≤ k ≤ N.
+        epoch: from 0.
+        num_epochs: length of the run.
+        prune_rate: 1 - k/N of this epoch.
+        seed: the run's seed; draw from :meth:`rng` instead.
+    """
+
+    table: ScoreTable
+    k: int
+    epoch: int
+    num_epochs: int
+    seed: int
+
+    @property
+    def prune_rate(self) -> float:
+        return 1 - self.k / len(self.table)
+
+    def rng(self, purpose: str = "select", *, every_epoch: bool = True) -> np.random.Generator:
+        """A generator for this epoch; with ``every_epoch=False`` the same one in all epochs."""
+        return generator(self.seed, self.epoch if every_epoch else -1, purpose)
+
+
+@dataclass(frozen=True)
+class BatchSelection:
+    """Which samples of a batch go through backward.
+
+    Attributes:
+        positions: int64, shape [b], distinct positions within the batch, on the loss's device; None: all.
+        weights: float32, shape [b], factor of each one's loss; None: ones.
+    """
+
+    positions: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+
+
+class Policy:
+    """Chooses the samples of an epoch, or of each batch. Subclass it and override one method.
+
+    Class attributes:
+        name: as it is called in the registry, reports and saved state.
+        source: where the rule comes from.
+        needs_memory: whether observations must carry a memory term.
+        within_batch: True for a policy that forwards every sample and picks those that go through
+            backward inside each batch, by :meth:`select_within_batch`.
+    """
+
+    name: ClassVar[str] = "policy"
+    source: ClassVar[str] = "user code"
+    needs_memory: ClassVar[bool] = False
+    within_batch: ClassVar[bool] = False
+
+    def select(self, request: Request) -> Selection:
+        """k distinct ids, with weights if the rule has any. Called once an epoch, not for full ones.
+
+        A *static* policy returns the same subset each time: from scores given to its constructor, or
+        from ``request.rng(every_epoch=False)``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override select or set within_batch = True.")
+
+    def select_within_batch(
+        self, loss: torch.Tensor, memory: torch.Tensor | None, k: int, rng: np.random.Generator
+    ) -> BatchSelection:
+        """k of a batch's samples (in-batch policies). k is 0 where the batch's share rounds to none.
+
+        Args:
+            loss: float32, shape [B], detached.
+            memory: float32, shape [B], detached, or None.
+            k: this batch's share of the epoch's samples; the shares of an epoch add up exactly.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
+
+    def epoch_size(self, num_samples: int, k: int) -> int | None:
+        """How many ids :meth:`select` returns when asked for k: k itself, unless a published rule differs.
+
+        None where it depends on the scores; the length of such a run is not known beforehand.
+        """
+        return k
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values; part of the saved state's fingerprint."""
+        return dict(vars(self))
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{key}={value!r}" for key, value in self.settings().items())
+        return f"{type(self).__name__}({inside})"

@@ -1,0 +1,64 @@
+"""EMP and LFL: rank by loss plus memory term, or by loss alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emprune.errors import ArgumentError
+from emprune.policies.base import Policy, Request
+from emprune.scores import Unseen
+from emprune.selection import RULES, Selection, sample, top
+
+
+class LFL(Policy):
+    """The k highest last losses: EMP's β = 0, the rule that shows Low-Frequency Learning.
+
+    Samples never seen come first. Source: the baseline in Xiao et al., arXiv:2408.16031.
+    """
+
+    name = "lfl"
+    source = "Xiao et al. 2024, arXiv:2408.16031 (the problem; EMP with β = 0)"
+
+    def select(self, request: Request) -> Selection:
+        return top(request.table.rank(request.table.loss, "first"), request.k, request.rng())
+
+
+@dataclass(repr=False)
+class EMP(Policy):
+    """Score L + β·M, then a selection rule (Xiao et al., arXiv:2408.16031).
+
+    L is the sample's last loss and M its memory term, both in nats; in supervised learning M is the
+    entropy of the prediction. The score is the paper's as summarised publicly; β, the selection rule, its
+    exponent and the place of unseen samples are not public: the defaults here are this project's, chosen
+    by measurement (see the README).
+
+    Args:
+        beta: β ≥ 0, weight of the memory term; 0 with rule "top" is LFL.
+        rule: "sample" (probability proportional to score^γ), "top" or "threshold".
+        gamma: exponent γ of rule "sample"; ignored by the others.
+        unseen: whether samples never seen rank "first" or as the "mean" of the seen ones.
+    """
+
+    beta: float = 1.0
+    rule: str = "sample"
+    gamma: float = 1.0
+    unseen: Unseen = "first"
+
+    name = "emp"
+    source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
+    needs_memory = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.beta < np.inf:
+            raise ArgumentError("beta", self.beta, "a finite number of at least 0")
+        if self.rule not in RULES:
+            raise ArgumentError("rule", self.rule, f"one of {', '.join(RULES)}")
+
+    def select(self, request: Request) -> Selection:
+        table = request.table
+        scores = table.rank(table.loss + np.float32(self.beta) * table.memory, self.unseen)
+        if self.rule == "sample":
+            return sample(scores, request.k, request.rng(), gamma=self.gamma)
+        return RULES[self.rule](scores, request.k, request.rng())

@@ -1,0 +1,262 @@
+"""Pruner: the one object a user holds; it ties table, policy, plan and observations together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emprune.errors import ArgumentError, EpochOrderError
+from emprune.export import export
+from emprune.observations import OnNonFinite
+from emprune.plan import EpochPlan, make_plan
+from emprune.policies import get_policy
+from emprune.policies.base import BatchSelection, Policy, Request
+from emprune.report import Report, summarise
+from emprune.running import RunningEpoch
+from emprune.schedule import Budget, PruneRate, kept_per_epoch
+from emprune.scores import ScoreTable
+from emprune.state import SCHEMA_VERSION, fingerprint, restorable
+
+
+class Pruner:
+    """Decides, epoch by epoch, which samples to train on, from what training showed of them.
+
+    Args:
+        num_samples: N, the length of the training set.
+        policy: a :class:`Policy`, or the name of a built-in one (``emprune.policies.REGISTRY``).
+        prune_rate: fraction left out of an epoch, in [0, 1); or one rate per epoch (sequence or
+            function of the epoch).
+        num_epochs: E, the length of the run.
+        seed: decides every random choice, together with the epoch.
+        warmup_epochs, anneal, budget: full epochs at the start and the end, and whether the rate is
+            that of the pruned epochs or of the whole run; see :func:`emprune.schedule.kept_per_epoch`.
+        on_nonfinite: what a NaN or infinite loss does: "error" raises and names the ids; "quarantine"
+            ranks the sample behind all others until a finite loss is seen, and counts it in the report.
+
+    Raises:
+        ArgumentError: a value is out of range, or the policy is unknown.
+
+    >>> pruner = Pruner(1000, "random", prune_rate=0.7, num_epochs=3)
+    >>> len(pruner.plan), pruner.total_steps(batch_size=100)
+    (300, 9)
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        policy: Policy | str = "emp",
+        *,
+        prune_rate: PruneRate,
+        num_epochs: int,
+        seed: int = 0,
+        warmup_epochs: int = 0,
+        anneal: float = 0.0,
+        budget: Budget = "epoch",
+        on_nonfinite: OnNonFinite = "error",
+    ) -> None:
+        self.kept = kept_per_epoch(
+            num_samples, num_epochs, prune_rate, warmup_epochs=warmup_epochs, anneal=anneal, budget=budget
+        )
+        if on_nonfinite not in ("error", "quarantine"):
+            raise ArgumentError("on_nonfinite", on_nonfinite, "'error' or 'quarantine'")
+        self.policy = get_policy(policy) if isinstance(policy, str) else policy
+        self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
+        self.on_nonfinite = on_nonfinite
+        self.table = ScoreTable(num_samples)
+        self.epoch = 0
+        self._fingerprint = fingerprint(
+            self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
+            warmup_epochs=warmup_epochs, anneal=anneal, budget=budget,
+        )  # fmt: skip
+        self._running: RunningEpoch | None = None
+        self._samples_forward = 0
+        self._steps = 0
+        self._seconds = 0.0
+
+    @property
+    def plan(self) -> EpochPlan:
+        """The running epoch's plan; made at the first use and then the same until the epoch ends.
+
+        Raises:
+            EpochOrderError: the run is over.
+        """
+        return self._now().plan
+
+    @property
+    def start(self) -> int:
+        """Position in the plan at which the epoch's iteration begins: 0, or where a restored one goes on."""
+        return self._now().start
+
+    def epochs(self) -> Iterator[int]:
+        """Yield the epochs that are left, ending each after the loop's body has run."""
+        while self.epoch < self.num_epochs:
+            yield self.epoch
+            self.end_epoch()
+
+    def end_epoch(self) -> None:
+        """Move the epoch's observations into the table and go to the next epoch.
+
+        Raises:
+            EpochOrderError: the run is over, or nothing was observed in this epoch.
+            NonFiniteError: a loss was NaN or infinite (on_nonfinite="error").
+        """
+        running = self._now()
+        if running.consumed == 0:
+            raise EpochOrderError(
+                f"epoch {self.epoch} ends, but none of its {len(self.plan)} samples was observed; "
+                "call pruner.loss(ids, ...) in every step."
+            )
+        running.flush(self.table)
+        self._running = None
+        self.epoch += 1
+
+    def loss(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None) -> torch.Tensor:
+        """The batch's training loss: the weighted mean over the samples chosen; records the observation.
+
+        Args:
+            ids: int64, shape [B], as they came with the batch. An id that occurs twice counts as trained
+                once and keeps its last score.
+            loss: floating point, shape [B], in nats, per sample, with gradient.
+            memory: floating point, shape [B], the memory term; only policies that use it need it.
+
+        Returns:
+            A scalar to call ``backward`` on.
+
+        Raises:
+            ArgumentError: shapes, dtypes or ids do not fit.
+            EpochOrderError: an id is not in the running epoch's plan.
+            NonFiniteError: a value is NaN or infinite (on_nonfinite="error"). For tensors on a device
+                this and the checks of ids come at the end of the epoch, so that no step waits.
+        """
+        chosen = self.select_batch(ids, loss, memory)
+        if self.on_nonfinite == "quarantine":
+            loss = torch.where(torch.isfinite(loss), loss, 0.0)
+        if chosen.positions is not None:
+            loss = loss[chosen.positions]
+        if chosen.weights is not None:
+            loss = loss * chosen.weights.to(loss.dtype)
+        return loss.sum() / max(1, len(loss))
+
+    def select_batch(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None) -> BatchSelection:
+        """Record a batch and say which of its samples go through backward, with which weight.
+
+        :meth:`loss` does this and the mean. Call it alone to forward a batch without gradient and then
+        train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
+        """
+        chosen = self._now().select_batch(ids, loss, memory)
+        self._samples_forward += len(ids)
+        self._steps += 1
+        return chosen
+
+    def observe(
+        self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None, *, epoch: int | None = None
+    ) -> None:
+        """Record a forward pass that trains nothing: refreshes scores, may cover samples outside the plan.
+
+        Args:
+            ids, loss, memory: as in :meth:`loss`.
+            epoch: the epoch that the values belong to, if the caller keeps count; must be the running one.
+
+        Raises:
+            As :meth:`loss`; EpochOrderError where ``epoch`` is another than the running one.
+        """
+        running = self._now()
+        if epoch is not None and epoch != self.epoch:
+            raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
+        running.observe(ids, loss, memory)
+        self._samples_forward += len(ids)
+
+    def total_steps(self, batch_size: int, *, drop_last: bool = False) -> int:
+        """Training steps of the whole run, exact before it starts: for the learning-rate schedule.
+
+        Raises:
+            ArgumentError: the batch size is below 1, or the policy's epochs have no fixed size.
+        """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
+        steps = 0
+        for k in self.kept:
+            size = self.num_samples if self.policy.within_batch else self.policy.epoch_size(self.num_samples, k)
+            if size is None:
+                raise ArgumentError(
+                    "policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand"
+                )
+            steps += size // batch_size if drop_last else -(-size // batch_size)
+        return steps
+
+    def report(self) -> Report:
+        """What the run has done so far; the running epoch's observations are moved into the table."""
+        self._flush()
+        begun = self.epoch + (self._running is not None and self._running.consumed > 0)
+        return summarise(
+            self.table, epochs=begun, num_epochs=self.num_epochs,
+            samples_forward=self._samples_forward, steps=self._steps, seconds=self._seconds,
+        )  # fmt: skip
+
+    def export(self, path: str | Path) -> Path:
+        """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`."""
+        self._flush()
+        return export(self.table, path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a later pruner needs to go on, in mid-epoch too: flat tensors and JSON values.
+
+        The remaining batches of a restored epoch are those that no step has reported yet, in their order.
+        """
+        self._flush()
+        state: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "fingerprint": dict(self._fingerprint),
+            "counters": {
+                "epoch": self.epoch,
+                "consumed": self._running.consumed if self._running else 0,
+                "samples_forward": self._samples_forward,
+                "steps": self._steps,
+                "seconds_selecting": self._seconds,
+            },
+            **{f"table.{name}": column for name, column in self.table.state_dict().items()},
+        }
+        if self._running:
+            state["plan.ids"] = torch.from_numpy(self.plan.ids.copy())
+            state["plan.weights"] = torch.from_numpy(self.plan.weights.copy())
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state`` was taken.
+
+        Raises:
+            StateError: it was saved by a pruner with other settings, or is incomplete; nothing is changed.
+        """
+        counters, columns, plan = restorable(state, self._fingerprint)
+        self.table.load_state_dict(columns)
+        self.epoch = counters["epoch"]
+        self._samples_forward, self._steps = counters["samples_forward"], counters["steps"]
+        self._seconds = counters["seconds_selecting"]
+        self._running = None
+        if plan is not None:
+            self._run(EpochPlan(self.epoch, self.num_samples, *plan), counters["consumed"])
+
+    def _now(self) -> RunningEpoch:
+        """The running epoch; begins it if need be."""
+        if self._running is None:
+            if self.epoch >= self.num_epochs:
+                raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
+            began = time.perf_counter()
+            request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
+            plan = make_plan(self.policy, request)
+            self._seconds += time.perf_counter() - began
+            return self._run(plan)
+        return self._running
+
+    def _run(self, plan: EpochPlan, start: int = 0) -> RunningEpoch:
+        k = self.kept[self.epoch]
+        self._running = RunningEpoch(plan, self.policy, k, self.seed, self.on_nonfinite, start)
+        return self._running
+
+    def _flush(self) -> None:
+        if self._running:
+            self._running.flush(self.table)

@@ -1,0 +1,124 @@
+"""RunningEpoch: an epoch in progress, its plan and what its steps have reported so far."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from emprune.errors import ArgumentError, EmpruneError, EpochOrderError
+from emprune.observations import OnNonFinite, Pending, check_ids, check_per_sample, nonfinite_ids, raise_nonfinite
+from emprune.plan import EpochPlan
+from emprune.policies.base import BatchSelection, Policy
+from emprune.scores import ScoreTable
+from emprune.seeding import generator
+
+
+class RunningEpoch:
+    """One epoch between its plan and its end.
+
+    Attributes:
+        plan: what the epoch trains on.
+        start: position in the plan at which iteration begins; not 0 only after a restore in mid-epoch.
+        consumed: samples of the plan that training steps have reported, those before ``start`` included.
+        steps: training steps reported since this object was made.
+    """
+
+    def __init__(
+        self, plan: EpochPlan, policy: Policy, k: int, seed: int, on_nonfinite: OnNonFinite, start: int = 0
+    ) -> None:
+        self.plan, self.start, self.consumed, self.steps = plan, start, start, 0
+        self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
+        self._pending = Pending(plan.num_samples)
+        self._weights: dict[torch.device, torch.Tensor] = {}
+
+    def select_batch(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> BatchSelection:
+        """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
+        self._check_values(ids, loss, memory)
+        chosen, trained = BatchSelection(weights=self._plan_weights(ids, loss.device)), None
+        k = self._batch_share(len(ids))
+        if k < len(ids):
+            rng = generator(self._seed, self.plan.epoch, f"batch at {self.consumed}")
+            detached = None if memory is None else memory.detach().float()
+            chosen = self._policy.select_within_batch(loss.detach().float(), detached, k, rng)
+            trained = chosen.positions
+            if trained is None or len(trained) != k:
+                found = None if trained is None else len(trained)
+                raise EmpruneError(f"policy {self._policy.name!r} chose {found} positions of a batch; asked for {k}.")
+        self._pending.add(ids, loss, memory, True if trained is None else trained)
+        self.consumed += len(ids)
+        self.steps += 1
+        return chosen
+
+    def observe(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> None:
+        """Check and record values of a forward pass that is no training step."""
+        self._check_values(ids, loss, memory)
+        self._pending.add(ids, loss, memory, False)
+
+    def flush(self, table: ScoreTable) -> None:
+        """Move what was reported since the last flush into the table.
+
+        Raises:
+            ArgumentError, EpochOrderError, NonFiniteError: what could not be seen when it was reported
+                without waiting for a device; the table stays as it was.
+        """
+        if not len(self._pending):
+            return
+        seen = self._pending.collect()
+        if np.isnan(self.plan.weight_of[seen.ids[seen.trained]]).any():
+            self._raise_foreign(seen.ids[seen.trained])
+        memory = seen.memory if self._policy.needs_memory else None
+        bad = nonfinite_ids(seen.ids, seen.loss, memory)
+        if len(bad) and self._on_nonfinite == "error":
+            raise_nonfinite(bad)
+        loss = np.where(np.isfinite(seen.loss), seen.loss, np.float32(np.nan))
+        table.record(seen.ids, loss, seen.memory, self.plan.epoch, seen.trained)
+        self._pending.clear()
+
+    @cached_property
+    def _weight_of(self) -> torch.Tensor:
+        return torch.from_numpy(self.plan.weight_of)
+
+    def _plan_weights(self, ids: torch.Tensor, device: torch.device) -> torch.Tensor | None:
+        """float32, shape [B], on ``device``, or None for ones; ids on the CPU must be in the plan."""
+        if ids.device.type == "cpu":
+            weights = self._weight_of[ids]
+            if torch.isnan(weights).any():
+                self._raise_foreign(ids.numpy())
+            return weights.to(device, non_blocking=True) if self.plan.is_weighted else None
+        if not self.plan.is_weighted:
+            return None
+        if ids.device not in self._weights:
+            self._weights[ids.device] = self._weight_of.to(ids.device)
+        return self._weights[ids.device][ids].to(device)
+
+    def _batch_share(self, batch_size: int) -> int:
+        """Samples of the next batch that go through backward; the shares of an epoch add up to k."""
+        if not self._policy.within_batch:
+            return batch_size
+        before, after = self.consumed, self.consumed + batch_size
+        return after * self._k // self.plan.num_samples - before * self._k // self.plan.num_samples
+
+    def _check_values(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> None:
+        check_ids(ids, self.plan.num_samples)
+        check_per_sample("loss", loss, len(ids))
+        if memory is not None:
+            check_per_sample("memory", memory, len(ids))
+        elif self._policy.needs_memory:
+            raise ArgumentError(
+                "memory", None, f"the memory term that policy {self._policy.name!r} ranks by, shape [{len(ids)}]",
+                "Call pruner.loss(ids, *emprune.scoring.classification(logits, labels)).",
+            )  # fmt: skip
+        if self._on_nonfinite == "error" and loss.device.type == "cpu":
+            ranked_by = [loss, memory] if self._policy.needs_memory else [loss]
+            if not all(torch.isfinite(values).all() for values in ranked_by if values is not None):
+                columns = [values.detach().float().numpy() for values in ranked_by if values is not None]
+                raise_nonfinite(nonfinite_ids(ids.cpu().numpy(), *columns))
+
+    def _raise_foreign(self, ids: np.ndarray) -> None:
+        foreign = [i for i in ids.tolist() if np.isnan(self.plan.weight_of[i])]
+        raise EpochOrderError(
+            f"{len(foreign)} id(s) are not in the plan of the running epoch {self.plan.epoch}, the first is "
+            f"{foreign[0]}; train on the batches of this epoch's loader, and end an epoch before the next begins."
+        )

@@ -1,0 +1,128 @@
+"""How many samples each epoch keeps: integer arithmetic, known before training starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from emprune.errors import ArgumentError
+
+PruneRate = float | Sequence[float] | Callable[[int], float]
+Budget = Literal["epoch", "run"]
+
+
+def kept_count(num_samples: int, prune_rate: float) -> int:
+    """k = round((1 - r)·N), halves rounded up: the samples that an epoch keeps.
+
+    Args:
+        num_samples: N ≥ 1.
+        prune_rate: r, the fraction left out, in [0, 1).
+
+    Raises:
+        ArgumentError: r is outside [0, 1) or so high that no sample is kept.
+
+    >>> kept_count(50_000, 0.7)
+    15000
+    """
+    valid = isinstance(prune_rate, int | float) and not isinstance(prune_rate, bool)
+    if not valid or not 0 <= prune_rate < 1:  # also refuses NaN
+        raise ArgumentError("prune_rate", prune_rate, "a number in [0, 1), the fraction left out")
+    # The subtraction 1 - r is inexact (1 - 0.9 < 0.1); pruned samples are counted instead.
+    kept = num_samples - math.ceil(round(prune_rate * num_samples, 6) - 0.5)
+    if kept < 1:
+        most = 1 - 1 / num_samples
+        raise ArgumentError(
+            "prune_rate", prune_rate, f"at most {most:.6g} for {num_samples} samples",
+            "This rate keeps no sample.",
+        )  # fmt: skip
+    return kept
+
+
+def kept_per_epoch(
+    num_samples: int,
+    num_epochs: int,
+    prune_rate: PruneRate,
+    *,
+    warmup_epochs: int = 0,
+    anneal: float = 0.0,
+    budget: Budget = "epoch",
+) -> tuple[int, ...]:
+    """The number of samples kept in each epoch of a run.
+
+    Args:
+        num_samples: N ≥ 1.
+        num_epochs: E ≥ 1.
+        prune_rate: r in [0, 1); or one rate per epoch, as a sequence of length E or a function of
+            the epoch, which then says everything (no warm-up, annealing or run budget beside it).
+        warmup_epochs: first epochs on all the data.
+        anneal: δ in [0, 1): the last round(δ·E) epochs use all the data (InfoBatch, arXiv:2303.04947,
+            uses 0.125).
+        budget: "epoch": each pruned epoch keeps round((1 - r)·N), full epochs come on top. "run": the
+            whole run, full epochs included, trains exactly round((1 - r)·N·E) samples.
+
+    Returns:
+        E counts, each in [1, N].
+
+    Raises:
+        ArgumentError: a value is out of range, or the run's budget cannot pay for the full epochs.
+
+    >>> kept_per_epoch(100, 4, 0.7, anneal=0.25)
+    (30, 30, 30, 100)
+    >>> kept_per_epoch(100, 4, 0.5, anneal=0.25, budget="run")
+    (33, 34, 33, 100)
+    """
+    _check_counts(num_samples, num_epochs, warmup_epochs, anneal, budget)
+    if callable(prune_rate) or isinstance(prune_rate, Sequence):
+        rates = _rates(prune_rate, num_epochs)
+        if warmup_epochs or anneal or budget != "epoch":
+            raise ArgumentError(
+                "prune_rate", "one rate per epoch", "warmup_epochs=0, anneal=0 and budget='epoch'",
+                "A rate per epoch already says which epochs are full: give those the rate 0.",
+            )  # fmt: skip
+        return tuple(kept_count(num_samples, rate) for rate in rates)
+    last_full = math.floor(anneal * num_epochs + 0.5)
+    pruned_epochs = num_epochs - warmup_epochs - last_full
+    if pruned_epochs < 0:
+        raise ArgumentError(
+            "warmup_epochs", warmup_epochs, f"at most {num_epochs - last_full} beside {last_full} annealing epochs"
+        )
+    kept = kept_count(num_samples, prune_rate)
+    if budget == "epoch":
+        middle = (kept,) * pruned_epochs
+    else:
+        middle = _spread_budget(num_samples, num_epochs, prune_rate, pruned_epochs)
+    return (num_samples,) * warmup_epochs + middle + (num_samples,) * last_full
+
+
+def _spread_budget(num_samples: int, num_epochs: int, prune_rate: float, pruned_epochs: int) -> tuple[int, ...]:
+    """Split what the full epochs leave of the run's budget evenly, exact to the sample."""
+    total = kept_count(num_samples * num_epochs, prune_rate)
+    left = total - num_samples * (num_epochs - pruned_epochs)
+    if left < pruned_epochs or left > num_samples * pruned_epochs:
+        raise ArgumentError(
+            "prune_rate", prune_rate, "a rate whose budget pays for every full epoch and one sample in every other",
+            f"The run may train {total} samples; {num_epochs - pruned_epochs} full epochs of {num_samples} leave "
+            f"{left} for {pruned_epochs} pruned ones. Lower prune_rate, anneal or warmup_epochs.",
+        )  # fmt: skip
+    ends = [(left * (i + 1) + pruned_epochs // 2) // pruned_epochs for i in range(pruned_epochs)]
+    return tuple(end - start for start, end in zip([0, *ends], ends, strict=False))
+
+
+def _rates(prune_rate: Sequence[float] | Callable[[int], float], num_epochs: int) -> list[float]:
+    rates = [prune_rate(epoch) for epoch in range(num_epochs)] if callable(prune_rate) else list(prune_rate)
+    if len(rates) != num_epochs:
+        raise ArgumentError("prune_rate", f"{len(rates)} rates", f"one rate for each of {num_epochs} epochs")
+    return rates
+
+
+def _check_counts(num_samples: int, num_epochs: int, warmup_epochs: int, anneal: float, budget: str) -> None:
+    for name, value, least in (
+        ("num_samples", num_samples, 1), ("num_epochs", num_epochs, 1), ("warmup_epochs", warmup_epochs, 0),
+    ):  # fmt: skip
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ArgumentError(name, value, f"an integer of at least {least}")
+    if not isinstance(anneal, int | float) or not 0 <= anneal < 1:
+        raise ArgumentError("anneal", anneal, "a number in [0, 1), the fraction of epochs at the end that are full")
+    if budget not in ("epoch", "run"):
+        raise ArgumentError("budget", budget, "'epoch' or 'run'")

@@ -1,0 +1,153 @@
+"""ScoreTable: what training has shown of each sample so far, in 16 bytes a sample."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emprune.errors import ArgumentError, EpochOrderError, StateError
+
+_T = TypeVar("_T", bound=np.generic)
+Unseen = Literal["first", "mean"]
+
+_COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
+
+
+class ScoreTable:
+    """Four columns, one row a sample; the row number is the sample's id.
+
+    Attributes (read-only views, shape [N]):
+        loss: float32, nats, last observed loss. +inf: never seen; NaN: quarantined.
+        memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
+        last_seen: int32, epoch of the last observation, -1 for never.
+        times_trained: int32, number of times that the sample went through backward.
+    """
+
+    def __init__(self, num_samples: int) -> None:
+        self._columns = {name: np.zeros(num_samples, dtype=dtype) for name, dtype in _COLUMNS.items()}
+        self._columns["loss"].fill(np.inf)
+        self._columns["last_seen"].fill(-1)
+
+    def __len__(self) -> int:
+        return len(self._columns["loss"])
+
+    @property
+    def loss(self) -> NDArray[np.float32]:
+        return _read_only(self._columns["loss"])
+
+    @property
+    def memory(self) -> NDArray[np.float32]:
+        return _read_only(self._columns["memory"])
+
+    @property
+    def last_seen(self) -> NDArray[np.int32]:
+        return _read_only(self._columns["last_seen"])
+
+    @property
+    def times_trained(self) -> NDArray[np.int32]:
+        return _read_only(self._columns["times_trained"])
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes: 16·N."""
+        return sum(column.nbytes for column in self._columns.values())
+
+    @property
+    def unseen(self) -> NDArray[np.bool_]:
+        """bool, shape [N]: samples without any observation."""
+        return self._columns["last_seen"] < 0
+
+    @property
+    def quarantined(self) -> NDArray[np.int64]:
+        """int64: ids whose last loss or memory term was not finite, in increasing order."""
+        return np.flatnonzero(np.isnan(self._columns["loss"]))
+
+    def rank(self, scores: NDArray[np.float32], unseen: Unseen) -> NDArray[np.float32]:
+        """A copy of ``scores`` ready for a selection rule.
+
+        Args:
+            scores: float32, shape [N], computed from the columns; higher means more worth training.
+            unseen: where never seen samples stand: "first" (+inf) or "mean" (mean of the seen ones).
+
+        Returns:
+            float32, shape [N]; quarantined samples are NaN.
+        """
+        if unseen not in ("first", "mean"):
+            raise ArgumentError("unseen", unseen, "'first' or 'mean'")
+        ranked = np.array(scores, dtype=np.float32)
+        never = self.unseen
+        if not never.any():
+            return ranked
+        fill = np.inf
+        if unseen == "mean":
+            usable = ranked[~never & np.isfinite(ranked)]
+            fill = float(usable.mean(dtype=np.float64)) if len(usable) else 0.0
+        ranked[never] = fill
+        return ranked
+
+    def record(
+        self,
+        ids: NDArray[np.int64],
+        loss: NDArray[np.float32],
+        memory: NDArray[np.float32] | None,
+        epoch: int,
+        trained: NDArray[np.bool_],
+    ) -> None:
+        """Write observations of one epoch, in the order in which they were made.
+
+        An id that occurs several times keeps its last score and counts as trained each time (the caller
+        counts repetitions inside one batch once, by ``trained``).
+
+        Args:
+            ids: int64, shape [M], in [0, N).
+            loss: float32, shape [M]; NaN quarantines the sample.
+            memory: float32, shape [M], or None where the scorer has none (stored as NaN).
+            epoch: the epoch they belong to.
+            trained: bool, shape [M]: whether the observation also went through backward.
+
+        Raises:
+            EpochOrderError: a later epoch has been recorded for one of the ids.
+        """
+        if not len(ids):
+            return
+        last = int(self._columns["last_seen"][ids].max())
+        if epoch < last:
+            raise EpochOrderError(
+                f"observations of epoch {epoch} arrive after epoch {last} was recorded; observe epochs in order."
+            )
+        self._columns["loss"][ids] = loss
+        self._columns["memory"][ids] = np.float32(np.nan) if memory is None else memory
+        self._columns["last_seen"][ids] = epoch
+        np.add.at(self._columns["times_trained"], ids[trained], 1)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The columns as flat tensors (copies)."""
+        return {name: torch.from_numpy(column.copy()) for name, column in self._columns.items()}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Replace the columns.
+
+        Raises:
+            StateError: a column is missing or has another shape or dtype; nothing is changed then.
+        """
+        loaded = {}
+        for name, column in self._columns.items():
+            if name not in state:
+                raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
+            value = state[name].cpu().numpy()
+            if value.shape != column.shape or value.dtype != column.dtype:
+                raise StateError(
+                    f"column {name!r} is {value.dtype} of shape {value.shape}; "
+                    f"this table holds {column.dtype} of shape {column.shape}."
+                )
+            loaded[name] = value.copy()
+        self._columns = loaded
+
+
+def _read_only(column: NDArray[_T]) -> NDArray[_T]:
+    view = column.view()
+    view.flags.writeable = False
+    return view

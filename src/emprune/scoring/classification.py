@@ -1,0 +1,74 @@
+"""Supervised classification: cross-entropy and entropy of the prediction, per sample, from one pass."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from emprune.errors import ArgumentError
+
+
+class PerSample(NamedTuple):
+    """Two numbers a sample, in nats.
+
+    Attributes:
+        loss: float32, shape [B], with gradient.
+        memory: float32, shape [B], without gradient; higher means less settled.
+    """
+
+    loss: torch.Tensor
+    memory: torch.Tensor
+
+
+def classification(logits: torch.Tensor, labels: torch.Tensor, *, label_smoothing: float = 0.0) -> PerSample:
+    """Cross-entropy L and prediction entropy H of each sample.
+
+        L_i = -Σ_c t_ic log q_ic,    H_i = -Σ_c q_ic log q_ic,    q_i = softmax(logits_i)
+
+    H is the memory term of EMP (Xiao et al., arXiv:2408.16031, as summarised publicly). t is one-hot,
+    smoothed if asked, or the soft target given; H does not depend on it.
+
+    Args:
+        logits: shape [B, C], float16, bfloat16 or float32; computed in float32.
+        labels: class indices, int64, shape [B], in [0, C); or soft targets, floating point, shape [B, C],
+            rows summing to 1 (mixup, distillation).
+        label_smoothing: s in [0, 1]: t becomes (1 - s)·t + s/C, as in torch.nn.functional.cross_entropy.
+
+    Returns:
+        PerSample(loss, memory); loss ≥ 0, 0 ≤ memory ≤ log C.
+
+    Raises:
+        ArgumentError: shapes or dtypes do not fit, or the smoothing is out of range.
+
+    >>> loss, memory = classification(torch.zeros(1, 2), torch.tensor([0]))
+    >>> round(loss.item(), 4), round(memory.item(), 4)
+    (0.6931, 0.6931)
+    """
+    _check(logits, labels, label_smoothing)
+    # Finite also for a class of probability zero, whose term is then 0·log q = 0 and not NaN.
+    log_q = torch.log_softmax(logits.float(), dim=1).clamp_min(torch.finfo(torch.float32).min)
+    with torch.no_grad():
+        memory = -(log_q.exp() * log_q).sum(dim=1)
+    if labels.is_floating_point():
+        loss = -(labels.float() * log_q).sum(dim=1)
+    else:
+        loss = -log_q.gather(1, labels[:, None]).squeeze(1)
+    if label_smoothing:
+        loss = (1 - label_smoothing) * loss - label_smoothing * log_q.mean(dim=1)
+    return PerSample(loss, memory)
+
+
+def _check(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> None:
+    if logits.ndim != 2 or not logits.is_floating_point():
+        raise ArgumentError(
+            "logits", f"{logits.dtype} of shape {tuple(logits.shape)}", "floating point of shape [batch, classes]"
+        )
+    expected = tuple(logits.shape) if labels.is_floating_point() else (len(logits),)
+    if tuple(labels.shape) != expected or not (labels.is_floating_point() or labels.dtype == torch.int64):
+        raise ArgumentError(
+            "labels", f"{labels.dtype} of shape {tuple(labels.shape)}",
+            f"class indices, int64 of shape [{len(logits)}], or soft targets of shape {tuple(logits.shape)}",
+        )  # fmt: skip
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError("label_smoothing", label_smoothing, "a number in [0, 1]")

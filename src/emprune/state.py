@@ -1,0 +1,62 @@
+"""What a saved pruner must agree on with the one that restores it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from emprune.errors import StateError
+from emprune.policies.base import Policy
+from emprune.schedule import PruneRate
+from emprune.selection import Floats, Ids
+
+SCHEMA_VERSION = 1
+
+
+def fingerprint(
+    policy: Policy, prune_rate: PruneRate, num_epochs: int, **settings: int | float | str
+) -> dict[str, Any]:
+    """Everything that decides which samples a run trains, as JSON values."""
+    rates: float | list[float]
+    if isinstance(prune_rate, Callable):  # type: ignore[arg-type]
+        rates = [float(prune_rate(epoch)) for epoch in range(num_epochs)]  # type: ignore[operator]
+    else:
+        rates = [float(r) for r in prune_rate] if isinstance(prune_rate, Sequence) else float(prune_rate)  # type: ignore[arg-type]
+    return {
+        "policy": policy.name,
+        "policy_settings": policy.settings(),
+        "prune_rate": rates,
+        "num_epochs": num_epochs,
+        **settings,
+    }
+
+
+def restorable(
+    state: Mapping[str, Any], expected: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, torch.Tensor], tuple[Ids, Floats] | None]:
+    """Split a state into counters, table columns and the running epoch's plan (ids, weights), if any.
+
+    Raises:
+        StateError: the schema version or a field of the fingerprint differs (names the field and both
+            values), or a part is missing.
+    """
+    version = state.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise StateError(f"state has schema_version {version!r}; this version of emprune reads {SCHEMA_VERSION}.")
+    saved = state.get("fingerprint", {})
+    for name in [*expected, *(set(saved) - set(expected))]:
+        if saved.get(name) != expected.get(name):
+            raise StateError(
+                f"{name} is {expected.get(name)!r} here, but the state was saved with {saved.get(name)!r}. "
+                "Build the pruner as it was when saving, or start a new run."
+            )
+    counters = dict(state.get("counters", {}))
+    missing = {"epoch", "consumed", "samples_forward", "steps", "seconds_selecting"} - set(counters)
+    if missing or ("plan.ids" in state) != ("plan.weights" in state):
+        raise StateError(f"state is incomplete; it lacks {', '.join(sorted(missing)) or 'a part of the plan'}.")
+    columns = {name.removeprefix("table."): column for name, column in state.items() if name.startswith("table.")}
+    if "plan.ids" not in state:
+        return counters, columns, None
+    return counters, columns, (state["plan.ids"].cpu().numpy().copy(), state["plan.weights"].cpu().numpy().copy())
