@@ -1,0 +1,59 @@
+"""Small networks of the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from emprune.errors import ArgumentError
+
+
+def mlp(channels: int, size: int, num_classes: int) -> nn.Module:
+    """Two hidden layers of 128 units."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(channels * size * size, 128),
+        nn.ReLU(),
+        nn.Linear(128, 128),
+        nn.ReLU(),
+        nn.Linear(128, num_classes),
+    )
+
+
+def cnn(channels: int, size: int, num_classes: int) -> nn.Module:
+    """Two 3×3 convolutions of 32 and 64 channels, each with batch norm and pooling, and a hidden layer of 128."""
+    side = size // 4
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 3, padding=1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * side * side, 128),
+        nn.ReLU(),
+        nn.Linear(128, num_classes),
+    )
+
+
+MODELS: dict[str, Callable[[int, int, int], nn.Module]] = {"mlp": mlp, "cnn": cnn}
+"""Every model by name: (channels, image size, classes) → module from images [B, C, H, W] to logits [B, classes]."""
+
+
+def build(name: str, channels: int, size: int, num_classes: int, seed: int) -> nn.Module:
+    """Build a model with weights drawn from ``seed`` alone; the global generator is left as it was.
+
+    Raises:
+        ArgumentError: the name is unknown.
+    """
+    if name not in MODELS:
+        raise ArgumentError("model", name, f"one of {', '.join(MODELS)}")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = MODELS[name](channels, size, num_classes)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,154 @@
+"""Results on disk: one result.json and one samples.npz a run, one results.json a comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emprune.errors import DataError
+
+RESULT_FILE, SAMPLES_FILE, RESULTS_FILE = "result.json", "samples.npz", "results.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one finished run has to say; the content of its result.json.
+
+    Attributes:
+        data, model: names. split: "test" or "validation". label_noise: fraction of wrong train labels.
+        policy: the label it runs under, "emp" or with settings "emp:beta=2". policy_settings: all of them.
+        prune_rate: as asked for. realised_rate: 1 - samples_backward / (num_samples·reference epochs), where
+            the reference is the full run of the same comparison.
+        seed, epochs, num_samples: of this run (``short`` has fewer epochs).
+        samples_forward, samples_backward, optimizer_steps: what training cost.
+        metric: the name of the measure in ``accuracy``; accuracy: fraction right on the split.
+        remembered: fraction of the training set predicted right at the end, augmentation off, against
+            the labels trained on; remembered_true: against the true labels (differs under label noise).
+        seconds: total, train, select, evaluate.
+        history: one entry an epoch: kept, loss (nats, mean over the samples trained), accuracy (of the
+            training batches, while training), seconds.
+        recipe, anneal, budget: how it was trained; see the lab's Recipe and RunSpec.
+        device, versions, git_commit, command: where it comes from and how to repeat it.
+        run_id: name of the run's folder.
+    """
+
+    data: str
+    model: str
+    split: str
+    label_noise: float
+    policy: str
+    policy_settings: dict[str, Any]
+    prune_rate: float
+    realised_rate: float
+    seed: int
+    epochs: int
+    num_samples: int
+    samples_forward: int
+    samples_backward: int
+    optimizer_steps: int
+    metric: str
+    accuracy: float
+    remembered: float
+    remembered_true: float
+    seconds: dict[str, float]
+    history: list[dict[str, float]]
+    recipe: dict[str, Any]
+    anneal: float
+    budget: str
+    device: str
+    versions: dict[str, str]
+    git_commit: str
+    command: str
+    run_id: str
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Per-sample arrays at the end of a run, each of shape [N], in the order of the training set.
+
+    Attributes:
+        times_trained: int32. loss, entropy: float32, nats, evaluated on the final model.
+        correct: bool, predicted right against the label trained on. mislabelled: bool, label was flipped.
+    """
+
+    times_trained: NDArray[np.int32]
+    loss: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    correct: NDArray[np.bool_]
+    mislabelled: NDArray[np.bool_]
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: a kill or a full disk leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_run(folder: Path, result: Result, samples: Samples) -> None:
+    """Write a run's two files; result.json comes last and marks the run as finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{SAMPLES_FILE}"
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **dataclasses.asdict(samples))
+    temporary.replace(folder / SAMPLES_FILE)
+    write_atomically(folder / RESULT_FILE, json.dumps(dataclasses.asdict(result), indent=1))
+
+
+def load_result(path: Path) -> Result:
+    """Read a result.json (or the folder that holds it).
+
+    Raises:
+        DataError: missing, damaged or not a result of this schema version.
+    """
+    path = path / RESULT_FILE if path.is_dir() else path
+    return _results_from(path, lambda loaded: [loaded])[0]
+
+
+def save_results(path: Path, results: Iterable[Result]) -> None:
+    """Write a comparison's results.json."""
+    write_atomically(path, json.dumps([dataclasses.asdict(result) for result in results], indent=1) + "\n")
+
+
+def load_results(path: Path) -> list[Result]:
+    """Read a results.json (or the folder that holds it). Raises DataError as :func:`load_result`."""
+    path = path / RESULTS_FILE if path.is_dir() else path
+    return _results_from(path, lambda loaded: loaded)
+
+
+def load_samples(folder: Path) -> Samples:
+    """Read a run's samples.npz. Raises DataError where it is missing or damaged."""
+    path = folder / SAMPLES_FILE
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return Samples(**{name.name: stored[name.name] for name in dataclasses.fields(Samples)})
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is missing or damaged ({error}); remove the run's folder and run again.") from error
+
+
+def _results_from(path: Path, entries: Any) -> list[Result]:
+    try:
+        loaded = entries(json.loads(path.read_text()))
+        if any(entry["schema_version"] != SCHEMA_VERSION for entry in loaded):
+            raise DataError(f"{path} was written by another version of emprune; this one reads {SCHEMA_VERSION}.")
+        return [Result(**entry) for entry in loaded]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path} is missing or no results file of emprune ({error}).") from error

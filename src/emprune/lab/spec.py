@@ -1,0 +1,114 @@
+"""RunSpec: everything that decides a run's outcome, and the pruner that follows from it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from emprune import DynamicRandom, Policy, Pruner, get_policy
+from emprune.errors import ArgumentError
+from emprune.lab.data import Split
+from emprune.lab.recipe import Recipe
+from emprune.policies import REGISTRY
+from emprune.schedule import Budget, kept_per_epoch
+
+SHORT = "short"
+"""The baseline that papers forget: fewer epochs of full data at the same number of samples."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run.
+
+    Attributes:
+        data: name of the data set. data_dir: where it lies, no part of the run's identity.
+        policy: a registered name or "short", with settings behind colons: "emp:beta=2:rule=top".
+        prune_rate: r. seed: of weights, label noise and plans.
+        recipe: how to train. split: what to evaluate on.
+        label_noise: fraction of wrong training labels. anneal, budget: as for the pruner.
+    """
+
+    data: str
+    policy: str
+    prune_rate: float
+    seed: int
+    recipe: Recipe
+    split: Split = "test"
+    label_noise: float = 0.0
+    anneal: float = 0.0
+    budget: Budget = "epoch"
+    data_dir: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """A readable name, unique to the spec: a folder under runs/."""
+        identity = dataclasses.asdict(self)
+        del identity["data_dir"]
+        digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
+        name = self.policy.replace(":", "_").replace("=", "-")
+        return f"{self.data}-{name}-r{self.prune_rate:g}-s{self.seed}-{digest}"
+
+
+def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
+    """Split "emp:beta=2:rule=top" into the name and its settings.
+
+    Raises:
+        ArgumentError: unknown name, or a setting without "=".
+
+    >>> parse_policy("emp:beta=2:rule=top")
+    ('emp', {'beta': 2, 'rule': 'top'})
+    """
+    name, *pairs = label.split(":")
+    if name not in (*REGISTRY, SHORT):
+        raise ArgumentError("policy", name, f"one of {', '.join([*REGISTRY, SHORT])}")
+    settings = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise ArgumentError("policy", label, "name:setting=value:setting=value")
+        try:
+            settings[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[key] = value
+    return name, settings
+
+
+def build_policy(label: str) -> Policy:
+    """The policy that a label names; ``short`` draws its last, partial epoch at random."""
+    name, settings = parse_policy(label)
+    return DynamicRandom() if name == SHORT else get_policy(name, **settings)
+
+
+def build_pruner(spec: RunSpec, num_samples: int) -> Pruner:
+    """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``."""
+    policy, recipe = build_policy(spec.policy), spec.recipe
+    if parse_policy(spec.policy)[0] != SHORT:
+        return Pruner(
+            num_samples, policy, prune_rate=spec.prune_rate, num_epochs=recipe.epochs, seed=spec.seed,
+            anneal=spec.anneal, budget=spec.budget,
+        )  # fmt: skip
+    counts = short_counts(num_samples, budget_of(spec, num_samples))
+    rates = [1 - count / num_samples for count in counts]
+    return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed)
+
+
+def budget_of(spec: RunSpec, num_samples: int) -> int:
+    """Samples that a pruned run of this spec may train."""
+    kept = kept_per_epoch(
+        num_samples, spec.recipe.epochs, spec.prune_rate, anneal=spec.anneal, budget=spec.budget
+    )  # fmt: skip
+    return sum(kept)
+
+
+def short_counts(num_samples: int, budget: int) -> list[int]:
+    """Full epochs, and a partial one for what is left.
+
+    >>> short_counts(100, 250)
+    [100, 100, 50]
+    """
+    full, rest = divmod(budget, num_samples)
+    return [num_samples] * full + [rest] * (rest > 0)
