@@ -18,6 +18,7 @@ class Recipe:
         max_lr, momentum, weight_decay: of the optimiser.
         label_smoothing: in [0, 1].
         pool: images are averaged over pool × pool pixels once, before training.
+        shift: augmentation: shift by up to so many pixels and flip left to right; 0: none.
         train_size: number of training samples; None: all.
     """
 
@@ -29,6 +30,7 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     pool: int = 1
+    shift: int = 0
     train_size: int | None = None
 
 

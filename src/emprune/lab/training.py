@@ -12,6 +12,7 @@ import torch
 
 import emprune
 from emprune.lab import models
+from emprune.lab.augment import shift_and_flip
 from emprune.lab.data import ImageData
 from emprune.lab.evaluate import Evaluation, evaluate
 from emprune.lab.spec import RunSpec, build_pruner
@@ -27,6 +28,7 @@ class Progress:
         step, total_steps: optimiser steps of the run, done and in all.
         loss: nats, accuracy: fraction right, both over this epoch's training batches so far.
         samples_per_second: of training. seconds_left: estimated.
+        seconds_saved: estimated for the whole run, against full data for the recipe's epochs.
     """
 
     epoch: int
@@ -39,6 +41,7 @@ class Progress:
     accuracy: float
     samples_per_second: float
     seconds_left: float
+    seconds_saved: float
 
 
 class Training:
@@ -101,6 +104,8 @@ class Training:
     def progress(self) -> Progress:
         """Where the run stands."""
         done = self.pruner.report()
+        speed = done.samples_backward / max(self.seconds, 1e-9)
+        spared = len(self.data) * self.spec.recipe.epochs - sum(self.pruner.kept)
         epoch = min(self.pruner.epoch, self.pruner.num_epochs - 1)
         entry = self._epoch_entry() if self._epoch_sums["samples"] else self.history[-1]
         return Progress(
@@ -112,8 +117,9 @@ class Training:
             total_steps=self.total_steps,
             loss=entry["loss"],
             accuracy=entry["accuracy"],
-            samples_per_second=done.samples_backward / max(self.seconds, 1e-9),
+            samples_per_second=speed,
             seconds_left=self.seconds / max(1, done.steps) * (self.total_steps - done.steps),
+            seconds_saved=spared / max(speed, 1e-9),
         )
 
     def save(self, path: Path) -> None:
@@ -136,9 +142,10 @@ class Training:
         self.history, self._epoch_sums, self.seconds = state["history"], state["sums"], state["seconds"]
 
     def _step(self, ids: torch.Tensor) -> None:
-        logits, labels = self.model(self.images[ids]), self.labels[ids]
-        smoothing = self.spec.recipe.label_smoothing
-        loss, memory = emprune.scoring.classification(logits, labels, label_smoothing=smoothing)
+        recipe, position = self.spec.recipe, self._epoch_sums["samples"]
+        images = shift_and_flip(self.images[ids], recipe.shift, self.spec.seed, self.pruner.epoch, position)
+        logits, labels = self.model(images), self.labels[ids]
+        loss, memory = emprune.scoring.classification(logits, labels, label_smoothing=recipe.label_smoothing)
         self.pruner.loss(ids, loss, memory).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -1,0 +1,40 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint types unit wheel clean
+
+# The main job: the comparison on the embedded data set, with table, figures and report.
+run: $(STAMP)
+	$(BIN)/emprune compare --data digits --policies full,short,random,lfl,infobatch,emp --prune-rates 0.7,0.9 --seeds 5 --out runs/digits
+
+test: lint types unit wheel
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/pytest -n 2
+
+# The wheel alone, with torch and numpy only, in an environment of its own.
+wheel: $(STAMP)
+	rm -rf dist build/wheel-env
+	$(BIN)/python -m build --wheel --outdir dist
+	$(PYTHON) -m venv build/wheel-env
+	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
+	cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q torch==2.13.0
+	$(PIP) install -q -c constraints.txt -e '.[lab,dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

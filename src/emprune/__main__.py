@@ -1,0 +1,5 @@
+"""``python -m emprune``."""
+
+from emprune.lab.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,46 @@
+"""The command line: emprune compare | train | report | methods."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from emprune.errors import ArgumentError, EmpruneError
+from emprune.lab.commands import Compare, Methods, Report, Train
+from emprune.lab.runner import Interrupted
+
+USAGE_ERROR, FAILURE, STOPPED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``emprune``.
+
+    Returns:
+        0; 2 for bad usage; 130 when stopped, with the state saved; 1 for other errors that emprune names.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = f"emprune {shlex.join(arguments)}"
+    chosen = tyro.cli(
+        Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Train, tyro.conf.subcommand("train")]
+        | Annotated[Report, tyro.conf.subcommand("report")]
+        | Annotated[Methods, tyro.conf.subcommand("methods")],
+        prog="emprune", description="Dynamic data pruning: compare policies on real data.", args=arguments,
+    )  # type: ignore[call-overload]  # fmt: skip
+    console = Console(stderr=getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False))
+    try:
+        return int(chosen(console, command))
+    except ArgumentError as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        return USAGE_ERROR
+    except Interrupted as stopped:
+        console.print(f"Stopped: {stopped}. Everything is saved; go on with:\n  {command}", highlight=False)
+        return STOPPED
+    except EmpruneError as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        return FAILURE

@@ -1,0 +1,183 @@
+"""A comparison: the grid of runs, worked off by one or several processes, resumable run by run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from emprune.errors import ArgumentError
+from emprune.lab import data as lab_data
+from emprune.lab.results import Result
+from emprune.lab.runner import Interrupted, run
+from emprune.lab.spec import RunSpec, build_pruner, parse_policy
+from emprune.lab.training import Progress
+
+RUNS_FOLDER = "runs"
+
+
+class Flag(Protocol):
+    """Something that can be set from a signal handler and asked between steps."""
+
+    def is_set(self) -> bool: ...
+    def set(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of one run: progress while it trains, the result once it is finished (None if interrupted)."""
+
+    spec: RunSpec
+    progress: Progress | None = None
+    result: Result | None = None
+    ended: bool = False
+
+
+def grid(
+    template: RunSpec,
+    policies: Sequence[str],
+    prune_rates: Sequence[float],
+    seeds: Sequence[int],
+    label_noises: Sequence[float],
+) -> list[RunSpec]:
+    """Every run of a comparison; ``full`` does not depend on the rate and is run once a seed.
+
+    Raises:
+        ArgumentError: a policy is unknown, a setting or rate is out of range, or a list is empty.
+    """
+    for name, values in (("policies", policies), ("prune_rates", prune_rates), ("label_noise", label_noises)):
+        if not values or len(set(values)) != len(values):
+            raise ArgumentError(name, tuple(values), "at least one value, none twice")
+    specs: dict[str, RunSpec] = {}
+    for noise in label_noises:
+        for seed in seeds:
+            for policy in policies:
+                rates = [0.0] if parse_policy(policy)[0] == "full" else prune_rates
+                for rate in rates:
+                    spec = replace(template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise)
+                    specs[spec.run_id] = spec
+    return list(specs.values())
+
+
+def check(specs: Sequence[RunSpec]) -> None:
+    """Build every run's data and pruner once, so that what is wrong shows before the first run starts."""
+    first = specs[0]
+    data = lab_data.load(first.data, first.data_dir, split=first.split, train_size=first.recipe.train_size)
+    for spec in specs:
+        build_pruner(spec, len(data)).total_steps(spec.recipe.batch_size)
+        lab_data.with_label_noise(data, spec.label_noise, spec.seed)
+
+
+def work_off(
+    specs: Sequence[RunSpec],
+    folder: Path,
+    on_event: Callable[[Event], None],
+    stop: Flag | None = None,
+    *,
+    jobs: int = 1,
+    threads: int = 1,
+    device: str = "cpu",
+    command: str = "",
+) -> list[Result]:
+    """Run what is not finished yet and return all results, in the order of ``specs``.
+
+    Args:
+        folder: the comparison's; each run has its own folder in runs/ below it.
+        on_event: called in this process for every news.
+        stop: set by a signal handler; None: nothing stops it.
+        jobs: processes; threads: of each. device: of all. command: repeats the comparison.
+
+    Raises:
+        Interrupted: ``stop`` was set; unfinished runs have saved their state.
+    """
+    call = _Call(folder / RUNS_FOLDER, threads, device, command)
+    if jobs == 1:
+        events = _in_this_process(specs, call, on_event, stop)
+    else:
+        events = _in_processes(specs, call, stop, jobs)
+    results: dict[str, Result] = {}
+    for event in events:
+        if event.result is not None:
+            results[event.spec.run_id] = event.result
+        on_event(event)
+    if len(results) < len(specs):
+        raise Interrupted(f"{len(results)} of {len(specs)} runs are finished")
+    return [results[spec.run_id] for spec in specs]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What all runs of a comparison share."""
+
+    folder: Path
+    threads: int
+    device: str
+    command: str
+
+    def run(self, spec: RunSpec, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> Result | None:
+        torch.set_num_threads(self.threads)
+        if should_stop():
+            return None
+        folder = self.folder / spec.run_id
+        try:
+            return run(
+                spec, folder, command=self.command, device=self.device, on_progress=tell, should_stop=should_stop
+            )
+        except Interrupted:
+            return None
+
+
+def _in_this_process(
+    specs: Sequence[RunSpec], call: _Call, on_event: Callable[[Event], None], stop: Flag | None
+) -> Iterator[Event]:
+    def should_stop() -> bool:
+        return stop is not None and stop.is_set()
+
+    for spec in specs:
+        result = call.run(spec, lambda progress, spec=spec: on_event(Event(spec, progress)), should_stop)  # type: ignore[misc]
+        yield Event(spec, result=result, ended=True)
+
+
+def _in_processes(specs: Sequence[RunSpec], call: _Call, stop: Flag | None, jobs: int) -> Iterator[Event]:
+    context = multiprocessing.get_context("spawn")
+    news: Any = context.Queue()
+    halt = context.Event()
+    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(news, halt)) as pool:
+        running: dict[Future[Result | None], RunSpec] = {pool.submit(_work, spec, call): spec for spec in specs}
+        while running:
+            if stop is not None and stop.is_set():
+                halt.set()
+            yield from _drain(news)
+            for future in [future for future in running if future.done()]:
+                yield Event(running.pop(future), result=future.result(), ended=True)
+
+
+def _drain(news: Any) -> Iterator[Event]:
+    """What has arrived, waiting a moment for the first."""
+    try:
+        yield news.get(timeout=0.2)
+        while True:
+            yield news.get_nowait()
+    except queue.Empty:
+        return
+
+
+_worker: dict[str, Any] = {}
+
+
+def _begin_worker(news: Any, halt: Any) -> None:
+    import signal
+
+    # The parent decides: it sets the halt flag, and every worker saves its state at the next step.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker.update(news=news, halt=halt)
+
+
+def _work(spec: RunSpec, call: _Call) -> Result | None:
+    return call.run(spec, lambda progress: _worker["news"].put(Event(spec, progress)), _worker["halt"].is_set)
