@@ -44,8 +44,7 @@ class IdBatches:
     """
 
     def __init__(self, pruner: Pruner, batch_size: int, *, drop_last: bool = False) -> None:
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
+        _check_batch_size(batch_size)
         self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
 
     def __iter__(self) -> Iterator[torch.Tensor]:
@@ -83,6 +82,7 @@ class PrunedLoader(DataLoader[Any]):
         **options: Any,
     ) -> None:
         _check_loader(dataset, pruner, options)
+        _check_batch_size(batch_size)
         self.pruner = pruner
         options.setdefault("generator", torch.Generator())
         super().__init__(
@@ -127,6 +127,11 @@ class _CollateWithIds:
     def __call__(self, rows: list[tuple[int, Any]]) -> tuple[torch.Tensor, Any]:
         ids = torch.tensor([index for index, _ in rows], dtype=torch.int64)
         return ids, self.collate_fn([sample for _, sample in rows])
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
 
 
 def _check_loader(dataset: Dataset[Any], pruner: Pruner, options: dict[str, Any]) -> None:

@@ -104,17 +104,17 @@ class Pending:
         Args:
             trained: all, none, or int64 positions within the batch that go through backward.
         """
+        if isinstance(trained, torch.Tensor):
+            mask = torch.zeros(len(ids), dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
+        else:
+            mask = torch.full((len(ids),), trained)
+        self._trained.append(mask)
         self._ids.append(ids.clone())
         self._loss.append(loss.detach().to(torch.float32, copy=True))
         if memory is None:
             self._memory.append(torch.full((len(ids),), torch.nan))
         else:
             self._memory.append(memory.detach().to(torch.float32, copy=True))
-        if isinstance(trained, torch.Tensor):
-            mask = torch.zeros(len(ids), dtype=torch.bool, device=trained.device)
-            self._trained.append(mask.index_fill_(0, trained, True))
-        else:
-            self._trained.append(torch.full((len(ids),), trained))
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -125,11 +125,11 @@ class Pending:
         Raises:
             ArgumentError: an id is out of range; the steps are kept.
         """
-        ids = _to_host(self._ids, torch.int64)
+        ids = to_host(self._ids, torch.int64)
         if len(ids):
             _check_range(int(ids.min()), int(ids.max()), self.num_samples)
-        loss, memory = _to_host(self._loss, torch.float32), _to_host(self._memory, torch.float32)
-        trained = _to_host(self._trained, torch.bool)
+        loss, memory = to_host(self._loss, torch.float32), to_host(self._memory, torch.float32)
+        trained = to_host(self._trained, torch.bool)
         if len(ids) and np.bincount(ids, minlength=self.num_samples).max() > 1:
             trained = trained & _first_in_batch(ids, [len(batch) for batch in self._ids])
         return Collected(ids, loss, memory, trained)
@@ -140,7 +140,8 @@ class Pending:
             column.clear()
 
 
-def _to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
+def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
+    """Batches of one column as one array on the host, in one transfer."""
     if not columns:
         return torch.empty(0, dtype=dtype).numpy()
     if len({column.device for column in columns}) > 1:

@@ -92,8 +92,11 @@ def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int) -> E
     if selection.weights is None:
         ids = rng.permutation(selection.ids)
         return EpochPlan(epoch, num_samples, ids, np.ones(len(ids), dtype=np.float32))
-    order = rng.permutation(len(selection.ids))
-    return EpochPlan(epoch, num_samples, selection.ids[order], selection.weights[order].astype(np.float32))
+    # An id and its weight share 8 bytes: one pass through memory at random places instead of three.
+    pairs = np.empty(len(selection.ids), dtype=[("id", np.uint32), ("weight", np.float32)])
+    pairs["id"], pairs["weight"] = selection.ids, selection.weights
+    rng.shuffle(pairs.view(np.int64))
+    return EpochPlan(epoch, num_samples, pairs["id"].astype(np.int64), pairs["weight"].copy())
 
 
 def _check_selection(policy: Policy, selection: Selection, k: int, num_samples: int) -> None:

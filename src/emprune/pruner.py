@@ -64,6 +64,8 @@ class Pruner:
         if on_nonfinite not in ("error", "quarantine"):
             raise ArgumentError("on_nonfinite", on_nonfinite, "'error' or 'quarantine'")
         self.policy = get_policy(policy) if isinstance(policy, str) else policy
+        if not isinstance(self.policy, Policy):
+            raise ArgumentError("policy", self.policy, "a policy's name or an object of a Policy subclass")
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.table = ScoreTable(num_samples)
@@ -208,21 +210,22 @@ class Pruner:
         The remaining batches of a restored epoch are those that no step has reported yet, in their order.
         """
         self._flush()
+        plan, consumed = self._running.reported_first() if self._running else (None, 0)
         state: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "fingerprint": dict(self._fingerprint),
             "counters": {
                 "epoch": self.epoch,
-                "consumed": self._running.consumed if self._running else 0,
+                "consumed": consumed,
                 "samples_forward": self._samples_forward,
                 "steps": self._steps,
                 "seconds_selecting": self._seconds,
             },
             **{f"table.{name}": column for name, column in self.table.state_dict().items()},
         }
-        if self._running:
-            state["plan.ids"] = torch.from_numpy(self.plan.ids.copy())
-            state["plan.weights"] = torch.from_numpy(self.plan.weights.copy())
+        if plan is not None:
+            state["plan.ids"] = torch.from_numpy(plan.ids.copy())
+            state["plan.weights"] = torch.from_numpy(plan.weights.copy())
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

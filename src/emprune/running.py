@@ -8,7 +8,15 @@ import numpy as np
 import torch
 
 from emprune.errors import ArgumentError, EmpruneError, EpochOrderError
-from emprune.observations import OnNonFinite, Pending, check_ids, check_per_sample, nonfinite_ids, raise_nonfinite
+from emprune.observations import (
+    OnNonFinite,
+    Pending,
+    check_ids,
+    check_per_sample,
+    nonfinite_ids,
+    raise_nonfinite,
+    to_host,
+)
 from emprune.plan import EpochPlan
 from emprune.policies.base import BatchSelection, Policy
 from emprune.scores import ScoreTable
@@ -31,6 +39,7 @@ class RunningEpoch:
         self.plan, self.start, self.consumed, self.steps = plan, start, start, 0
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._pending = Pending(plan.num_samples)
+        self._reported: list[torch.Tensor] = []
         self._weights: dict[torch.device, torch.Tensor] = {}
 
     def select_batch(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> BatchSelection:
@@ -43,10 +52,9 @@ class RunningEpoch:
             detached = None if memory is None else memory.detach().float()
             chosen = self._policy.select_within_batch(loss.detach().float(), detached, k, rng)
             trained = chosen.positions
-            if trained is None or len(trained) != k:
-                found = None if trained is None else len(trained)
-                raise EmpruneError(f"policy {self._policy.name!r} chose {found} positions of a batch; asked for {k}.")
+            _check_chosen(self._policy, chosen, k, len(ids))
         self._pending.add(ids, loss, memory, True if trained is None else trained)
+        self._reported.append(ids.clone())
         self.consumed += len(ids)
         self.steps += 1
         return chosen
@@ -75,6 +83,20 @@ class RunningEpoch:
         loss = np.where(np.isfinite(seen.loss), seen.loss, np.float32(np.nan))
         table.record(seen.ids, loss, seen.memory, self.plan.epoch, seen.trained)
         self._pending.clear()
+
+    def reported_first(self) -> tuple[EpochPlan, int]:
+        """The plan with the samples that steps have reported at its head, and how many these are.
+
+        The plan itself where steps came in its order; the rest keeps its order always, so that an epoch
+        restored from here trains exactly what is left, batches skipped or overtaken included.
+        """
+        reported = np.zeros(self.plan.num_samples, dtype=bool)
+        reported[self.plan.ids[: self.start]] = True
+        reported[to_host(self._reported, torch.int64)] = True
+        done = reported[self.plan.ids]
+        order = np.argsort(~done, kind="stable")
+        plan = EpochPlan(self.plan.epoch, self.plan.num_samples, self.plan.ids[order], self.plan.weights[order])
+        return plan, int(np.count_nonzero(done))
 
     @cached_property
     def _weight_of(self) -> torch.Tensor:
@@ -122,3 +144,19 @@ class RunningEpoch:
             f"{len(foreign)} id(s) are not in the plan of the running epoch {self.plan.epoch}, the first is "
             f"{foreign[0]}; train on the batches of this epoch's loader, and end an epoch before the next begins."
         )
+
+
+def _check_chosen(policy: Policy, chosen: BatchSelection, k: int, batch_size: int) -> None:
+    """Raise unless ``chosen`` is k distinct positions; their values are read only on the CPU."""
+    positions, fault = chosen.positions, None
+    if positions is None or positions.shape != (k,) or positions.dtype != torch.int64:
+        found = None if positions is None else f"{positions.dtype} of shape {tuple(positions.shape)}"
+        fault = f"positions {found}; asked for int64 of shape [{k}]"
+    elif chosen.weights is not None and chosen.weights.shape != (k,):
+        fault = f"weights of shape {tuple(chosen.weights.shape)}; asked for [{k}]"
+    elif positions.device.type == "cpu" and set(positions.tolist()) - set(range(batch_size)):
+        fault = f"positions {positions.tolist()}; allowed: 0 to {batch_size - 1}"
+    elif positions.device.type == "cpu" and len(set(positions.tolist())) != k:
+        fault = f"repeated positions {positions.tolist()}"
+    if fault:
+        raise EmpruneError(f"policy {policy.name!r} chose {fault}. Mend its select_within_batch().")

@@ -11,6 +11,9 @@ from emprune.errors import ArgumentError
 PruneRate = float | Sequence[float] | Callable[[int], float]
 Budget = Literal["epoch", "run"]
 
+MOST_SAMPLES = 2**32
+"""An id fits into 32 bits, which the order shuffle of a weighted plan relies on."""
+
 
 def kept_count(num_samples: int, prune_rate: float) -> int:
     """k = round((1 - r)·N), halves rounded up: the samples that an epoch keeps.
@@ -73,6 +76,8 @@ def kept_per_epoch(
     (33, 34, 33, 100)
     """
     _check_counts(num_samples, num_epochs, warmup_epochs, anneal, budget)
+    if isinstance(prune_rate, str):  # also a sequence
+        raise ArgumentError("prune_rate", prune_rate, "a number in [0, 1), or one rate per epoch")
     if callable(prune_rate) or isinstance(prune_rate, Sequence):
         rates = _rates(prune_rate, num_epochs)
         if warmup_epochs or anneal or budget != "epoch":
@@ -122,6 +127,8 @@ def _check_counts(num_samples: int, num_epochs: int, warmup_epochs: int, anneal:
     ):  # fmt: skip
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ArgumentError(name, value, f"an integer of at least {least}")
+    if num_samples > MOST_SAMPLES:
+        raise ArgumentError("num_samples", num_samples, f"at most {MOST_SAMPLES}")
     if not isinstance(anneal, int | float) or not 0 <= anneal < 1:
         raise ArgumentError("anneal", anneal, "a number in [0, 1), the fraction of epochs at the end that are full")
     if budget not in ("epoch", "run"):

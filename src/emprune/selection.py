@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emprune.drawing import Floats, Ids, Mask, random_part, smallest
 from emprune.errors import ArgumentError
 
-Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
+_CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Selection:
 def uniform(num_samples: int, k: int, rng: np.random.Generator) -> Selection:
     """k of N samples, every subset equally likely."""
     _check_k(k, num_samples)
-    return Selection(_random_subset(np.arange(num_samples, dtype=np.int64), k, rng))
+    return Selection(random_part(np.ones(num_samples, dtype=bool), k, rng))
 
 
 def top(scores: Floats, k: int, rng: np.random.Generator) -> Selection:
@@ -49,7 +48,7 @@ def top(scores: Floats, k: int, rng: np.random.Generator) -> Selection:
     [0, 3]
     """
     scores = _check(scores, k)
-    return Selection(_smallest(-scores, k, rng))
+    return Selection(smallest(-scores, k, rng))
 
 
 def sample(scores: Floats, k: int, rng: np.random.Generator, *, gamma: float = 1.0) -> Selection:
@@ -66,16 +65,8 @@ def sample(scores: Floats, k: int, rng: np.random.Generator, *, gamma: float = 1
     scores = _check(scores, k)
     if not 0 <= gamma < np.inf:
         raise ArgumentError("gamma", gamma, "a finite number of at least 0")
-    keys = rng.standard_exponential(len(scores), dtype=np.float32)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.log(keys, out=keys)
-        if gamma == 0:
-            keys[np.isnan(scores)] = np.nan
-        else:
-            log_scores = np.log(np.maximum(scores, np.float32(0)))
-            log_scores *= np.float32(gamma)
-            keys -= log_scores
-    return Selection(_smallest(keys, k, rng))
+    exponent = np.float32(min(gamma, float(np.finfo(np.float32).max)))
+    return Selection(smallest(_sampling_keys(scores, exponent, rng), k, rng))
 
 
 def threshold(
@@ -89,10 +80,10 @@ def threshold(
     """InfoBatch's idea at an exact rate: keep what is above a threshold, a random part of the rest, reweighted.
 
     The threshold is the mean score, as published (Qin et al., arXiv:2303.04947, section 3), unless more
-    than (1 - below_share)·k samples lie above it: then it rises until below_share·k places are left for
-    the rest. The m samples drawn from the B below carry the weight B/m, so Σ w·L over the plan equals ΣL
+    than (1 - below_share)·k samples lie above it: then it rises until at least below_share·k places are
+    left for the rest. The m samples drawn from the B below carry the weight B/m, so Σ w·L over the plan equals ΣL
     over all samples in expectation, whatever the threshold. Departure from the paper: the threshold may
-    be higher than the mean, and samples exactly at the mean count as below.
+    be higher than the mean, and samples exactly at it count as below.
 
     Args:
         below_share: least part of the k places that is drawn from below the threshold, in (0, 1].
@@ -104,21 +95,19 @@ def threshold(
         raise ArgumentError("below_share", below_share, "a number in (0, 1]")
     if weight_sum not in ("kept", "all"):
         raise ArgumentError("weight_sum", weight_sum, "'kept' or 'all'")
-    usable = np.flatnonzero(~np.isnan(scores))
-    if k >= len(usable):
-        return Selection(_smallest(-scores, k, rng))
-    filled, mean = _finite_mean_filled(scores[usable])
+    usable = int(np.count_nonzero(~np.isnan(scores)))
+    if k >= usable:
+        return Selection(smallest(-scores, k, rng))
     draws = max(1, int(np.ceil(below_share * k)))
-    above = np.flatnonzero(filled > mean)
-    if len(above) > k - draws:
-        above = above[_smallest(-filled[above], k - draws, rng)]
-    is_below = np.ones(len(usable), dtype=bool)
-    is_below[above] = False
-    below = np.flatnonzero(is_below)
-    ids, weights = _reweighted(above, below, k - len(above), rng)
-    if weight_sum == "kept":
-        weights *= np.float32(k / len(usable))
-    return Selection(usable[ids], weights)
+    above = (scores > _finite_mean(scores)) & (scores < np.inf)
+    most = k - draws
+    if (count := int(np.count_nonzero(above))) > most:
+        cut = np.partition(scores[above], count - most - 1)[count - most - 1]
+        above &= scores > cut
+    selection = _reweighted(above, ~above & ~np.isnan(scores), k - int(np.count_nonzero(above)), rng)
+    if weight_sum == "kept" and selection.weights is not None:
+        return Selection(selection.ids, selection.weights * np.float32(k / usable))
+    return selection
 
 
 def threshold_published(scores: Floats, prune_rate: float, rng: np.random.Generator) -> Selection:
@@ -132,56 +121,48 @@ def threshold_published(scores: Floats, prune_rate: float, rng: np.random.Genera
     Args:
         prune_rate: r in [0, 1), the part of the low-score samples that is left out.
     """
-    usable = np.flatnonzero(~np.isnan(scores))
-    if len(usable) == 0:
+    if np.isnan(scores).all():
         return Selection(np.arange(len(scores), dtype=np.int64))
-    filled, mean = _finite_mean_filled(scores[usable])
-    is_below = filled < mean
-    above, below = np.flatnonzero(~is_below), np.flatnonzero(is_below)
-    draws = max(1, round((1 - prune_rate) * len(below))) if len(below) else 0
-    ids, weights = _reweighted(above, below, draws, rng)
-    return Selection(usable[ids], weights)
+    is_below = scores < _finite_mean(scores)
+    count = int(np.count_nonzero(is_below))
+    draws = max(1, round((1 - prune_rate) * count)) if count else 0
+    return _reweighted(~is_below & ~np.isnan(scores), is_below, draws, rng)
 
 
 RULES: dict[str, Callable[..., Selection]] = {"top": top, "sample": sample, "threshold": threshold}
 """Rules of the form (scores, k, generator) → Selection, by name."""
 
 
-def _reweighted(above: Ids, below: Ids, draws: int, rng: np.random.Generator) -> tuple[Ids, Floats]:
-    """All of ``above`` with weight 1, ``draws`` of ``below`` with weight B/draws."""
-    drawn = _random_subset(below, draws, rng)
-    weights = np.ones(len(above) + len(drawn), dtype=np.float32)
+def _reweighted(above: Mask, below: Mask, draws: int, rng: np.random.Generator) -> Selection:
+    """All of ``above`` with weight 1, ``draws`` of the B in ``below`` with weight B/draws."""
+    sure, drawn = np.flatnonzero(above), random_part(below, draws, rng)
+    weights = np.ones(len(sure) + len(drawn), dtype=np.float32)
     if len(drawn):
-        weights[len(above) :] = len(below) / len(drawn)
-    return np.concatenate([above, drawn]), weights
+        weights[len(sure) :] = np.count_nonzero(below) / len(drawn)
+    return Selection(np.concatenate([sure, drawn]), weights)
 
 
-def _finite_mean_filled(scores: Floats) -> tuple[Floats, np.float32]:
-    """Scores with infinite ones (never seen) at the mean of the finite ones, and that mean (0 without any)."""
-    finite = np.isfinite(scores)
-    mean = np.float32(scores[finite].mean(dtype=np.float64)) if finite.any() else np.float32(0)
-    return np.where(finite, scores, mean), mean
+def _finite_mean(scores: Floats) -> np.float32:
+    """Mean of the finite scores, summed in float64; 0 without any."""
+    with np.errstate(invalid="ignore"):
+        mean = scores.mean(dtype=np.float64)
+    if not np.isfinite(mean):  # only then is a second pass needed: finite float32 never overflow the sum
+        finite = scores[np.isfinite(scores)]
+        mean = finite.mean(dtype=np.float64) if len(finite) else np.float64(0)
+    return np.float32(mean)
 
 
-def _smallest(keys: Floats, k: int, rng: np.random.Generator) -> Ids:
-    """Positions of the k smallest keys, NaN last, ties at the boundary broken at random."""
-    if k == 0:
-        return np.empty(0, dtype=np.int64)
-    if k >= len(keys):
-        return np.arange(len(keys), dtype=np.int64)
-    boundary = np.partition(keys, k - 1)[k - 1]
-    if np.isnan(boundary):
-        sure, tied = np.flatnonzero(~np.isnan(keys)), np.flatnonzero(np.isnan(keys))
-    else:
-        sure, tied = np.flatnonzero(keys < boundary), np.flatnonzero(keys == boundary)
-    return np.concatenate([sure, _random_subset(tied, k - len(sure), rng)])
-
-
-def _random_subset(ids: Ids, k: int, rng: np.random.Generator) -> Ids:
-    """k of the ids, every subset equally likely."""
-    if k >= len(ids):
-        return ids
-    return rng.choice(ids, k, replace=False, shuffle=False)
+def _sampling_keys(scores: Floats, gamma: np.float32, rng: np.random.Generator) -> Floats:
+    """log(E / score^γ) with E ~ Exp(1), NaN where the score is: the k smallest are the sample."""
+    keys = rng.standard_exponential(len(scores), dtype=np.float32)
+    for begin in range(0, len(keys), _CHUNK):  # by chunks, so that intermediate values stay in the cache
+        part = slice(begin, begin + _CHUNK)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            log_power = np.zeros_like(keys[part]) if gamma == 0 else gamma * np.log(np.maximum(scores[part], 0))
+            keys[part] = np.log(keys[part]) - log_power
+    if gamma == 0:
+        keys[np.isnan(scores)] = np.nan
+    return keys
 
 
 def _check(scores: Floats, k: int) -> Floats:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from emprune.drawing import Floats, Ids
 from emprune.errors import StateError
 from emprune.policies.base import Policy
 from emprune.schedule import PruneRate
-from emprune.selection import Floats, Ids
 
 SCHEMA_VERSION = 1
 
@@ -59,4 +60,12 @@ def restorable(
     columns = {name.removeprefix("table."): column for name, column in state.items() if name.startswith("table.")}
     if "plan.ids" not in state:
         return counters, columns, None
-    return counters, columns, (state["plan.ids"].cpu().numpy().copy(), state["plan.weights"].cpu().numpy().copy())
+    ids, weights = state["plan.ids"].cpu().numpy().copy(), state["plan.weights"].cpu().numpy().copy()
+    num_samples = expected["num_samples"]
+    fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
+    if not fits or len(np.unique(ids)) != len(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
+        raise StateError(
+            f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape {weights.shape}; "
+            f"allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for each."
+        )
+    return counters, columns, (ids, weights)

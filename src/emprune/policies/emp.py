@@ -11,6 +11,8 @@ from emprune.policies.base import Policy, Request
 from emprune.scores import Unseen
 from emprune.selection import RULES, Selection, sample, top
 
+_MOST = float(np.finfo(np.float32).max)
+
 
 class LFL(Policy):
     """The k highest last losses: EMP's β = 0, the rule that shows Low-Frequency Learning.
@@ -55,10 +57,17 @@ class EMP(Policy):
             raise ArgumentError("beta", self.beta, "a finite number of at least 0")
         if self.rule not in RULES:
             raise ArgumentError("rule", self.rule, f"one of {', '.join(RULES)}")
+        if not 0 <= self.gamma < np.inf:
+            raise ArgumentError("gamma", self.gamma, "a finite number of at least 0")
+        if self.unseen not in ("first", "mean"):
+            raise ArgumentError("unseen", self.unseen, "'first' or 'mean'")
 
     def select(self, request: Request) -> Selection:
         table = request.table
-        scores = table.rank(table.loss + np.float32(self.beta) * table.memory, self.unseen)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = table.loss + np.float32(min(self.beta, _MOST)) * table.memory
+        # A score too large for float32 is the largest, and not +inf, which stands for never seen.
+        scores = table.rank(np.clip(scores, -_MOST, _MOST), self.unseen)
         if self.rule == "sample":
             return sample(scores, request.k, request.rng(), gamma=self.gamma)
         return RULES[self.rule](scores, request.k, request.rng())
