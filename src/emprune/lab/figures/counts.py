@@ -59,7 +59,7 @@ def counts_figure(runs: Runs) -> Figure:
         line[0].set_ylabel(f"prune rate {rate:g}\n% of the samples")
         line[0].set_ylim(0, top * 1.08)
     for axes, policy in zip(panels[0], policies, strict=True):
-        axes.set_title(policy, loc="left", color=text_colours(policies)[policy], fontweight="bold")
+        axes.set_title(policy.replace(":", "\n"), loc="left", color=text_colours(policies)[policy], fontweight="bold")
     figure.align_ylabels(panels[:, 0])
     figure.supxlabel("times trained in the whole run", fontsize=9)
     return figure

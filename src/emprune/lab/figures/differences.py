@@ -52,7 +52,7 @@ def _limits(differences: Sequence[Estimate]) -> tuple[float, float]:
     inside = [one for one in differences if abs(one.value) <= reach]
     low = min(0.0, *(one.value if one.low is None else one.low for one in inside))
     high = max(0.0, *(one.value if one.high is None else one.high for one in inside))
-    margin = 0.1 * (high - low)
+    margin = 0.1 * max(high - low, 0.5)
     return low - margin, high + margin
 
 

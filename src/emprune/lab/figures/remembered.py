@@ -35,8 +35,8 @@ def share_right(samples: Sequence[Samples], *, mislabelled: bool) -> float | Non
 
     None where there is no such sample.
     """
-    chosen = np.concatenate([one.correct[one.mislabelled == mislabelled] for one in samples])
-    return float(100 * chosen.mean()) if len(chosen) else None
+    chosen = [right for one in samples for right in one.correct[one.mislabelled == mislabelled]]
+    return float(100 * np.mean(chosen)) if chosen else None
 
 
 def by_count(samples: Sequence[Samples], width: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
