@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from made_results import comparison
 from rich.console import Console
 
@@ -23,8 +24,8 @@ def estimate(value, low=None, high=None, count=3):
     return Estimate(value, low, high, None, count)
 
 
-def printed(table):
-    console = Console(width=160, record=True, file=io.StringIO())
+def printed(table, width=160):
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(table)
     return console.export_text()
 
@@ -68,6 +69,17 @@ def test_every_cell_is_in_both_renderings():
     for cell in (cell for block in table.blocks for line in block.lines for cell in line):
         assert cell.text in terminal
         assert cell.text in markdown
+
+
+@pytest.mark.parametrize("width", [50, 80, 100])
+def test_a_narrow_terminal_loses_columns_but_cuts_no_number(width):
+    text = printed(rich_tables(comparison(label_noise=0.2))[0], width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    (emp,) = [line for line in text.splitlines() if "emp" in line and "+2.33" in line]
+    assert "93.33 ± " in emp
+    assert "+2.33 [+" in emp
+    assert "Not shown in this width: steps" in " ".join(text.split())
 
 
 def test_markdown_is_one_line_a_policy():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -16,6 +18,7 @@ from emprune.lab.statistics import RANDOM, Row, Setting, summarise
 
 NONE = "–"
 Tone = Literal["", "better", "worse"]
+_LEAST_NEEDED = ("steps", "select s", "samples", "train s", "gap closed", "true labels %", "remembered %")
 
 
 @dataclass(frozen=True)
@@ -74,23 +77,46 @@ def build_tables(results: Iterable[Result], reference: str = RANDOM) -> list[Tab
     return [build_table(list(group), reference) for _, group in itertools.groupby(rows, key=lambda row: row.setting)]
 
 
-def rich_tables(results: Iterable[Result], reference: str = RANDOM) -> list[RichTable]:
-    """The tables of all settings for the terminal. Raises ArgumentError where budgets differ."""
-    return [to_rich(table) for table in build_tables(results, reference)]
+def rich_tables(results: Iterable[Result], reference: str = RANDOM) -> list[TerminalTable]:
+    """The tables of all settings, to print on a rich console. Raises ArgumentError where budgets differ."""
+    return [TerminalTable(table) for table in build_tables(results, reference)]
 
 
-def to_rich(table: Table) -> RichTable:
-    """For the terminal; differences whose interval leaves out zero are coloured."""
+class TerminalTable:
+    """A table that leaves out whole columns, and says so, rather than cut numbers in a narrow terminal."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unbounded = options.update(width=10_000)
+        droppable = [column for column in _LEAST_NEEDED if column in self.table.columns]
+        for number in range(len(droppable) + 1):
+            drawn = to_rich(self.table, droppable[:number])
+            if Measurement.get(console, unbounded, drawn).maximum <= options.max_width:
+                break
+        yield drawn
+        if number:
+            yield Text(f"Not shown in this width: {', '.join(droppable[:number])}.", style="dim")
+        yield Text()
+
+
+def to_rich(table: Table, leave_out: Collection[str] = ()) -> RichTable:
+    """As a rich table, differences whose interval leaves out zero in colour.
+
+    Args:
+        leave_out: headings of columns to do without.
+    """
     drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    drawn.add_column("rate", justify="right", style="bold")
-    for position, column in enumerate(table.columns):
-        drawn.add_column(column, justify="right" if position else "left")
+    shown = [position for position, column in enumerate(table.columns) if column not in leave_out]
+    drawn.add_column("rate", justify="right", style="bold", no_wrap=True)
+    for position in shown:
+        drawn.add_column(table.columns[position], justify="right" if position else "left", no_wrap=True)
     styles = {"better": "green", "worse": "red", "": ""}
     for block in table.blocks:
-        for position, line in enumerate(block.lines):
-            is_last = position == len(block.lines) - 1
-            cells = [Text(cell.text, style=styles[cell.tone]) for cell in line]
-            drawn.add_row("" if position else block.rate, *cells, end_section=is_last)
+        for number, line in enumerate(block.lines):
+            cells = [Text(line[position].text, style=styles[line[position].tone]) for position in shown]
+            drawn.add_row("" if number else block.rate, *cells, end_section=number == len(block.lines) - 1)
     return drawn
 
 
