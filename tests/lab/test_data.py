@@ -66,7 +66,7 @@ def test_wrong_checksum_names_file_and_both_sums(fashion_folder):
 def test_truncated_file_is_named(fashion_folder):
     path = fashion_folder / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match="train-images.*cannot be unpacked"):
+    with pytest.raises(DataError, match=r"train-images.*cannot be unpacked"):
         lab_data.load("fashion-mnist", fashion_folder)
 
 

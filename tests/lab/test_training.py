@@ -75,7 +75,7 @@ def test_global_generator_is_left_alone(tmp_path):
 
 def test_policy_labels():
     assert parse_policy("emp:beta=2.5:rule=top") == ("emp", {"beta": 2.5, "rule": "top"})
-    with pytest.raises(ArgumentError, match="'best'.*full, .*short"):
+    with pytest.raises(ArgumentError, match=r"'best'.*full, .*short"):
         parse_policy("best")
     with pytest.raises(ArgumentError, match="name:setting=value"):
         parse_policy("emp:beta")

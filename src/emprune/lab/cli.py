@@ -31,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[Methods, tyro.conf.subcommand("methods")],
         prog="emprune", description="Dynamic data pruning: compare policies on real data.", args=arguments,
-    )  # type: ignore[call-overload]  # fmt: skip
-    console = Console(stderr=getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False))
+    )  # fmt: skip
+    as_json = getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False)
+    # Tables need room, also where the output goes to a file and rich would assume 80 columns.
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
     try:
         return int(chosen(console, command))
     except ArgumentError as error:

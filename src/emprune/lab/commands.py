@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -25,9 +26,9 @@ from emprune.lab.recipe import recipe_for
 from emprune.lab.report import write_report
 from emprune.lab.results import RESULTS_FILE, Result, load_result, save_results
 from emprune.lab.spec import RunSpec
-from emprune.lab.tables import rich_tables
+from emprune.lab.statistics import summarise
+from emprune.lab.tables import build_table, to_rich
 from emprune.schedule import Budget
-
 
 
 def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
@@ -74,8 +75,8 @@ class Setting:
 
     def template(self) -> RunSpec:
         """A spec with all but policy, rate and seed."""
-        given = {"model": self.model, "epochs": self.epochs, "batch_size": self.batch_size, "max_lr": self.max_lr,
-                 "train_size": self.train_size}  # fmt: skip
+        overrides = ("model", "epochs", "batch_size", "max_lr", "train_size")
+        given: dict[str, Any] = {name: getattr(self, name) for name in overrides}
         if self.data not in DATA_SETS:
             raise ArgumentError("data", self.data, f"one of {', '.join(DATA_SETS)}")
         if self.model is not None and self.model not in MODELS:
@@ -115,7 +116,14 @@ class Compare:
         )  # fmt: skip
         jobs = self.jobs or (os.cpu_count() or 1 if self.setting.device == "cpu" else 1)
         results = _work_off(specs, self.out, self.setting, min(jobs, len(specs)), console, command)
-        _publish(results, self.out, self.out / compare.RUNS_FOLDER, console, as_json=self.setting.json)
+        _publish(
+            results,
+            self.out,
+            self.out / compare.RUNS_FOLDER,
+            console,
+            as_json=self.setting.json,
+            data_dir=self.setting.data_dir,
+        )
         return 0
 
 
@@ -155,6 +163,8 @@ class Report:
     """Folders of finished runs, or folders that hold such folders."""
     out: Path = Path("runs/report")
     """Folder of the report."""
+    data_dir: str | None = None
+    """Folder of the data set's files, for the contact sheets."""
     json: bool = False
     """Print the results as JSON on standard output."""
 
@@ -165,7 +175,7 @@ class Report:
         if len({folder.parent for folder in found}) > 1:
             raise ArgumentError("runs", ", ".join(map(str, self.runs)), "runs of one comparison, in one folder")
         results = [load_result(folder) for folder in found]
-        _publish(results, self.out, found[0].parent, console, as_json=self.json)
+        _publish(results, self.out, found[0].parent, console, as_json=self.json, data_dir=self.data_dir)
         return 0
 
 
@@ -174,7 +184,7 @@ class Methods:
     """List every policy, rule and score with its source."""
 
     def __call__(self, console: Console, command: str) -> int:
-        Console(width=max(console.width, 100)).print(methods_table())
+        console.print(methods_table())
         return 0
 
 
@@ -205,12 +215,14 @@ def _stop_on_signals(console: Console) -> threading.Event:
     return stop
 
 
-def _publish(results: list[Result], out: Path, runs: Path, console: Console, *, as_json: bool) -> None:
+def _publish(
+    results: list[Result], out: Path, runs: Path, console: Console, *, as_json: bool, data_dir: str | None
+) -> None:
     """Write results.json, table, figures and report; print the table, and the paths last."""
     save_results(out / RESULTS_FILE, results)
-    files = write_report(out, results, runs)
-    for table in rich_tables(results):
-        console.print(table)
+    files = write_report(out, results, runs, data_dir=data_dir)
+    for _, rows in itertools.groupby(summarise(results), key=lambda row: row.setting):
+        console.print(to_rich(build_table(list(rows))))
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))
     for path in (out / RESULTS_FILE, files.table, files.report):

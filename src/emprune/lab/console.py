@@ -49,12 +49,13 @@ class LiveView:
 
     def _update(self, event: Event) -> None:
         progress, name = event.progress, event.spec.run_id
-        assert progress is not None  # noqa: S101 - narrows the type
+        assert progress is not None
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(_title(event), total=progress.total_steps, detail="")
         detail = (
             f"epoch {progress.epoch + 1}/{progress.epochs}  kept {progress.kept}/{progress.num_samples}  "
-            f"loss {progress.loss:.3f}  train acc {progress.accuracy:.1%}  {progress.samples_per_second:,.0f} samples/s  "
+            f"loss {progress.loss:.3f}  train acc {progress.accuracy:.1%}  "
+            f"{progress.samples_per_second:,.0f} samples/s  "
             f"{_duration(progress.seconds_left)} left, {_duration(progress.seconds_saved)} saved"
         )
         self.bars.update(self.tasks[name], completed=progress.step, detail=detail)

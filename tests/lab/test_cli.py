@@ -1,0 +1,114 @@
+"""The command as a person calls it: real processes, a real Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emprune.lab.cli import main
+
+SMALL = ["--data", "digits", "--epochs", "2", "--seeds", "2", "--jobs", "1"]
+
+
+def emprune(*arguments, **options):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "emprune", *arguments], capture_output=True, text=True, env=environment, **options
+    )
+
+
+def test_compare_writes_everything_and_prints_the_paths_last(tmp_path):
+    out = tmp_path / "out"
+    done = emprune("compare", *SMALL, "--policies", "full,short,random,emp", "--prune-rates", "0.9", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    results = json.loads((out / "results.json").read_text())
+    assert [(r["policy"], r["seed"]) for r in results] == [
+        (policy, seed) for seed in (0, 1) for policy in ("full", "short", "random", "emp")
+    ]
+    assert {r["samples_backward"] for r in results if r["policy"] != "full"} == {240}
+    lines = done.stdout.strip().splitlines()[-3:]
+    assert [Path(line).name for line in lines] == ["results.json", "table.md", "report.html"]
+    assert all(Path(line).is_file() for line in lines)
+
+
+def test_interrupted_comparison_goes_on_where_it_stopped(tmp_path):
+    arguments = ["compare", "--data", "digits", "--policies", "random,emp", "--prune-rates", "0.7"]
+    arguments += ["--epochs", "60", "--seeds", "4", "--jobs", "2", "--out", str(tmp_path)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "emprune", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        while not list(tmp_path.glob("runs/*/result.json")) and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "go on with" in output
+    finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
+    assert 1 <= len(finished) < 8
+    assert list(tmp_path.glob("runs/*/checkpoint.pt"))
+    assert not (tmp_path / "results.json").exists()
+    done = emprune(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(tmp_path.glob("runs/*/checkpoint.pt"))
+    assert len(json.loads((tmp_path / "results.json").read_text())) == 8
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+
+
+def test_train_and_report(tmp_path, capsys):
+    common = ["--data", "digits", "--epochs", "2", "--prune-rate", "0.7", "--out", str(tmp_path / "train")]
+    for policy in ("random", "emp:rule=top"):
+        assert main(["train", "--policy", policy, "--json", *common]) == 0
+    printed = capsys.readouterr().out.strip().splitlines()
+    assert [json.loads(line)["policy"] for line in printed] == ["random", "emp:rule=top"]
+    assert main(["report", str(tmp_path / "train"), "--out", str(tmp_path / "report")]) == 0
+    assert "emp:rule=top" in (tmp_path / "report" / "table.md").read_text()
+
+
+def test_methods_lists_policies_and_rules(capsys):
+    assert main(["methods"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("infobatch", "rs2", "short", "threshold", "classification", "2303.04947", "2408.16031"):
+        assert word in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policies", "best"], "policy is 'best'; allowed: one of full,"),
+        (["--data", "imagenet"], "data is 'imagenet'; allowed: one of digits, fashion-mnist."),
+        (["--model", "vit"], "model is 'vit'; allowed: one of mlp, cnn."),
+        (["--prune-rates", "1.0"], "prune_rate is 1.0; allowed: a number in [0, 1)"),
+        (["--prune-rates", "0.9999"], "This rate keeps no sample."),
+        (["--label-noise", "2"], "label_noise is 2.0"),
+        (["--seeds", "0"], "seeds is 0"),
+        (["--policies", "emp:beta=-1"], "beta is -1"),
+        (["--split", "train"], "train"),
+        (["--no-such-option"], "no-such-option"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_one_clear_sentence(arguments, message, tmp_path, capsys):
+    try:
+        code = main(["compare", *SMALL, "--out", str(tmp_path / "out"), *arguments])
+    except SystemExit as ended:  # the option parser's way
+        code = ended.code
+    printed = capsys.readouterr()
+    assert code == 2
+    assert message in " ".join((printed.out + printed.err).split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_process_ends_with_the_code_and_without_traceback(tmp_path):
+    missing = ["--data", "fashion-mnist", "--data-dir", str(tmp_path)]
+    for arguments, code, message in [
+        (["--policies", "best"], 2, "policy is 'best'"),
+        (missing, 1, "train-images-idx3-ubyte.gz is missing"),
+    ]:
+        done = emprune("compare", *arguments, "--out", str(tmp_path / "out"))
+        assert done.returncode == code
+        assert message in " ".join(done.stdout.split())
+        assert "Traceback" not in done.stderr

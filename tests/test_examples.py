@@ -1,0 +1,25 @@
+"""Every example runs as it stands."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+ARGUMENTS = {"plain_loop.py": ["--epochs", "6"]}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_example_runs(name):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *ARGUMENTS.get(name, [])], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_plain_loop_changes_at_most_four_lines():
+    """Beside building the pruner: loader, loop and loss."""
+    lines = (EXAMPLES / "plain_loop.py").read_text().splitlines()
+    assert sum(line.endswith("# emprune") for line in lines) == 4
