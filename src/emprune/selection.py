@@ -74,7 +74,7 @@ def threshold(
     k: int,
     rng: np.random.Generator,
     *,
-    below_share: float = 0.5,
+    below_share: float = 0.8,
     weight_sum: Literal["kept", "all"] = "kept",
 ) -> Selection:
     """InfoBatch's idea at an exact rate: keep what is above a threshold, a random part of the rest, reweighted.

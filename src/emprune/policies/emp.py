@@ -43,10 +43,10 @@ class EMP(Policy):
         unseen: whether samples never seen rank "first" or as the "mean" of the seen ones.
     """
 
-    beta: float = 1.0
+    beta: float = 20.0
     rule: str = "sample"
-    gamma: float = 1.0
-    unseen: Unseen = "first"
+    gamma: float = 2.0
+    unseen: Unseen = "mean"
 
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"

@@ -22,7 +22,7 @@ class InfoBatch(Policy):
         weight_sum: "kept" (mean weight 1) or "all" (weights sum to N, as published).
     """
 
-    below_share: float = 0.5
+    below_share: float = 0.8
     weight_sum: Literal["kept", "all"] = "kept"
 
     name = "infobatch"
