@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
 import signal
@@ -26,8 +25,7 @@ from emprune.lab.recipe import recipe_for
 from emprune.lab.report import write_report
 from emprune.lab.results import RESULTS_FILE, Result, load_result, save_results
 from emprune.lab.spec import RunSpec
-from emprune.lab.statistics import summarise
-from emprune.lab.tables import build_table, to_rich
+from emprune.lab.tables import rich_tables
 from emprune.schedule import Budget
 
 
@@ -221,8 +219,8 @@ def _publish(
     """Write results.json, table, figures and report; print the table, and the paths last."""
     save_results(out / RESULTS_FILE, results)
     files = write_report(out, results, runs, data_dir=data_dir)
-    for _, rows in itertools.groupby(summarise(results), key=lambda row: row.setting):
-        console.print(to_rich(build_table(list(rows))))
+    for table in rich_tables(results):
+        console.print(table)
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))
     for path in (out / RESULTS_FILE, files.table, files.report):

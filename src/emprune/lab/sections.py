@@ -179,7 +179,8 @@ def _facts(results: Sequence[Result]) -> tuple[tuple[str, str], ...]:
         "Model": one.model,
         "Recipe": f"{recipe['epochs']} epochs, batches of {recipe['batch_size']}, SGD with momentum "
         f"{recipe['momentum']:g}, OneCycle up to a learning rate of {recipe['max_lr']:g}, weight decay "
-        f"{recipe['weight_decay']:g}, label smoothing {recipe['label_smoothing']:g}",
+        f"{recipe['weight_decay']:g}, label smoothing {recipe['label_smoothing']:g}, "
+        + (f"shifted by up to {recipe['shift']} pixels and mirrored" if recipe["shift"] else "no augmentation"),
         "Schedule": f"last {100 * one.anneal:g} % of the epochs on all the data; rate counted per {one.budget}"
         if one.anneal
         else "the same rate in every epoch",
