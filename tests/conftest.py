@@ -1,5 +1,11 @@
-"""Shared by all tests: one thread a process, since the tests themselves run side by side."""
+"""Shared by all tests."""
 
 import torch
+from hypothesis import settings
 
+# One thread a process, since the tests themselves run side by side.
 torch.set_num_threads(1)
+
+# The same cases on every machine: a red test is then a change of the code, not of the dice.
+settings.register_profile("emprune", deadline=None, derandomize=True, database=None)
+settings.load_profile("emprune")

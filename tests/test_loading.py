@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from cases import Positions, loss_of, memory_of, step
-from emprune import ArgumentError, IdBatches, PlanSampler, PrunedLoader, Pruner
+from emprune import EMP, ArgumentError, IdBatches, PlanSampler, PrunedLoader, Pruner
 
 LOADERS: dict[str, dict[str, Any]] = {
     "in process": {},
@@ -86,7 +86,7 @@ def test_every_score_lands_on_its_own_sample_with_look_ahead(options: dict) -> N
 
 
 def test_a_half_read_epoch_leaves_the_rest_untrained_and_unseen() -> None:
-    pruner = new_pruner()
+    pruner = Pruner(40, EMP(unseen="first"), prune_rate=0.4, num_epochs=3)
     loader = PrunedLoader(Positions(40), pruner, batch_size=5, num_workers=2)
     half = pruner.plan.ids[:10].tolist()
     for ids, _ in islice(loader, 2):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cases import loss_of, memory_of
 from emprune import ArgumentError, EpochOrderError, NonFiniteError, Pruner
-from emprune.observations import Pending
+from emprune.observations import Pending, Step
 
 
 def fresh(policy: str = "lfl", **options: Any) -> Pruner:
@@ -109,6 +109,14 @@ def test_quarantine_keeps_a_sample_out_of_the_ranking_until_a_finite_loss_is_see
     assert 5 not in pruner.plan.ids
 
 
+def test_a_memory_term_that_is_not_finite_is_quarantined_too() -> None:
+    pruner = Pruner(4, "emp", prune_rate=0.5, num_epochs=2, warmup_epochs=1, on_nonfinite="quarantine")
+    pruner.loss(torch.arange(4), torch.ones(4), torch.tensor([torch.inf, 0.5, torch.nan, 0.5]))
+    pruner.end_epoch()
+    assert pruner.report().quarantined_ids == (0, 2)
+    assert set(pruner.plan.ids.tolist()) == {1, 3}
+
+
 def test_duplicate_ids_in_one_batch_keep_the_last_score_and_count_once() -> None:
     pruner = Pruner(4, "random", prune_rate=0.0, num_epochs=1)
     pruner.loss(torch.tensor([2, 2, 0, 2]), torch.tensor([1.0, 2.0, 3.0, 4.0]))
@@ -160,7 +168,7 @@ def test_collect_marks_repetitions_inside_a_batch_as_a_naive_loop_does(batches: 
     pending, rows = Pending(8), []
     for batch in batches:
         ids, loss = (torch.tensor(column) for column in zip(*batch, strict=True))
-        pending.add(ids, loss.float(), None, True)
+        pending.add(Step.of(ids, loss.float(), None), True)
         rows += [(i, float(value), i not in [j for j, _ in batch[:at]]) for at, (i, value) in enumerate(batch)]
     seen = pending.collect()
     assert list(zip(seen.ids.tolist(), seen.loss.tolist(), seen.trained.tolist(), strict=True)) == rows
@@ -169,7 +177,7 @@ def test_collect_marks_repetitions_inside_a_batch_as_a_naive_loop_does(batches: 
 
 def test_ids_that_only_the_host_can_check_are_caught_when_collected() -> None:
     pending = Pending(8)
-    pending.add(torch.tensor([8]), torch.ones(1), None, True)
+    pending.add(Step.of(torch.tensor([8]), torch.ones(1), None), True)
     with pytest.raises(ArgumentError, match="ids is 8; allowed: dataset positions from 0 to 7"):
         pending.collect()
     assert len(pending) == 1

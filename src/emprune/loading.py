@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
@@ -89,7 +89,7 @@ class PrunedLoader(DataLoader[Any]):
             _WithId(dataset),
             batch_size=batch_size,
             sampler=PlanSampler(pruner),
-            collate_fn=_CollateWithIds(collate_fn or default_collate),
+            collate_fn=cast("Callable[[list[Any]], Any]", _CollateWithIds(collate_fn or default_collate)),
             **options,
         )
 
@@ -101,7 +101,7 @@ class PrunedLoader(DataLoader[Any]):
 
 
 class _WithId(Dataset[Any]):
-    """The data set with every sample's position beside it."""
+    """The data set, fetched by whole batches, with every sample's position beside it."""
 
     def __init__(self, dataset: Dataset[Any]) -> None:
         self.dataset = dataset
@@ -109,13 +109,10 @@ class _WithId(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
-    def __getitem__(self, index: int) -> tuple[int, Any]:
-        return index, self.dataset[index]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[int, Any]]:
+    def __getitems__(self, indices: list[int]) -> tuple[list[int], list[Any]]:
+        """A batch's ids and samples, side by side; DataLoader passes them on to the collation as they are."""
         fetch = getattr(self.dataset, "__getitems__", None)
-        rows = fetch(indices) if fetch else [self.dataset[index] for index in indices]
-        return list(zip(indices, rows, strict=True))
+        return indices, fetch(indices) if fetch else [self.dataset[index] for index in indices]
 
 
 class _CollateWithIds:
@@ -124,9 +121,9 @@ class _CollateWithIds:
     def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
         self.collate_fn = collate_fn
 
-    def __call__(self, rows: list[tuple[int, Any]]) -> tuple[torch.Tensor, Any]:
-        ids = torch.tensor([index for index, _ in rows], dtype=torch.int64)
-        return ids, self.collate_fn([sample for _, sample in rows])
+    def __call__(self, fetched: tuple[list[int], list[Any]]) -> tuple[torch.Tensor, Any]:
+        ids, samples = fetched
+        return torch.tensor(ids, dtype=torch.int64), self.collate_fn(samples)
 
 
 def _check_batch_size(batch_size: int) -> None:

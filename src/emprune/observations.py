@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,17 +14,11 @@ from emprune.errors import ArgumentError, NonFiniteError
 OnNonFinite = Literal["error", "quarantine"]
 
 
-def check_ids(ids: torch.Tensor, num_samples: int) -> None:
-    """Raise unless ``ids`` is int64 of shape [B] within [0, num_samples).
-
-    The range is read only from ids on the CPU: reading it on a device would wait for the device. Ids
-    there are checked when the epoch's observations are collected.
-    """
+def check_ids(ids: torch.Tensor) -> None:
+    """Raise unless ``ids`` is an int64 tensor of shape [B]."""
     if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or ids.ndim != 1:
         found = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
         raise ArgumentError("ids", found, "an int64 tensor of shape [B]", "Pass the ids that came with the batch.")
-    if ids.device.type == "cpu" and len(ids):
-        _check_range(int(ids.min()), int(ids.max()), num_samples)
 
 
 def check_per_sample(name: str, values: torch.Tensor, batch_size: int) -> None:
@@ -42,18 +36,16 @@ def check_per_sample(name: str, values: torch.Tensor, batch_size: int) -> None:
         raise ArgumentError(name, f"of shape {tuple(values.shape)}", f"one value for each of {batch_size} ids")
 
 
-def nonfinite_ids(ids: NDArray[np.int64], *columns: NDArray[np.float32] | None) -> NDArray[np.int64]:
-    """The ids at which any of the columns is NaN or infinite, in increasing order."""
-    bad = np.zeros(len(ids), dtype=bool)
-    for column in columns:
-        if column is not None:
-            bad |= ~np.isfinite(column)
-    return np.unique(ids[bad])
+def nonfinite(loss: NDArray[np.float32], memory: NDArray[np.float32] | None = None) -> NDArray[np.bool_]:
+    """bool, shape [M]: whether the loss, or the memory term if given, is NaN or infinite."""
+    finite = np.isfinite(loss)
+    return ~finite if memory is None else ~(finite & np.isfinite(memory))
 
 
 def raise_nonfinite(ids: NDArray[np.int64]) -> None:
     """Raise the error that names non-finite samples; nothing for an empty array."""
     if len(ids):
+        ids = np.unique(ids)
         shown = ", ".join(map(str, ids[:10].tolist())) + (", …" if len(ids) > 10 else "")
         raise NonFiniteError(
             f"loss or memory term is NaN or infinite for {len(ids)} sample(s), ids {shown}; allowed: finite values. "
@@ -61,10 +53,32 @@ def raise_nonfinite(ids: NDArray[np.int64]) -> None:
         )
 
 
-def _check_range(low: int, high: int, num_samples: int) -> None:
+def check_range(ids: NDArray[np.int64], num_samples: int) -> None:
+    """Raise unless all ids are dataset positions."""
+    low, high = (int(ids.min()), int(ids.max())) if len(ids) else (0, 0)
     if low < 0 or high >= num_samples:
         worst = low if low < 0 else high
         raise ArgumentError("ids", worst, f"dataset positions from 0 to {num_samples - 1}")
+
+
+class Step(NamedTuple):
+    """One step's values, copied: a compiled step or an in-place operation may overwrite the originals.
+
+    Attributes:
+        ids: int64, shape [B].
+        loss: float32, shape [B], detached.
+        memory: float32, shape [B], detached, or None.
+    """
+
+    ids: torch.Tensor
+    loss: torch.Tensor
+    memory: torch.Tensor | None
+
+    @classmethod
+    def of(cls, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> Step:
+        """Copy the tensors; each stays on its device."""
+        kept = None if memory is None else memory.detach().to(torch.float32, copy=True)
+        return cls(ids.clone(), loss.detach().to(torch.float32, copy=True), kept)
 
 
 @dataclass
@@ -92,29 +106,21 @@ class Pending:
     _ids: list[torch.Tensor] = field(default_factory=list)
     _loss: list[torch.Tensor] = field(default_factory=list)
     _memory: list[torch.Tensor] = field(default_factory=list)
-    _trained: list[torch.Tensor] = field(default_factory=list)
+    _trained: list[torch.Tensor | bool] = field(default_factory=list)
 
-    def add(
-        self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None, trained: bool | torch.Tensor
-    ) -> None:
+    def add(self, step: Step, trained: bool | torch.Tensor) -> None:
         """Keep one step's values.
-
-        They are copied: a compiled step or an in-place operation may overwrite the tensors later.
 
         Args:
             trained: all, none, or int64 positions within the batch that go through backward.
         """
+        size = len(step.ids)
         if isinstance(trained, torch.Tensor):
-            mask = torch.zeros(len(ids), dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
-        else:
-            mask = torch.full((len(ids),), trained)
-        self._trained.append(mask)
-        self._ids.append(ids.clone())
-        self._loss.append(loss.detach().to(torch.float32, copy=True))
-        if memory is None:
-            self._memory.append(torch.full((len(ids),), torch.nan))
-        else:
-            self._memory.append(memory.detach().to(torch.float32, copy=True))
+            trained = torch.zeros(size, dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
+        self._trained.append(trained)
+        self._ids.append(step.ids)
+        self._loss.append(step.loss)
+        self._memory.append(torch.full((size,), torch.nan) if step.memory is None else step.memory)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -126,12 +132,16 @@ class Pending:
             ArgumentError: an id is out of range; the steps are kept.
         """
         ids = to_host(self._ids, torch.int64)
-        if len(ids):
-            _check_range(int(ids.min()), int(ids.max()), self.num_samples)
+        check_range(ids, self.num_samples)
         loss, memory = to_host(self._loss, torch.float32), to_host(self._memory, torch.float32)
-        trained = to_host(self._trained, torch.bool)
+        sizes = [len(batch) for batch in self._ids]
+        masks = [
+            torch.full((size,), part) if isinstance(part, bool) else part
+            for part, size in zip(self._trained, sizes, strict=True)
+        ]
+        trained = to_host(masks, torch.bool)
         if len(ids) and np.bincount(ids, minlength=self.num_samples).max() > 1:
-            trained = trained & _first_in_batch(ids, [len(batch) for batch in self._ids])
+            trained = trained & _first_in_batch(ids, sizes)
         return Collected(ids, loss, memory, trained)
 
     def clear(self) -> None:

@@ -141,7 +141,7 @@ class Pruner:
             loss = loss[chosen.positions]
         if chosen.weights is not None:
             loss = loss * chosen.weights.to(loss.dtype)
-        return loss.sum() / max(1, len(loss))
+        return loss.mean() if len(loss) else loss.sum()  # a batch whose share is none still has a gradient: zero
 
     def select_batch(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None) -> BatchSelection:
         """Record a batch and say which of its samples go through backward, with which weight.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,11 +28,25 @@ def fingerprint(
         rates = [float(r) for r in prune_rate] if isinstance(prune_rate, Sequence) else float(prune_rate)  # type: ignore[arg-type]
     return {
         "policy": policy.name,
-        "policy_settings": policy.settings(),
+        "policy_settings": _json_value(policy.settings()),
         "prune_rate": rates,
         "num_epochs": num_epochs,
         **settings,
     }
+
+
+def _json_value(value: Any) -> Any:
+    """The value as JSON can hold it; an array by what identifies it, its dtype, shape and digest."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        digest = hashlib.blake2b(np.ascontiguousarray(value).tobytes(), digest_size=16).hexdigest()
+        return f"{value.dtype} {list(value.shape)} {digest}"
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(inside) for inside in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def restorable(

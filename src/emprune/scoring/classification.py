@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
 from emprune.errors import ArgumentError
+
+_NO_LABEL = -(2**63)  # torch would pass over a label of -100 without a word; every label counts here
 
 
 class PerSample(NamedTuple):
@@ -46,14 +49,15 @@ def classification(logits: torch.Tensor, labels: torch.Tensor, *, label_smoothin
     (0.6931, 0.6931)
     """
     _check(logits, labels, label_smoothing)
-    # Finite also for a class of probability zero, whose term is then 0·log q = 0 and not NaN.
-    log_q = torch.log_softmax(logits.float(), dim=1).clamp_min(torch.finfo(torch.float32).min)
-    with torch.no_grad():
-        memory = -(log_q.exp() * log_q).sum(dim=1)
+    log_q = torch.log_softmax(logits.float(), dim=1)
+    memory = torch.special.entr(log_q.detach().exp()).sum(dim=1)  # entr(q) = -q·log q, and 0 for q = 0
+    if not labels.is_floating_point():
+        loss = F.nll_loss(log_q, labels, reduction="none", ignore_index=_NO_LABEL)
+    if labels.is_floating_point() or label_smoothing:
+        # Finite also for a class of probability zero, whose term is then 0·log q = 0 and not NaN.
+        log_q = log_q.clamp_min(torch.finfo(torch.float32).min)
     if labels.is_floating_point():
         loss = -(labels.float() * log_q).sum(dim=1)
-    else:
-        loss = -log_q.gather(1, labels[:, None]).squeeze(1)
     if label_smoothing:
         loss = (1 - label_smoothing) * loss - label_smoothing * log_q.mean(dim=1)
     return PerSample(loss, memory)

@@ -1,0 +1,131 @@
+"""Cost of a pruned training step: PrunedLoader + classification scoring + Pruner.loss, against the plain loop.
+
+Measured: CPU seconds per epoch (time.process_time; one thread, no workers, so all of the work is in it, and
+waiting for other programs is not) of training the network of this project's Fashion-MNIST experiments
+(emprune.lab.models, "cnn") on 1x14x14 images, batch 128. Both sides train the same model on the same samples
+in the same order, so in the same batches:
+
+- ``plain``:  DataLoader over torch.utils.data.Subset(data, plan.ids), F.cross_entropy (mean), SGD step;
+- ``pruned``: PrunedLoader, emprune.scoring.classification, Pruner.loss, SGD step, Pruner.end_epoch.
+
+The sides alternate step by step within one run, taking turns at being first, after warm-up epochs.
+``extra_percent`` is the median over the epochs of (pruned / plain - 1), with its quartiles. Making the plan
+is not part of a step; ``select_seconds_per_epoch`` gives it apart (see select_cost.py).
+Target: at most 2 % more.
+
+Run:    python benchmarks/step_cost.py                 # policy emp; --policy infobatch for a weighted plan
+Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import time
+from collections.abc import Iterator
+
+import torch
+from machine import describe
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Subset, TensorDataset
+
+from emprune import EpochPlan, PrunedLoader, Pruner
+from emprune.lab.models import build
+from emprune.scoring import classification
+
+BATCH = 128
+WARM_UP = 3
+
+
+def plain_steps(model: nn.Module, data: TensorDataset, plan: EpochPlan) -> Iterator[None]:
+    """One epoch of the plain loop; stops after each step."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for images, labels in DataLoader(Subset(data, plan.ids.tolist()), batch_size=BATCH):
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        yield
+
+
+def pruned_steps(model: nn.Module, loader: PrunedLoader, pruner: Pruner) -> Iterator[None]:
+    """One epoch of the pruned loop; stops after each step, and does the epoch's end as its last."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for ids, (images, labels) in loader:
+        loss = pruner.loss(ids, *classification(model(images), labels))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        yield
+    pruner.end_epoch()
+
+
+def alternate(sides: tuple[Iterator[None], Iterator[None]]) -> tuple[float, float]:
+    """Run both epochs step by step, and give the CPU seconds of each."""
+    seconds, turn, left = [0.0, 0.0], 0, 2
+    while left:
+        left = 2
+        for side in (turn, 1 - turn):
+            began = time.process_time()
+            left -= next(sides[side], True) is True
+            seconds[side] += time.process_time() - began
+        turn = 1 - turn
+    return seconds[0], seconds[1]
+
+
+def measure(policy: str, size: int, epochs: int) -> tuple[list[tuple[float, float]], float]:
+    """CPU seconds of each plain and each pruned epoch, and seconds of selecting per epoch."""
+    torch.manual_seed(0)
+    data = TensorDataset(torch.randn(size, 1, 14, 14), torch.randint(0, 10, (size,)))
+    plain = build("cnn", channels=1, size=14, num_classes=10, seed=0)
+    pruned = copy.deepcopy(plain)
+    pruner = Pruner(size, policy, prune_rate=0.7, num_epochs=epochs + WARM_UP, warmup_epochs=1)
+    loader = PrunedLoader(data, pruner, batch_size=BATCH)
+    seconds = [
+        alternate((plain_steps(plain, data, pruner.plan), pruned_steps(pruned, loader, pruner)))
+        for _ in range(epochs + WARM_UP)
+    ]
+    return seconds[WARM_UP:], pruner.report().seconds_selecting / (epochs + WARM_UP)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--policy", default="emp")
+    parser.add_argument("--size", type=int, default=20_000, help="N, training images")
+    parser.add_argument("--epochs", type=int, default=30)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    seconds, selecting = measure(options.policy, options.size, options.epochs)
+    low, middle, high = statistics.quantiles([pruned / plain for plain, pruned in seconds], n=4)
+    extra = statistics.median(pruned - plain for plain, pruned in seconds)
+    steps = -(-round(0.3 * options.size) // BATCH)
+
+    def milliseconds(side: int) -> float:
+        return round(statistics.median(pair[side] for pair in seconds) / steps * 1e3, 4)
+
+    print(
+        json.dumps(
+            {
+                "benchmark": "step_cost",
+                "policy": options.policy,
+                "size": options.size,
+                "epochs": options.epochs,
+                "steps_per_epoch": steps,
+                "plain_milliseconds_per_step": milliseconds(0),
+                "pruned_milliseconds_per_step": milliseconds(1),
+                "extra_microseconds_per_step": round(extra / steps * 1e6, 1),
+                "extra_percent": round((middle - 1) * 100, 2),
+                "extra_percent_quartiles": [round((low - 1) * 100, 2), round((high - 1) * 100, 2)],
+                "select_seconds_per_epoch": round(selecting, 5),
+                "machine": describe(),
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

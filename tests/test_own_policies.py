@@ -1,0 +1,194 @@
+"""Policies written in user code: a static one and in-batch ones fit the same interface."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from cases import loss_of, play
+from emprune import BatchSelection, EmpruneError, IdBatches, Policy, Pruner, Request, Selection, StateError
+
+
+class HardestOnce(Policy):
+    """Static: scores from an earlier run decide once, the subset stays."""
+
+    name = "hardest-once"
+
+    def __init__(self, scores: list[float]) -> None:
+        self.scores = scores
+
+    def select(self, request: Request) -> Selection:
+        return Selection(np.argsort(self.scores)[-request.k :])
+
+
+class TopOfBatch(Policy):
+    """In-batch: all are forwarded, the highest losses go through backward."""
+
+    name = "top-of-batch"
+    within_batch = True
+
+    def select_within_batch(
+        self, loss: torch.Tensor, memory: torch.Tensor | None, k: int, rng: np.random.Generator
+    ) -> BatchSelection:
+        return BatchSelection(torch.topk(loss, k).indices)
+
+
+class RandomOfBatch(TopOfBatch):
+    """In-batch with weights, from the generator that the pruner gives."""
+
+    name = "random-of-batch"
+
+    def select_within_batch(
+        self, loss: torch.Tensor, memory: torch.Tensor | None, k: int, rng: np.random.Generator
+    ) -> BatchSelection:
+        positions = rng.choice(len(loss), k, replace=False)
+        return BatchSelection(torch.from_numpy(positions), torch.full((k,), len(loss) / max(1, k)))
+
+
+def test_a_static_policy_keeps_its_subset_in_another_order_each_epoch() -> None:
+    scores = [float(i % 10) for i in range(30)]
+    pruner = Pruner(30, HardestOnce(scores), prune_rate=0.7, num_epochs=4)
+    epochs: dict[int, list[int]] = {}
+    for epoch, ids, _ in play(pruner):
+        epochs.setdefault(epoch, []).extend(ids)
+    assert {frozenset(ids) for ids in epochs.values()} == {frozenset(i for i in range(30) if i % 10 >= 7)}
+    assert len({tuple(ids) for ids in epochs.values()}) == 4
+    assert set(pruner.table.times_trained.tolist()) == {0, 4}
+
+
+def test_settings_of_an_own_policy_belong_to_the_state() -> None:
+    def build(scores: list[float]) -> Pruner:
+        return Pruner(3, HardestOnce(scores), prune_rate=0.4, num_epochs=2)
+
+    state = build([1.0, 2.0, 3.0]).state_dict()
+    build([1.0, 2.0, 3.0]).load_state_dict(state)
+    with pytest.raises(EmpruneError, match=r"policy_settings is .*4\.0.* saved with .*3\.0"):
+        build([1.0, 2.0, 4.0]).load_state_dict(state)
+
+
+def test_arrays_among_the_settings_are_compared_by_content() -> None:
+    def build(scores: np.ndarray | torch.Tensor) -> Pruner:
+        return Pruner(3, HardestOnce(scores), prune_rate=0.4, num_epochs=2)
+
+    state = build(np.array([1.0, 2.0, 3.0])).state_dict()
+    json.dumps(state["fingerprint"])
+    build(np.array([1.0, 2.0, 3.0])).load_state_dict(state)
+    build(torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)).load_state_dict(state)
+    with pytest.raises(StateError, match=r"policy_settings is .*float64 \[3\]"):
+        build(np.array([1.0, 2.0, 4.0])).load_state_dict(state)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 8, 64])
+@pytest.mark.parametrize("policy", [TopOfBatch, RandomOfBatch])
+def test_an_in_batch_policy_trains_exactly_k_an_epoch(policy: type[Policy], batch_size: int) -> None:
+    pruner = Pruner(53, policy(), prune_rate=0.7, num_epochs=3, warmup_epochs=1)
+    trained = 0
+    for epoch in pruner.epochs():
+        for ids in IdBatches(pruner, batch_size):
+            pruner.loss(ids, loss_of(ids, epoch))
+        now = pruner.report().samples_backward
+        assert now - trained == pruner.kept[epoch] == (53 if epoch == 0 else 16)
+        trained = now
+        everyone = torch.arange(53)
+        assert pruner.table.loss.tolist() == loss_of(everyone, epoch).tolist()  # scores of all, trained or not
+    assert pruner.report().samples_forward == 3 * 53
+    assert pruner.report().realised_rate == pytest.approx(1 - (53 + 16 + 16) / (3 * 53))
+    assert pruner.total_steps(batch_size) == pruner.report().steps
+
+
+def test_only_the_chosen_samples_are_counted_and_carry_gradient() -> None:
+    pruner = Pruner(8, TopOfBatch(), prune_rate=0.5, num_epochs=1)
+    ids = torch.tensor([3, 0, 6, 1])
+    loss = torch.tensor([0.3, 0.9, 0.1, 0.7], requires_grad=True)
+    total = pruner.loss(ids, loss)
+    assert total.item() == pytest.approx((0.9 + 0.7) / 2)
+    total.backward()
+    assert loss.grad.tolist() == [0, 0.5, 0, 0.5]
+    assert pruner.report().samples_backward == 2
+    assert pruner.table.times_trained.tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_batch_whose_share_is_none_trains_nothing() -> None:
+    pruner = Pruner(10, TopOfBatch(), prune_rate=0.9, num_epochs=1)
+    loss = torch.tensor([0.5, 0.25], requires_grad=True)
+    pruner.loss(torch.tensor([4, 5]), loss).backward()
+    assert loss.grad.tolist() == [0, 0]
+    assert pruner.report().samples_backward == 0
+
+
+def test_a_second_forward_on_the_chosen_part_alone() -> None:
+    data = torch.arange(12.0)
+    weight = torch.tensor(2.0, requires_grad=True)
+    pruner = Pruner(12, TopOfBatch(), prune_rate=0.75, num_epochs=1)
+    touched = 0
+    for ids in IdBatches(pruner, 4):
+        with torch.no_grad():
+            looked = (weight * data[ids]).abs()
+        chosen = pruner.select_batch(ids, looked)
+        assert chosen.weights is None
+        part = data[ids][chosen.positions]
+        assert part.tolist() == [data[ids].max().item()]
+        (weight * part).mean().backward()
+        touched += len(part)
+    assert touched == pruner.report().samples_backward == 3
+    assert weight.grad is not None
+
+
+def test_in_batch_weights_are_the_policys() -> None:
+    pruner = Pruner(8, RandomOfBatch(), prune_rate=0.5, num_epochs=1)
+    assert pruner.loss(torch.arange(4), torch.ones(4)).item() == pytest.approx(2.0)
+
+
+def test_an_in_batch_run_goes_on_from_its_state() -> None:
+    def build() -> Pruner:
+        return Pruner(53, RandomOfBatch(), prune_rate=0.4, num_epochs=3, seed=2)
+
+    whole, first, second = build(), build(), build()
+    list(play(whole))
+    run = play(first)
+    for _ in range(11):
+        next(run)
+    second.load_state_dict(first.state_dict())
+    list(play(second))
+    assert second.table.times_trained.tolist() == whole.table.times_trained.tolist()
+
+
+FAULTS: dict[str, tuple[Any, str]] = {
+    "too few": (BatchSelection(torch.tensor([0])), r"positions torch.int64 of shape \(1,\); asked for int64 .* \[2\]"),
+    "none": (BatchSelection(), r"positions None; asked for int64 of shape \[2\]"),
+    "floats": (BatchSelection(torch.tensor([0.0, 1.0])), "positions torch.float32"),
+    "outside": (BatchSelection(torch.tensor([0, 4])), r"positions \[0, 4\]; allowed: 0 to 3"),
+    "negative": (BatchSelection(torch.tensor([0, -1])), r"positions \[0, -1\]; allowed: 0 to 3"),
+    "repeated": (BatchSelection(torch.tensor([1, 1])), r"repeated positions \[1, 1\]"),
+    "weights": (BatchSelection(torch.tensor([0, 1]), torch.ones(4)), r"weights of shape \(4,\); asked for \[2\]"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_an_in_batch_policy_that_breaks_the_contract_is_named_and_nothing_is_recorded(name: str) -> None:
+    answer, message = FAULTS[name]
+
+    class Wrong(TopOfBatch):
+        name: ClassVar[str] = "wrong"
+
+        def select_within_batch(self, *_: Any) -> BatchSelection:
+            return answer
+
+    pruner = Pruner(8, Wrong(), prune_rate=0.5, num_epochs=1)
+    with pytest.raises(EmpruneError, match=f"policy 'wrong' chose {message}.*Mend its select_within_batch"):
+        pruner.loss(torch.arange(4), torch.ones(4))
+    report = pruner.report()
+    assert (report.steps, report.samples_forward, report.samples_backward, report.epochs) == (0, 0, 0, 0)
+    assert pruner.table.unseen.all()
+
+
+def test_an_in_batch_policy_without_its_method_says_what_is_missing() -> None:
+    class Empty(Policy):
+        within_batch = True
+
+    with pytest.raises(NotImplementedError, match="Empty must override select_within_batch"):
+        Pruner(8, Empty(), prune_rate=0.5, num_epochs=1).loss(torch.arange(4), torch.ones(4))
