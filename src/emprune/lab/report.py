@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from emprune.errors import ArgumentError
+from emprune.lab.overview import overview_markdown
 from emprune.lab.results import Result, write_atomically
 from emprune.lab.sections import Section, anchor_for, build_section
 from emprune.lab.statistics import by_setting, summarise
@@ -50,7 +51,7 @@ def write_report(
     for picture in (picture for section in sections for picture in section.pictures):
         paths.append(folder / FIGURES_FOLDER / f"{picture.name}.png")
         write_atomically(paths[-1], picture.png)
-    write_atomically(folder / TABLE_FILE, _markdown(sections))
+    write_atomically(folder / TABLE_FILE, _markdown(sections, results))
     write_atomically(folder / REPORT_FILE, _html(sections, results))
     return ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(paths))
 
@@ -64,8 +65,12 @@ def _sections(results: Sequence[Result], runs: Path, data_dir: str | Path | None
     return sections
 
 
-def _markdown(sections: Sequence[Section]) -> str:
-    return "\n".join(f"## {section.title}\n\n{to_markdown(section.table)}" for section in sections)
+def _markdown(sections: Sequence[Section], results: Sequence[Result]) -> str:
+    parts = [
+        f"## {data}: overview\n\n{overview_markdown([run for run in results if run.data == data])}"
+        for data in dict.fromkeys(run.data for run in results)
+    ]
+    return "\n".join([*parts, *(f"## {section.title}\n\n{to_markdown(section.table)}" for section in sections)])
 
 
 def _html(sections: Sequence[Section], results: Sequence[Result]) -> str:
