@@ -22,10 +22,10 @@ from emprune.lab.data import DATA_SETS, Split
 from emprune.lab.methods import methods_table
 from emprune.lab.models import MODELS
 from emprune.lab.recipe import recipe_for
-from emprune.lab.report import write_report
+from emprune.lab.reporting.report import write_report
+from emprune.lab.reporting.tables import rich_tables
 from emprune.lab.results import RESULTS_FILE, Result, load_result, save_results
 from emprune.lab.spec import RunSpec
-from emprune.lab.tables import rich_tables
 from emprune.schedule import Budget
 
 

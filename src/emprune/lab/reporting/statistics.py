@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emprune.errors import ArgumentError
-from emprune.lab.bootstrap import Estimate, gap_closed, mean, paired_difference
+from emprune.lab.reporting.bootstrap import Estimate, gap_closed, mean, paired_difference
 from emprune.lab.results import Result
 from emprune.lab.spec import SHORT
 from emprune.policies import REGISTRY
@@ -51,7 +51,8 @@ class Row:
         accuracy, remembered, remembered_true: percent, means over seeds.
         difference: accuracy minus the reference policy's at the same rate, percentage points, over the
             seeds that both have; None for ``full`` and where there are no such seeds.
-        gap_closed: fraction, see :func:`emprune.lab.bootstrap.gap_closed`; None for ``full`` and where it is undefined.
+        gap_closed: fraction, see :func:`~emprune.lab.reporting.bootstrap.gap_closed`; None for ``full`` and
+            where it is undefined.
         realised_rate, samples_backward, optimizer_steps: means over seeds.
         seconds_train, seconds_select, seconds_total: means over seeds.
     """

@@ -6,9 +6,9 @@ import pytest
 from made_results import comparison
 from rich.console import Console
 
-from emprune.lab.bootstrap import Estimate
-from emprune.lab.statistics import summarise
-from emprune.lab.tables import (
+from emprune.lab.reporting.bootstrap import Estimate
+from emprune.lab.reporting.statistics import summarise
+from emprune.lab.reporting.tables import (
     build_table,
     build_tables,
     format_difference,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from emprune.lab.figures.style import (
+from emprune.lab.reporting.figures.style import (
     FAINT,
     INK,
     Runs,
@@ -22,8 +22,8 @@ from emprune.lab.figures.style import (
     styled,
     text_colours,
 )  # fmt: skip
+from emprune.lab.reporting.statistics import FULL
 from emprune.lab.results import Samples
-from emprune.lab.statistics import FULL
 
 _MOST_BINS = 40
 _SPIKE = 75.0

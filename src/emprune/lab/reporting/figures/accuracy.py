@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emprune.lab.bootstrap import Estimate
-from emprune.lab.figures.style import (
+from emprune.lab.reporting.bootstrap import Estimate
+from emprune.lab.reporting.figures.style import (
     INK,
     colours,
     grid_lines,
@@ -19,7 +19,7 @@ from emprune.lab.figures.style import (
     styled,
     text_colours,
 )  # fmt: skip
-from emprune.lab.statistics import FULL, Row, policy_order
+from emprune.lab.reporting.statistics import FULL, Row, policy_order
 
 _LABEL_GAP = 0.062
 

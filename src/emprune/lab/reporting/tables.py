@@ -12,9 +12,9 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from emprune.lab.bootstrap import Estimate
+from emprune.lab.reporting.bootstrap import Estimate
+from emprune.lab.reporting.statistics import RANDOM, Row, Setting, summarise
 from emprune.lab.results import Result
-from emprune.lab.statistics import RANDOM, Row, Setting, summarise
 
 NONE = "–"
 Tone = Literal["", "better", "worse"]
@@ -56,7 +56,7 @@ def build_table(rows: Sequence[Row], reference: str = RANDOM) -> Table:
     """Turn one setting's rows into text.
 
     Args:
-        rows: of one setting, as :func:`emprune.lab.statistics.summarise` orders them.
+        rows: of one setting, as :func:`emprune.lab.reporting.statistics.summarise` orders them.
         reference: the policy that the rows' differences were taken to.
     """
     noisy = rows[0].setting.label_noise > 0

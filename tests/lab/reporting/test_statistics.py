@@ -9,9 +9,9 @@ import pytest
 from made_results import comparison, made
 
 from emprune.errors import ArgumentError
-from emprune.lab.bootstrap import gap_closed, mean, paired_difference, resamples
 from emprune.lab.recipe import recipe_for
-from emprune.lab.statistics import by_cell, by_setting, check_budgets, summarise
+from emprune.lab.reporting.bootstrap import gap_closed, mean, paired_difference, resamples
+from emprune.lab.reporting.statistics import by_cell, by_setting, check_budgets, summarise
 
 
 def naive_interval(columns, statistic):

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emprune.lab.bootstrap import Estimate
-from emprune.lab.figures.style import FAINT, INK, colours, grid_lines, new_figure, styled, text_colours
-from emprune.lab.statistics import RANDOM, Row, policy_order
-from emprune.lab.tables import signed
+from emprune.lab.reporting.bootstrap import Estimate
+from emprune.lab.reporting.figures.style import FAINT, INK, colours, grid_lines, new_figure, styled, text_colours
+from emprune.lab.reporting.statistics import RANDOM, Row, policy_order
+from emprune.lab.reporting.tables import signed
 
 
 @styled

@@ -11,11 +11,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from emprune.errors import ArgumentError
-from emprune.lab.overview import overview_markdown
+from emprune.lab.reporting.overview import overview_markdown
+from emprune.lab.reporting.sections import Section, anchor_for, build_section
+from emprune.lab.reporting.statistics import by_setting, summarise
+from emprune.lab.reporting.tables import to_markdown
 from emprune.lab.results import Result, write_atomically
-from emprune.lab.sections import Section, anchor_for, build_section
-from emprune.lab.statistics import by_setting, summarise
-from emprune.lab.tables import to_markdown
 
 TABLE_FILE, REPORT_FILE, FIGURES_FOLDER = "table.md", "report.html", "figures"
 
@@ -75,7 +75,7 @@ def _markdown(sections: Sequence[Section], results: Sequence[Result]) -> str:
 
 def _html(sections: Sequence[Section], results: Sequence[Result]) -> str:
     environment = Environment(
-        loader=PackageLoader("emprune.lab"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("emprune.lab.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["data_uri"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode()

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from emprune.lab.figures.style import FAINT, new_figure, policies_of, styled
+from emprune.lab.reporting.figures.style import FAINT, new_figure, policies_of, styled
 from emprune.lab.results import Samples
 from emprune.seeding import generator
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emprune.lab.bootstrap import Estimate
-from emprune.lab.figures.counts import pooled_counts
-from emprune.lab.figures.maps import LOWEST
-from emprune.lab.figures.remembered import FEWEST, share_right
-from emprune.lab.figures.style import Runs, policies_of, rates_of
+from emprune.lab.reporting.bootstrap import Estimate
+from emprune.lab.reporting.figures.counts import pooled_counts
+from emprune.lab.reporting.figures.maps import LOWEST
+from emprune.lab.reporting.figures.remembered import FEWEST, share_right
+from emprune.lab.reporting.figures.style import Runs, policies_of, rates_of
+from emprune.lab.reporting.statistics import FULL, RANDOM, Row
+from emprune.lab.reporting.tables import signed
 from emprune.lab.spec import SHORT
-from emprune.lab.statistics import FULL, RANDOM, Row
-from emprune.lab.tables import signed
 
 
 def findings(rows: Sequence[Row], reference: str = RANDOM) -> list[str]:

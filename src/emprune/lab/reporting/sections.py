@@ -10,12 +10,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from emprune.errors import DataError
-from emprune.lab import captions, figures
 from emprune.lab import data as lab_data
+from emprune.lab.reporting import captions, figures
+from emprune.lab.reporting.statistics import FULL, RANDOM, Row, by_cell
+from emprune.lab.reporting.tables import Table, build_table, setting_title
 from emprune.lab.results import Result, Samples, load_samples
 from emprune.lab.spec import SHORT
-from emprune.lab.statistics import FULL, RANDOM, Row, by_cell
-from emprune.lab.tables import Table, build_table, setting_title
 
 # Policies that look at no score: which images they train most often is chance.
 _BLIND = {FULL, SHORT, RANDOM, "static-random", "rs2"}

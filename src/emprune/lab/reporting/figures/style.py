@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from emprune.lab.reporting.statistics import policy_order
 from emprune.lab.results import Samples
-from emprune.lab.statistics import policy_order
 
 Runs = Mapping[tuple[str, float], Sequence[Samples]]
 """(policy, prune rate) → the per-sample arrays of its seeds."""

@@ -9,12 +9,12 @@ from made_results import comparison, made
 from PIL import Image
 
 from emprune.lab import data as lab_data
-from emprune.lab import figures
-from emprune.lab.figures.counts import pooled_counts
-from emprune.lab.figures.remembered import by_count, share_right
-from emprune.lab.figures.style import colours, spread_apart
+from emprune.lab.reporting import figures
+from emprune.lab.reporting.figures.counts import pooled_counts
+from emprune.lab.reporting.figures.remembered import by_count, share_right
+from emprune.lab.reporting.figures.style import colours, spread_apart
+from emprune.lab.reporting.statistics import summarise
 from emprune.lab.results import Samples
-from emprune.lab.statistics import summarise
 
 
 def samples(count=200, most=30, seed=0, noise=0.0):

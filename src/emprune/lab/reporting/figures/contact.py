@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from emprune.lab.data import ImageData
-from emprune.lab.figures.style import FAINT, INK, new_figure, styled
+from emprune.lab.reporting.figures.style import FAINT, INK, new_figure, styled
 from emprune.lab.results import Samples
 
 NUMBER = 12

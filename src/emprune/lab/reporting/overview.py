@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from emprune.lab.reporting.statistics import FULL, RANDOM, Row, summarise
+from emprune.lab.reporting.tables import NONE, format_difference, format_mean
 from emprune.lab.results import Result
-from emprune.lab.statistics import FULL, RANDOM, Row, summarise
-from emprune.lab.tables import NONE, format_difference, format_mean
 
 
 def overview_markdown(results: Iterable[Result], reference: str = RANDOM) -> str:

@@ -1,0 +1,14 @@
+"""Figures of the report: functions from rows and per-sample arrays to a matplotlib Figure."""
+
+from emprune.lab.reporting.figures.accuracy import accuracy_figure
+from emprune.lab.reporting.figures.contact import contact_figure, extremes
+from emprune.lab.reporting.figures.counts import counts_figure
+from emprune.lab.reporting.figures.differences import difference_figure
+from emprune.lab.reporting.figures.maps import map_figure
+from emprune.lab.reporting.figures.remembered import remembered_figure
+from emprune.lab.reporting.figures.style import Runs, png
+
+__all__ = [
+    "Runs", "accuracy_figure", "contact_figure", "counts_figure", "difference_figure", "extremes", "map_figure", "png",
+    "remembered_figure",
+]  # fmt: skip
