@@ -11,7 +11,8 @@ in the same order, so in the same batches:
 The sides alternate step by step within one run, taking turns at being first, after warm-up epochs. What the
 pruned side adds is the median over an epoch's steps of (pruned - plain), which single interruptions do not
 move, plus the step's share of ``end_epoch``; ``extra_percent`` is the median of that over the epochs, in
-parts of the median plain step, with its quartiles. Making the plan is not part of a step; ``select_seconds_per_epoch`` gives it apart (see select_cost.py).
+parts of the median plain step, with its quartiles. Making the plan is not part of a step;
+``select_seconds_per_epoch`` gives it apart (see select_cost.py).
 Target: at most 2 % more.
 
 Run:    python benchmarks/step_cost.py                 # policy emp; --policy infobatch for a weighted plan

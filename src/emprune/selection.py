@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from emprune.drawing import Floats, Ids, Mask, random_part, smallest
+from emprune.drawing import Floats, Ids, Mask, kth_smallest, random_part, smallest
 from emprune.errors import ArgumentError
 
 _CHUNK = 65_536
@@ -102,8 +102,7 @@ def threshold(
     above = (scores > _finite_mean(scores)) & (scores < np.inf)
     most = k - draws
     if (count := int(np.count_nonzero(above))) > most:
-        cut = np.partition(scores[above], count - most - 1)[count - most - 1]
-        above &= scores > cut
+        above &= scores > kth_smallest(scores[above], count - most)
     selection = _reweighted(above, ~above & ~np.isnan(scores), k - int(np.count_nonzero(above)), rng)
     if weight_sum == "kept" and selection.weights is not None:
         return Selection(selection.ids, selection.weights * np.float32(k / usable))
