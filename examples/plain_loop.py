@@ -1,8 +1,8 @@
-"""A plain training loop on scikit-learn's digits, and the four lines that make it prune 70 % of the data.
+"""A plain training loop on scikit-learn's digits that prunes 70 % of the data.
 
     python examples/plain_loop.py [--epochs 30]
 
-The lines marked "emprune" are all that differs from a loop without pruning.
+The line marked "added" and those marked "changed" are all that differs from a loop without pruning.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import TensorDataset
 
-import emprune
+from emprune import PrunedLoader, Pruner
+from emprune.scoring import classification
 
 
 def main() -> None:
@@ -30,12 +31,12 @@ def main() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
-    pruner = emprune.Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=num_epochs, seed=0)  # emprune
-    loader = emprune.PrunedLoader(train_set, pruner, batch_size=32)  # emprune
-    for _ in pruner.epochs():  # emprune
-        for ids, (batch, targets) in loader:
+    pruner = Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=num_epochs, seed=0)  # added
+    loader = PrunedLoader(train_set, pruner, batch_size=32)  # changed
+    for _ in pruner.epochs():  # changed
+        for ids, (batch, targets) in loader:  # changed
             logits = model(batch)
-            loss = pruner.loss(ids, *emprune.scoring.classification(logits, targets))  # emprune
+            loss = pruner.loss(ids, *classification(logits, targets))  # changed
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()

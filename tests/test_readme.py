@@ -3,12 +3,16 @@
 import re
 from pathlib import Path
 
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader
 
 import emprune
-from emprune.lab.overview import overview_markdown
+from emprune.lab.reporting.overview import overview_markdown
 from emprune.lab.results import load_results
+from emprune.scoring import classification
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,17 +26,19 @@ def test_results_table_is_that_of_the_committed_runs():
     assert overview_markdown(load_results(ROOT / "results" / "fashion-mnist")) in README
 
 
-def test_the_loop_runs_and_four_of_its_lines_are_ours():
-    block = python_block("PrunedLoader")
-    marked = [line for line in block.splitlines() if line.rstrip().endswith("#")]
-    assert len(marked) == 4
+@pytest.mark.parametrize("side", "-+")
+def test_the_loop_runs_with_and_without_its_four_lines(side):
+    block = re.search(r"```diff\n(.*?)```", README, re.DOTALL)[1].splitlines()
+    assert sum(line.startswith("+") for line in block) == 4
     torch.manual_seed(0)
     train_set = torch.utils.data.TensorDataset(torch.randn(100, 8), torch.randint(0, 3, (100,)))
     model = nn.Linear(8, 3)
-    names = {"train_set": train_set, "model": model, "num_epochs": 3, "emprune": emprune}
-    names["optimizer"] = torch.optim.SGD(model.parameters(), lr=0.1)
-    exec(block, names)
-    assert names["pruner"].report().samples_backward == 3 * 30
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    names = {"train_set": train_set, "model": model, "optimizer": optimizer, "F": F, "DataLoader": DataLoader}
+    names |= {"Pruner": emprune.Pruner, "PrunedLoader": emprune.PrunedLoader, "classification": classification}
+    exec("\n".join(line[1:] for line in block if line[0] in (" ", side)), names)
+    if side == "+":
+        assert names["loader"].pruner.report().samples_backward == 30 * 30
 
 
 def test_the_policy_of_ones_own_works_and_is_the_example():
