@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
 from cases import Positions, loss_of, memory_of, step
-from emprune import EMP, ArgumentError, IdBatches, PlanSampler, PrunedLoader, Pruner
+from emprune import EMP, IdBatches, PlanSampler, PrunedLoader, Pruner
 
 LOADERS: dict[str, dict[str, Any]] = {
     "in process": {},
@@ -178,31 +177,3 @@ def test_a_plain_dataloader_can_use_the_sampler() -> None:
     pruner = new_pruner()
     loader = DataLoader(Positions(40), batch_size=8, sampler=PlanSampler(pruner), generator=torch.Generator())
     assert torch.cat([positions for _, positions in loader]).tolist() == pruner.plan.ids.tolist()
-
-
-class Stream(IterableDataset):
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(40))
-
-
-@pytest.mark.parametrize(
-    ("dataset", "options", "message"),
-    [
-        (Positions(39), {}, "dataset is 'of 39 samples'; allowed: 40, the pruner's num_samples"),
-        (Stream(), {}, "dataset is 'Stream'; allowed: a map-style dataset"),
-        (Positions(40), {"shuffle": True}, "shuffle is True; allowed: nothing: the pruner's plan decides"),
-        (Positions(40), {"sampler": [1]}, r"sampler is \[1\]; allowed: nothing"),
-        (Positions(40), {"batch_size": 0}, "batch_size is 0; allowed: an integer of at least 1"),
-        (Positions(40), {"batch_size": None}, "batch_size is None; allowed: an integer of at least 1"),
-    ],
-)
-def test_bad_loaders_are_named(dataset: Any, options: dict, message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        PrunedLoader(dataset, new_pruner(), **options)
-
-
-@pytest.mark.parametrize("batch_size", [0, -3, 2.5])
-def test_bad_batch_sizes_are_named(batch_size: Any) -> None:
-    for build in (lambda: IdBatches(new_pruner(), batch_size), lambda: new_pruner().total_steps(batch_size)):
-        with pytest.raises(ArgumentError, match=f"batch_size is {batch_size}; allowed: an integer of at least 1"):
-            build()
