@@ -84,7 +84,8 @@ class PrunedLoader(DataLoader[Any]):
         _check_loader(dataset, pruner, options)
         _check_batch_size(batch_size)
         self.pruner = pruner
-        options.setdefault("generator", torch.Generator())
+        if options.get("generator") is None:
+            options["generator"] = torch.Generator()
         super().__init__(
             _WithId(dataset),
             batch_size=batch_size,
