@@ -15,7 +15,7 @@ parts of the median plain step, with its quartiles. Making the plan is not part 
 ``select_seconds_per_epoch`` gives it apart (see select_cost.py).
 Target: at most 2 % more.
 
-Run:    python benchmarks/step_cost.py                 # policy emp; --policy infobatch for a weighted plan
+Run:    python benchmarks/step_cost.py      # policy emp; --policy infobatch for a weighted plan, --pixels 28
 Prints one JSON object.
 """
 
@@ -83,11 +83,11 @@ def alternate(plain: Iterator[None], pruned: Iterator[None]) -> tuple[float, flo
     return statistics.median(seconds[0][:steps]), extra + (seconds[1][-1] - seconds[0][-1]) / steps
 
 
-def measure(policy: str, size: int, epochs: int) -> tuple[list[tuple[float, float]], float]:
+def measure(policy: str, size: int, epochs: int, pixels: int) -> tuple[list[tuple[float, float]], float]:
     """For each epoch CPU seconds of a plain step and what pruning adds to it; seconds of selecting per epoch."""
     torch.manual_seed(0)
-    data = TensorDataset(torch.randn(size, 1, 14, 14), torch.randint(0, 10, (size,)))
-    plain = build("cnn", channels=1, size=14, num_classes=10, seed=0)
+    data = TensorDataset(torch.randn(size, 1, pixels, pixels), torch.randint(0, 10, (size,)))
+    plain = build("cnn", channels=1, size=pixels, num_classes=10, seed=0)
     pruned = copy.deepcopy(plain)
     pruner = Pruner(size, policy, prune_rate=0.7, num_epochs=epochs + WARM_UP, warmup_epochs=1)
     loader = PrunedLoader(data, pruner, batch_size=BATCH)
@@ -103,9 +103,10 @@ def main() -> None:
     parser.add_argument("--policy", default="emp")
     parser.add_argument("--size", type=int, default=20_000, help="N, training images")
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--pixels", type=int, default=14, help="side of an image")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    seconds, selecting = measure(options.policy, options.size, options.epochs)
+    seconds, selecting = measure(options.policy, options.size, options.epochs, options.pixels)
     low, middle, high = statistics.quantiles([extra / plain for plain, extra in seconds], n=4)
     print(
         json.dumps(
@@ -114,6 +115,7 @@ def main() -> None:
                 "policy": options.policy,
                 "size": options.size,
                 "epochs": options.epochs,
+                "pixels": options.pixels,
                 "plain_milliseconds_per_step": round(statistics.median(plain for plain, _ in seconds) * 1e3, 3),
                 "extra_microseconds_per_step": round(statistics.median(extra for _, extra in seconds) * 1e6, 1),
                 "extra_percent": round(middle * 100, 2),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
@@ -124,7 +125,8 @@ class _CollateWithIds:
 
     def __call__(self, fetched: tuple[list[int], list[Any]]) -> tuple[torch.Tensor, Any]:
         ids, samples = fetched
-        return torch.tensor(ids, dtype=torch.int64), self.collate_fn(samples)
+        # By way of numpy, which reads a list of integers faster than torch does.
+        return torch.from_numpy(np.array(ids, dtype=np.int64)), self.collate_fn(samples)
 
 
 def _check_batch_size(batch_size: int) -> None:

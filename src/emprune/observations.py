@@ -66,19 +66,28 @@ class Step(NamedTuple):
 
     Attributes:
         ids: int64, shape [B].
-        loss: float32, shape [B], detached.
-        memory: float32, shape [B], detached, or None.
+        values: float32, shape [2, B], loss and memory term, or [1, B] where there is none; detached.
     """
 
     ids: torch.Tensor
-    loss: torch.Tensor
-    memory: torch.Tensor | None
+    values: torch.Tensor
 
     @classmethod
     def of(cls, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> Step:
-        """Copy the tensors; each stays on its device."""
-        kept = None if memory is None else memory.detach().to(torch.float32, copy=True)
-        return cls(ids.clone(), loss.detach().to(torch.float32, copy=True), kept)
+        """Copy the tensors; they stay on the loss's device."""
+        # One operation for both: in a step, each one costs far more than its work on so few numbers.
+        rows = (loss.detach(),) if memory is None else (loss.detach(), memory.detach().to(loss.device))
+        return cls(ids.clone(), torch.stack(rows).float())
+
+    @property
+    def loss(self) -> torch.Tensor:
+        """float32, shape [B]."""
+        return self.values[0]
+
+    @property
+    def memory(self) -> torch.Tensor | None:
+        """float32, shape [B], or None."""
+        return self.values[1] if len(self.values) == 2 else None
 
 
 @dataclass
@@ -103,9 +112,7 @@ class Pending:
     """Steps of the running epoch whose values still lie on their device."""
 
     num_samples: int
-    _ids: list[torch.Tensor] = field(default_factory=list)
-    _loss: list[torch.Tensor] = field(default_factory=list)
-    _memory: list[torch.Tensor] = field(default_factory=list)
+    _steps: list[Step] = field(default_factory=list)
     _trained: list[torch.Tensor | bool] = field(default_factory=list)
 
     def add(self, step: Step, trained: bool | torch.Tensor) -> None:
@@ -118,12 +125,10 @@ class Pending:
         if isinstance(trained, torch.Tensor):
             trained = torch.zeros(size, dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
         self._trained.append(trained)
-        self._ids.append(step.ids)
-        self._loss.append(step.loss)
-        self._memory.append(torch.full((size,), torch.nan) if step.memory is None else step.memory)
+        self._steps.append(step)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._steps)
 
     def collect(self) -> Collected:
         """Bring everything to the host, in one transfer a column.
@@ -131,10 +136,14 @@ class Pending:
         Raises:
             ArgumentError: an id is out of range; the steps are kept.
         """
-        ids = to_host(self._ids, torch.int64)
+        ids = to_host([step.ids for step in self._steps], torch.int64)
         check_range(ids, self.num_samples)
-        loss, memory = to_host(self._loss, torch.float32), to_host(self._memory, torch.float32)
-        sizes = [len(batch) for batch in self._ids]
+        loss = to_host([step.loss for step in self._steps], torch.float32)
+        memories = [
+            torch.full_like(step.loss, torch.nan) if step.memory is None else step.memory for step in self._steps
+        ]
+        memory = to_host(memories, torch.float32)
+        sizes = [len(step.ids) for step in self._steps]
         masks = [
             torch.full((size,), part) if isinstance(part, bool) else part
             for part, size in zip(self._trained, sizes, strict=True)
@@ -146,8 +155,8 @@ class Pending:
 
     def clear(self) -> None:
         """Forget all steps."""
-        for column in (self._ids, self._loss, self._memory, self._trained):
-            column.clear()
+        self._steps.clear()
+        self._trained.clear()
 
 
 def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
