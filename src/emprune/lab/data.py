@@ -39,7 +39,7 @@ class ImageData:
         images, test_images: uint8, shape [N, C, H, W].
         labels, test_labels: int64, shape [N]; ``labels`` are those trained on.
         true_labels: int64, shape [N], before label noise.
-        num_classes: C; labels lie in [0, C).
+        class_names: C names; labels lie in [0, C).
     """
 
     name: str
@@ -48,10 +48,14 @@ class ImageData:
     true_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
-    num_classes: int
+    class_names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
 
 
 def load(
@@ -113,7 +117,7 @@ def _digits(data_dir: str | Path | None) -> ImageData:
         images, bunch.target.astype(np.int64), test_size=600, stratify=bunch.target, random_state=0
     )
     train, test, train_labels, test_labels = map(torch.from_numpy, split)
-    return ImageData("digits", train, train_labels, train_labels, test, test_labels, 10)
+    return ImageData("digits", train, train_labels, train_labels, test, test_labels, tuple(map(str, range(10))))
 
 
 def _fashion_mnist(data_dir: str | Path | None) -> ImageData:
@@ -122,7 +126,8 @@ def _fashion_mnist(data_dir: str | Path | None) -> ImageData:
     arrays = [torch.from_numpy(_read_idx(folder / name, md5)) for name, md5 in _FASHION_MNIST_MD5.items()]
     images, labels, test_images, test_labels = arrays
     labels, test_labels = labels.long(), test_labels.long()
-    return ImageData("fashion-mnist", images[:, None], labels, labels, test_images[:, None], test_labels, 10)
+    names = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+    return ImageData("fashion-mnist", images[:, None], labels, labels, test_images[:, None], test_labels, names)
 
 
 DATA_SETS: dict[str, Callable[[str | Path | None], ImageData]] = {"digits": _digits, "fashion-mnist": _fashion_mnist}

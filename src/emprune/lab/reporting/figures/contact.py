@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -17,11 +15,6 @@ from emprune.lab.results import Samples
 NUMBER = 12
 _FLIPPED = "#d55e00"
 _WIDEST = 10
-_CLASS_NAMES: dict[str, Sequence[str]] = {
-    "fashion-mnist": (
-        "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
-    ),
-}  # fmt: skip
 
 
 def extremes(samples: Samples, number: int = NUMBER) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -66,10 +59,10 @@ def _image(axes: Axes, data: ImageData, position: int, count: int) -> None:
     axes.imshow(pixels.numpy(), cmap="gray_r", vmin=0, vmax=_brightest(data.images), interpolation="nearest")
     given, true = int(data.labels[position]), int(data.true_labels[position])
     flipped = given != true
-    label = _name(data.name, given)
+    label, true_label = data.class_names[given], data.class_names[true]
     # Two class names may be wider than the image.
-    arrow = " →\n" if len(label) + len(_name(data.name, true)) > _WIDEST else " → "
-    text = _name(data.name, true) + arrow + label if flipped else label
+    arrow = " →\n" if len(label) + len(true_label) > _WIDEST else " → "
+    text = true_label + arrow + label if flipped else label
     axes.set_title(f"{text}  ×{count}", fontsize=7.5, color=_FLIPPED if flipped else INK, pad=3)
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
@@ -78,7 +71,3 @@ def _image(axes: Axes, data: ImageData, position: int, count: int) -> None:
 
 def _brightest(images: torch.Tensor) -> int:
     return int(images.max())
-
-
-def _name(data: str, label: int) -> str:
-    return _CLASS_NAMES[data][label] if data in _CLASS_NAMES else str(label)
