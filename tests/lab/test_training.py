@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, DataError
 from emprune.lab.augment import shift_and_flip
 from emprune.lab.recipe import recipe_for
 from emprune.lab.results import load_result, load_samples
@@ -45,6 +45,23 @@ def test_stopped_and_resumed_equals_uninterrupted(policy, tmp_path):
     for name, values in dataclasses.asdict(load_samples(tmp_path / "whole")).items():
         np.testing.assert_array_equal(values, getattr(load_samples(tmp_path / "parts"), name))
     assert not (tmp_path / "parts" / CHECKPOINT_FILE).exists()
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:100], lambda content: b"", lambda content: b"x" * 5000])
+def test_damaged_checkpoint_is_named(damage, tmp_path):
+    with pytest.raises(Interrupted):
+        run(spec(), tmp_path, should_stop=stop_after(3))
+    path = tmp_path / CHECKPOINT_FILE
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"checkpoint\.pt is damaged; remove it"):
+        run(spec(), tmp_path)
+
+
+def test_damaged_result_is_named(tmp_path):
+    run(spec(), tmp_path)
+    (tmp_path / "result.json").write_text('{"accuracy": 1}')
+    with pytest.raises(DataError, match=r"result\.json is missing or no results file"):
+        run(spec(), tmp_path)
 
 
 def test_finished_run_is_only_read(tmp_path):

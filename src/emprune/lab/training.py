@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 import emprune
+from emprune.errors import DataError
 from emprune.lab import models
 from emprune.lab.augment import shift_and_flip
 from emprune.lab.data import ImageData
@@ -133,8 +135,15 @@ class Training:
         temporary.replace(path)
 
     def restore(self, path: Path) -> None:
-        """Go on from a file written by :meth:`save`, in mid-epoch too."""
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        """Go on from a file written by :meth:`save`, in mid-epoch too.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            raise DataError(f"{path} is damaged; remove it to begin this run again.") from error
         self.pruner.load_state_dict(state["pruner"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
