@@ -1,6 +1,7 @@
 """Run against the wheel alone: it imports with torch and numpy only, and prunes."""
 
 import importlib.util
+import subprocess
 import sys
 
 import torch
@@ -19,4 +20,8 @@ for _ in pruner.epochs():
         logits = torch.randn(len(ids), 5, requires_grad=True)
         pruner.loss(ids, *emprune.scoring.classification(logits, ids % 5)).backward()
 assert pruner.report().samples_backward == 90
+
+command = subprocess.run([sys.executable, "-m", "emprune", "methods"], capture_output=True, text=True)
+assert command.returncode == 2, command
+assert "pip install 'emprune[lab]'" in command.stderr, command.stderr
 print(f"emprune {emprune.__version__} from the wheel, python {sys.version.split()[0]}: 1 passed, 0 failed")
