@@ -177,3 +177,10 @@ def test_a_plain_dataloader_can_use_the_sampler() -> None:
     pruner = new_pruner()
     loader = DataLoader(Positions(40), batch_size=8, sampler=PlanSampler(pruner), generator=torch.Generator())
     assert torch.cat([positions for _, positions in loader]).tolist() == pruner.plan.ids.tolist()
+
+
+def test_the_loaders_dataset_can_be_indexed_singly() -> None:
+    data = torch.utils.data.TensorDataset(torch.arange(4.0))
+    loader = PrunedLoader(data, Pruner(4, "random", prune_rate=0.5, num_epochs=1), batch_size=2)
+    index, (value,) = loader.dataset[3]
+    assert (index, value.item(), len(loader.dataset)) == (3, 3.0, 4)

@@ -111,6 +111,9 @@ class _WithId(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
+    def __getitem__(self, index: int) -> tuple[int, Any]:
+        return index, self.dataset[index]
+
     def __getitems__(self, indices: list[int]) -> tuple[list[int], list[Any]]:
         """A batch's ids and samples, side by side; DataLoader passes them on to the collation as they are."""
         fetch = getattr(self.dataset, "__getitems__", None)
