@@ -55,10 +55,11 @@ class Setting:
     model: str | None = None
     """mlp or cnn; else the data set's."""
     epochs: int | None = None
-    """Epochs of a full run; else the data set's recipe. Likewise the next three."""
+    """Epochs of a full run; else the data set's recipe. Likewise the next four."""
     batch_size: int | None = None
     max_lr: float | None = None
     train_size: int | None = None
+    shift: int | None = None
     anneal: float = 0.0
     """Fraction of the epochs, at the end, that use all the data."""
     budget: Budget = "epoch"
@@ -73,7 +74,7 @@ class Setting:
 
     def template(self) -> RunSpec:
         """A spec with all but policy, rate and seed."""
-        overrides = ("model", "epochs", "batch_size", "max_lr", "train_size")
+        overrides = ("model", "epochs", "batch_size", "max_lr", "train_size", "shift")
         given: dict[str, Any] = {name: getattr(self, name) for name in overrides}
         if self.data not in DATA_SETS:
             raise ArgumentError("data", self.data, f"one of {', '.join(DATA_SETS)}")
