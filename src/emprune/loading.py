@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from emprune.errors import ArgumentError, EmpruneError
+from emprune.errors import ArgumentError, EmpruneError, check_batch_size
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 
@@ -45,7 +45,7 @@ class IdBatches:
     """
 
     def __init__(self, pruner: Pruner, batch_size: int, *, drop_last: bool = False) -> None:
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
 
     def __iter__(self) -> Iterator[torch.Tensor]:
@@ -83,7 +83,7 @@ class PrunedLoader(DataLoader[Any]):
         **options: Any,
     ) -> None:
         _check_loader(dataset, pruner, options)
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         self.pruner = pruner
         if options.get("generator") is None:
             options["generator"] = torch.Generator()
@@ -130,11 +130,6 @@ class _CollateWithIds:
         ids, samples = fetched
         # By way of numpy, which reads a list of integers faster than torch does.
         return torch.from_numpy(np.array(ids, dtype=np.int64)), self.collate_fn(samples)
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
 
 
 def _check_loader(dataset: Dataset[Any], pruner: Pruner, options: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from emprune.errors import ArgumentError, EpochOrderError
+from emprune.errors import ArgumentError, EpochOrderError, check_batch_size
 from emprune.export import export
 from emprune.observations import OnNonFinite
 from emprune.plan import EpochPlan, make_plan
@@ -178,8 +178,7 @@ class Pruner:
         Raises:
             ArgumentError: the batch size is below 1, or the policy's epochs have no fixed size.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
+        check_batch_size(batch_size)
         steps = 0
         for k in self.kept:
             size = self.num_samples if self.policy.within_batch else self.policy.epoch_size(self.num_samples, k)

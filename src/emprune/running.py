@@ -33,13 +33,12 @@ class RunningEpoch:
         plan: what the epoch trains on.
         start: position in the plan at which iteration begins; not 0 only after a restore in mid-epoch.
         consumed: samples of the plan that training steps have reported, those before ``start`` included.
-        steps: training steps reported since this object was made.
     """
 
     def __init__(
         self, plan: EpochPlan, policy: Policy, k: int, seed: int, on_nonfinite: OnNonFinite, start: int = 0
     ) -> None:
-        self.plan, self.start, self.consumed, self.steps = plan, start, start, 0
+        self.plan, self.start, self.consumed = plan, start, start
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._pending = Pending(plan.num_samples)
         self._reported: list[torch.Tensor] = []
@@ -57,7 +56,6 @@ class RunningEpoch:
         self._pending.add(values, True if chosen.positions is None else chosen.positions)
         self._reported.append(values.ids)
         self.consumed += len(ids)
-        self.steps += 1
         return chosen
 
     def observe(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> None:

@@ -75,8 +75,7 @@ class ScoreTable:
         Returns:
             float32, shape [N]; quarantined samples are NaN.
         """
-        if unseen not in ("first", "mean"):
-            raise ArgumentError("unseen", unseen, "'first' or 'mean'")
+        check_unseen(unseen)
         ranked = np.array(scores, dtype=np.float32)
         never = self.unseen
         if not never.any():
@@ -145,6 +144,12 @@ class ScoreTable:
                 )
             loaded[name] = value.copy()
         self._columns = loaded
+
+
+def check_unseen(unseen: str) -> None:
+    """Raise ArgumentError unless ``unseen`` is a place that :meth:`ScoreTable.rank` knows."""
+    if unseen not in ("first", "mean"):
+        raise ArgumentError("unseen", unseen, "'first' or 'mean'")
 
 
 def _read_only(column: NDArray[_T]) -> NDArray[_T]:

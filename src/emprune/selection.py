@@ -63,8 +63,7 @@ def sample(scores: Floats, k: int, rng: np.random.Generator, *, gamma: float = 1
         gamma: γ ≥ 0; 0 is uniform, large is `top`.
     """
     scores = _check(scores, k)
-    if not 0 <= gamma < np.inf:
-        raise ArgumentError("gamma", gamma, "a finite number of at least 0")
+    check_gamma(gamma)
     exponent = np.float32(min(gamma, float(np.finfo(np.float32).max)))
     return Selection(smallest(_sampling_keys(scores, exponent, rng), k, rng))
 
@@ -91,10 +90,7 @@ def threshold(
             size that of plain training; "all": they sum to N, as published (the step grows by N/k).
     """
     scores = _check(scores, k)
-    if not 0 < below_share <= 1:
-        raise ArgumentError("below_share", below_share, "a number in (0, 1]")
-    if weight_sum not in ("kept", "all"):
-        raise ArgumentError("weight_sum", weight_sum, "'kept' or 'all'")
+    check_threshold(below_share, weight_sum)
     usable = int(np.count_nonzero(~np.isnan(scores)))
     if k >= usable:
         return Selection(smallest(-scores, k, rng))
@@ -130,6 +126,20 @@ def threshold_published(scores: Floats, prune_rate: float, rng: np.random.Genera
 
 RULES: dict[str, Callable[..., Selection]] = {"top": top, "sample": sample, "threshold": threshold}
 """Rules of the form (scores, k, generator) → Selection, by name."""
+
+
+def check_gamma(gamma: float) -> None:
+    """Raise ArgumentError unless γ suits :func:`sample`."""
+    if not 0 <= gamma < np.inf:
+        raise ArgumentError("gamma", gamma, "a finite number of at least 0")
+
+
+def check_threshold(below_share: float, weight_sum: str) -> None:
+    """Raise ArgumentError unless the settings suit :func:`threshold`."""
+    if not 0 < below_share <= 1:
+        raise ArgumentError("below_share", below_share, "a number in (0, 1]")
+    if weight_sum not in ("kept", "all"):
+        raise ArgumentError("weight_sum", weight_sum, "'kept' or 'all'")
 
 
 def _reweighted(above: Mask, below: Mask, draws: int, rng: np.random.Generator) -> Selection:

@@ -18,7 +18,7 @@ from rich.console import Console
 from emprune.errors import ArgumentError
 from emprune.lab import compare
 from emprune.lab.console import LiveView
-from emprune.lab.data import DATA_SETS, Split
+from emprune.lab.data import Split
 from emprune.lab.methods import methods_table
 from emprune.lab.models import MODELS
 from emprune.lab.recipe import recipe_for
@@ -76,8 +76,6 @@ class Setting:
         """A spec with all but policy, rate and seed."""
         overrides = ("model", "epochs", "batch_size", "max_lr", "train_size", "shift")
         given: dict[str, Any] = {name: getattr(self, name) for name in overrides}
-        if self.data not in DATA_SETS:
-            raise ArgumentError("data", self.data, f"one of {', '.join(DATA_SETS)}")
         if self.model is not None and self.model not in MODELS:
             raise ArgumentError("model", self.model, f"one of {', '.join(MODELS)}")
         recipe = dataclasses.replace(recipe_for(self.data), **{k: v for k, v in given.items() if v is not None})
@@ -142,8 +140,8 @@ class Train:
     """Folder of the result; a second call goes on where the first stopped."""
 
     def __call__(self, console: Console, command: str) -> int:
-        rate = 0.0 if self.policy == "full" else self.prune_rate
-        specs = compare.grid(self.setting.template(), [self.policy], [rate], [self.seed], [self.label_noise])
+        template = self.setting.template()
+        specs = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise])
         (result,) = _work_off(specs, self.out, self.setting, 1, console, command)
         if self.setting.json:
             print(json.dumps(dataclasses.asdict(result)))

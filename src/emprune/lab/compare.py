@@ -23,20 +23,18 @@ RUNS_FOLDER = "runs"
 
 
 class Flag(Protocol):
-    """Something that can be set from a signal handler and asked between steps."""
+    """What a signal handler sets and steps ask."""
 
     def is_set(self) -> bool: ...
-    def set(self) -> None: ...
 
 
 @dataclass(frozen=True)
 class Event:
-    """News of one run: progress while it trains, the result once it is finished (None if interrupted)."""
+    """News of one run: progress while it trains; at its end none, and the result unless it was interrupted."""
 
     spec: RunSpec
     progress: Progress | None = None
     result: Result | None = None
-    ended: bool = False
 
 
 def grid(
@@ -141,7 +139,7 @@ def _in_this_process(
 
     for spec in specs:
         result = call.run(spec, lambda progress, spec=spec: on_event(Event(spec, progress)), should_stop)  # type: ignore[misc]
-        yield Event(spec, result=result, ended=True)
+        yield Event(spec, result=result)
 
 
 def _in_processes(specs: Sequence[RunSpec], call: _Call, stop: Flag | None, jobs: int) -> Iterator[Event]:
@@ -155,7 +153,7 @@ def _in_processes(specs: Sequence[RunSpec], call: _Call, stop: Flag | None, jobs
                 halt.set()
             yield from _drain(news)
             for future in [future for future in running if future.done()]:
-                yield Event(running.pop(future), result=future.result(), ended=True)
+                yield Event(running.pop(future), result=future.result())
 
 
 def _drain(news: Any) -> Iterator[Event]:

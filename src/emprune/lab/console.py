@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from emprune.lab.compare import Event
+from emprune.lab.training import Progress as RunProgress
 
 
 class LiveView:
@@ -43,13 +44,12 @@ class LiveView:
     def show(self, event: Event) -> None:
         """Take in one event."""
         if event.progress is not None:
-            self._update(event)
-        if event.ended:
+            self._update(event, event.progress)
+        else:
             self._end(event)
 
-    def _update(self, event: Event) -> None:
-        progress, name = event.progress, event.spec.run_id
-        assert progress is not None
+    def _update(self, event: Event, progress: RunProgress) -> None:
+        name = event.spec.run_id
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(_title(event), total=progress.total_steps, detail="")
         detail = (

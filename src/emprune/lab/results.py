@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import zipfile
@@ -105,11 +106,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 def save_run(folder: Path, result: Result, samples: Samples) -> None:
     """Write a run's two files; result.json comes last and marks the run as finished."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{SAMPLES_FILE}"
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, **dataclasses.asdict(samples))
-    temporary.replace(folder / SAMPLES_FILE)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **dataclasses.asdict(samples))
+    write_atomically(folder / SAMPLES_FILE, packed.getvalue())
     write_atomically(folder / RESULT_FILE, json.dumps(dataclasses.asdict(result), indent=1))
 
 

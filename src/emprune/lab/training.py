@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from emprune.lab import models
 from emprune.lab.augment import shift_and_flip
 from emprune.lab.data import ImageData
 from emprune.lab.evaluate import Evaluation, evaluate
+from emprune.lab.results import write_atomically
 from emprune.lab.spec import RunSpec, build_pruner
 
 
@@ -129,10 +131,9 @@ class Training:
         parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler, "pruner": self.pruner}
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
         state |= {"history": self.history, "sums": self._epoch_sums, "seconds": self.seconds}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        packed = io.BytesIO()
+        torch.save(state, packed)
+        write_atomically(path, packed.getvalue())
 
     def restore(self, path: Path) -> None:
         """Go on from a file written by :meth:`save`, in mid-epoch too.

@@ -8,8 +8,8 @@ import numpy as np
 
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
-from emprune.scores import Unseen
-from emprune.selection import RULES, Selection, sample, top
+from emprune.scores import Unseen, check_unseen
+from emprune.selection import RULES, Selection, check_gamma, sample, top
 
 _MOST = float(np.finfo(np.float32).max)
 
@@ -57,10 +57,8 @@ class EMP(Policy):
             raise ArgumentError("beta", self.beta, "a finite number of at least 0")
         if self.rule not in RULES:
             raise ArgumentError("rule", self.rule, f"one of {', '.join(RULES)}")
-        if not 0 <= self.gamma < np.inf:
-            raise ArgumentError("gamma", self.gamma, "a finite number of at least 0")
-        if self.unseen not in ("first", "mean"):
-            raise ArgumentError("unseen", self.unseen, "'first' or 'mean'")
+        check_gamma(self.gamma)
+        check_unseen(self.unseen)
 
     def select(self, request: Request) -> Selection:
         table = request.table

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
-from emprune.selection import Selection, threshold, threshold_published
+from emprune.selection import Selection, check_threshold, threshold, threshold_published
 
 
 @dataclass(repr=False)
@@ -29,10 +28,7 @@ class InfoBatch(Policy):
     source = "Qin et al. 2024, arXiv:2303.04947, at an exact rate"
 
     def __post_init__(self) -> None:
-        if not 0 < self.below_share <= 1:
-            raise ArgumentError("below_share", self.below_share, "a number in (0, 1]")
-        if self.weight_sum not in ("kept", "all"):
-            raise ArgumentError("weight_sum", self.weight_sum, "'kept' or 'all'")
+        check_threshold(self.below_share, self.weight_sum)
 
     def select(self, request: Request) -> Selection:
         scores = request.table.rank(request.table.loss, "first")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from emprune.lab.reporting.statistics import FULL, RANDOM, Row, summarise
-from emprune.lab.reporting.tables import NONE, format_difference, format_mean
+from emprune.lab.reporting.tables import NONE, format_difference, format_mean, markdown_table
 from emprune.lab.results import Result
 
 
@@ -27,11 +27,11 @@ def overview_markdown(results: Iterable[Result], reference: str = RANDOM) -> str
     headings = [
         f"{'clean' if not noise else f'{noise:.0%} wrong labels'}, {rate:g}" for noise in noises for rate in rates
     ]
-    lines = [["policy", *headings], [":---"] + ["---:"] * len(headings)]
+    lines = []
     for policy in policies:
         found = [cells.get((policy, noise, 0.0 if policy == FULL else rate)) for noise in noises for rate in rates]
         lines.append([policy, *(_cell(row, reference) for row in found)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return markdown_table(["policy", *headings], [":---"] + ["---:"] * len(headings), lines)
 
 
 def _cell(row: Row | None, reference: str) -> str:

@@ -122,12 +122,17 @@ def to_rich(table: Table, leave_out: Collection[str] = ()) -> RichTable:
 
 def to_markdown(table: Table) -> str:
     """As a Markdown table; gains whose interval leaves out zero are bold."""
-    lines = [["rate", *table.columns], ["---:", ":---"] + ["---:"] * (len(table.columns) - 1)]
+    lines = []
     for block in table.blocks:
         for line in block.lines:
             cells = [f"**{cell.text}**" if cell.tone == "better" else cell.text for cell in line]
             lines.append([block.rate, *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return markdown_table(["rate", *table.columns], ["---:", ":---"] + ["---:"] * (len(table.columns) - 1), lines)
+
+
+def markdown_table(headings: Sequence[str], rules: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Rows of text as a Markdown table; ``rules`` are the cells that align the columns."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in [headings, rules, *lines]) + "\n"
 
 
 def setting_title(setting: Setting) -> str:
