@@ -10,7 +10,19 @@ import pytest
 import torch
 
 from cases import loss_of, play
-from emprune import BatchSelection, EmpruneError, IdBatches, Policy, Pruner, Request, Selection, StateError
+from emprune import (
+    BatchRequest,
+    BatchSelection,
+    EmpruneError,
+    IdBatches,
+    Policy,
+    Pruner,
+    Request,
+    ScoreTable,
+    Selection,
+    StateError,
+)
+from emprune.observations import Collected
 
 
 class HardestOnce(Policy):
@@ -31,10 +43,8 @@ class TopOfBatch(Policy):
     name = "top-of-batch"
     within_batch = True
 
-    def select_within_batch(
-        self, loss: torch.Tensor, memory: torch.Tensor | None, k: int, rng: np.random.Generator
-    ) -> BatchSelection:
-        return BatchSelection(torch.topk(loss, k).indices)
+    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
+        return BatchSelection(torch.topk(request.loss, request.k).indices)
 
 
 class RandomOfBatch(TopOfBatch):
@@ -42,11 +52,10 @@ class RandomOfBatch(TopOfBatch):
 
     name = "random-of-batch"
 
-    def select_within_batch(
-        self, loss: torch.Tensor, memory: torch.Tensor | None, k: int, rng: np.random.Generator
-    ) -> BatchSelection:
-        positions = rng.choice(len(loss), k, replace=False)
-        return BatchSelection(torch.from_numpy(positions), torch.full((k,), len(loss) / max(1, k)))
+    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
+        batch_size, k = len(request.loss), request.k
+        positions = request.rng.choice(batch_size, k, replace=False)
+        return BatchSelection(torch.from_numpy(positions), torch.full((k,), batch_size / max(1, k)))
 
 
 def test_a_static_policy_keeps_its_subset_in_another_order_each_epoch() -> None:
@@ -192,3 +201,85 @@ def test_an_in_batch_policy_without_its_method_says_what_is_missing() -> None:
 
     with pytest.raises(NotImplementedError, match="Empty must override select_within_batch"):
         Pruner(8, Empty(), prune_rate=0.5, num_epochs=1).loss(torch.arange(4), torch.ones(4))
+
+
+class Smoothed(Policy):
+    """Keeps a column of its own: a running mean of each sample's loss, and selects by it."""
+
+    name = "smoothed"
+    columns: ClassVar[dict[str, float]] = {"mean_loss": -1.0}
+
+    def update(self, table: ScoreTable, seen: Collected) -> None:
+        column = table.column("mean_loss")
+        old = column[seen.ids]
+        column[seen.ids] = np.where(old < 0, seen.loss, 0.5 * old + 0.5 * seen.loss)
+
+    def select(self, request: Request) -> Selection:
+        return Selection(np.argsort(request.table.extra["mean_loss"], kind="stable")[: request.k])
+
+
+def test_a_policy_keeps_columns_of_its_own_and_they_are_saved() -> None:
+    expected = np.full(20, -1.0, dtype=np.float32)
+    pruner = Pruner(20, Smoothed(), prune_rate=0.5, num_epochs=4)
+    for epoch, ids, _ in play(pruner, batch_size=4):
+        if epoch == 2:  # a state taken in mid-epoch, whose table another pruner takes over
+            other = Pruner(20, Smoothed(), prune_rate=0.5, num_epochs=4)
+            other.load_state_dict(pruner.state_dict())
+            assert other.table.extra["mean_loss"].tolist() == pruner.table.extra["mean_loss"].tolist()
+        for i, loss in zip(ids, loss_of(torch.tensor(ids), epoch).tolist(), strict=True):
+            expected[i] = loss if expected[i] < 0 else 0.5 * expected[i] + 0.5 * loss
+    assert pruner.table.extra["mean_loss"].tolist() == pytest.approx(expected.tolist())
+    assert pruner.table.nbytes == 20 * 20
+
+
+def test_update_sees_finite_values_only_and_the_last_of_each_sample() -> None:
+    pruner = Pruner(4, Smoothed(), prune_rate=0.0, num_epochs=2, on_nonfinite="quarantine")
+    pruner.loss(torch.tensor([0, 1, 2]), torch.tensor([1.0, torch.nan, 3.0]))
+    pruner.loss(torch.tensor([3, 2]), torch.tensor([4.0, 5.0]))
+    pruner.end_epoch()
+    assert pruner.table.extra["mean_loss"].tolist() == [1, -1, 5, 4]
+
+
+def test_a_column_cannot_take_the_name_of_one_of_the_tables_or_be_written_through_it() -> None:
+    class Clash(Smoothed):
+        columns: ClassVar[dict[str, float]] = {"loss": 0.0}
+
+    with pytest.raises(EmpruneError, match=r"columns .*loss"):
+        Pruner(4, Clash(), prune_rate=0.5, num_epochs=1)
+    table = Pruner(4, Smoothed(), prune_rate=0.5, num_epochs=1).table
+    with pytest.raises(KeyError, match="written by the pruner alone"):
+        table.column("loss")
+    with pytest.raises(ValueError, match="read-only"):
+        table.extra["mean_loss"][0] = 1
+
+
+class ByFeature(Policy):
+    """In-batch by a feature that the training loop hands over."""
+
+    name = "by-feature"
+    within_batch = True
+    needs_features = True
+
+    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
+        assert request.features is not None
+        assert not request.features.requires_grad
+        return BatchSelection(torch.topk(request.features[:, 0], request.k).indices)
+
+
+def test_features_reach_an_in_batch_policy_and_are_asked_for() -> None:
+    pruner = Pruner(8, ByFeature(), prune_rate=0.5, num_epochs=1)
+    loss = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    features = torch.tensor([[0.4], [0.1], [0.3], [0.2]], requires_grad=True)
+    chosen = pruner.select_batch(torch.arange(4), loss, features=features)
+    assert sorted(chosen.positions.tolist()) == [0, 2]
+    for wrong in (None, torch.ones(3, 2), torch.ones(4), torch.ones(4, 1, dtype=torch.int64)):
+        with pytest.raises(EmpruneError, match=r"features.*allowed.*by-feature"):
+            pruner.loss(torch.arange(4, 8), loss, features=wrong)
+
+
+def test_left_out_is_the_complement_of_the_plan() -> None:
+    pruner = Pruner(10, "random", prune_rate=0.7, num_epochs=1)
+    left_out = pruner.plan.left_out
+    assert left_out.dtype == np.int64
+    assert sorted([*left_out.tolist(), *pruner.plan.ids.tolist()]) == list(range(10))
+    assert pruner.learning_rate_factor == 1.0

@@ -106,6 +106,16 @@ class Collected:
     memory: NDArray[np.float32]
     trained: NDArray[np.bool_]
 
+    def latest(self, usable: NDArray[np.bool_]) -> Collected:
+        """The last usable observation of each sample, ids increasing.
+
+        Args:
+            usable: bool, shape [M].
+        """
+        backwards = np.flatnonzero(usable)[::-1]
+        rows = backwards[np.unique(self.ids[backwards], return_index=True)[1]]
+        return Collected(self.ids[rows], self.loss[rows], self.memory[rows], self.trained[rows])
+
 
 @dataclass
 class Pending:

@@ -63,6 +63,11 @@ class EpochPlan:
         dense[self.ids] = self.weights
         return dense
 
+    @property
+    def left_out(self) -> NDArray[np.int64]:
+        """int64, shape [N - k]: the ids that the epoch does not train, in increasing order."""
+        return np.flatnonzero(np.isnan(self.weight_of))
+
     @cached_property
     def is_weighted(self) -> bool:
         """Whether any weight differs from 1."""

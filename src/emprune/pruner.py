@@ -68,7 +68,7 @@ class Pruner:
             raise ArgumentError("policy", self.policy, "a policy's name or an object of a Policy subclass")
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
-        self.table = ScoreTable(num_samples)
+        self.table = ScoreTable(num_samples, self.policy.columns)
         self.epoch = 0
         self._fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
@@ -93,6 +93,11 @@ class Pruner:
         """Position in the plan at which the epoch's iteration begins: 0, or where a restored one goes on."""
         return self._now().start
 
+    @property
+    def learning_rate_factor(self) -> float:
+        """Factor of the learning rate in the running epoch: 1, but for policies whose rule changes it."""
+        return self.policy.learning_rate_factor(len(self.plan), self.num_samples)
+
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, ending each after the loop's body has run."""
         while self.epoch < self.num_epochs:
@@ -116,7 +121,14 @@ class Pruner:
         self._running = None
         self.epoch += 1
 
-    def loss(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None) -> torch.Tensor:
+    def loss(
+        self,
+        ids: torch.Tensor,
+        loss: torch.Tensor,
+        memory: torch.Tensor | None = None,
+        *,
+        features: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """The batch's training loss: the weighted mean over the samples chosen; records the observation.
 
         Args:
@@ -124,6 +136,7 @@ class Pruner:
                 once and keeps its last score.
             loss: floating point, shape [B], in nats, per sample, with gradient.
             memory: floating point, shape [B], the memory term; only policies that use it need it.
+            features: floating point, shape [B, D], of each sample; likewise. They are not kept.
 
         Returns:
             A scalar to call ``backward`` on.
@@ -134,7 +147,7 @@ class Pruner:
             NonFiniteError: a value is NaN or infinite (on_nonfinite="error"). For tensors on a device
                 this and the checks of ids come at the end of the epoch, so that no step waits.
         """
-        chosen = self.select_batch(ids, loss, memory)
+        chosen = self.select_batch(ids, loss, memory, features=features)
         if self.on_nonfinite == "quarantine":
             loss = torch.where(torch.isfinite(loss), loss, 0.0)
         if chosen.positions is not None:
@@ -143,13 +156,20 @@ class Pruner:
             loss = loss * chosen.weights.to(loss.dtype)
         return loss.mean() if len(loss) else loss.sum()  # a batch whose share is none still has a gradient: zero
 
-    def select_batch(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None) -> BatchSelection:
+    def select_batch(
+        self,
+        ids: torch.Tensor,
+        loss: torch.Tensor,
+        memory: torch.Tensor | None = None,
+        *,
+        features: torch.Tensor | None = None,
+    ) -> BatchSelection:
         """Record a batch and say which of its samples go through backward, with which weight.
 
         :meth:`loss` does this and the mean. Call it alone to forward a batch without gradient and then
         train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
         """
-        chosen = self._now().select_batch(ids, loss, memory)
+        chosen = self._now().select_batch(ids, loss, memory, features)
         self._samples_forward += len(ids)
         self._steps += 1
         return chosen

@@ -21,7 +21,7 @@ from emprune.observations import (
     to_host,
 )
 from emprune.plan import EpochPlan
-from emprune.policies.base import BatchSelection, Policy
+from emprune.policies.base import BatchRequest, BatchSelection, Policy
 from emprune.scores import ScoreTable
 from emprune.seeding import generator
 
@@ -44,14 +44,19 @@ class RunningEpoch:
         self._reported: list[torch.Tensor] = []
         self._weights: dict[torch.device, torch.Tensor] = {}
 
-    def select_batch(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> BatchSelection:
+    def select_batch(
+        self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None, features: torch.Tensor | None
+    ) -> BatchSelection:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
         values = self._checked(ids, loss, memory)
         chosen = BatchSelection(weights=self._plan_weights(values))
         k = self._batch_share(len(ids))
         if k < len(ids):
+            if self._policy.needs_features:
+                _check_features(self._policy, features, len(ids))
             rng = generator(self._seed, self.plan.epoch, f"batch at {self.consumed}")
-            chosen = self._policy.select_within_batch(values.loss, values.memory, k, rng)
+            detached = None if features is None else features.detach()
+            chosen = self._policy.select_within_batch(BatchRequest(values.loss, values.memory, detached, k, rng))
             _check_chosen(self._policy, chosen, k, len(ids))
         self._pending.add(values, True if chosen.positions is None else chosen.positions)
         self._reported.append(values.ids)
@@ -82,6 +87,8 @@ class RunningEpoch:
         bad = nonfinite(seen.loss, memory)
         if self._on_nonfinite == "error":
             raise_nonfinite(seen.ids[bad])
+        if self._policy.columns:
+            self._policy.update(table, seen.latest(~bad))
         loss = np.where(bad, np.float32(np.nan), seen.loss)
         table.record(seen.ids, loss, seen.memory, self.plan.epoch, seen.trained)
         self._pending.clear()
@@ -164,6 +171,14 @@ class RunningEpoch:
         raise EpochOrderError(
             f"{len(foreign)} id(s) are not in the plan of the running epoch {self.plan.epoch}, the first is "
             f"{foreign[0]}; train on the batches of this epoch's loader, and end an epoch before the next begins."
+        )
+
+
+def _check_features(policy: Policy, features: torch.Tensor | None, batch_size: int) -> None:
+    if features is None or features.ndim != 2 or len(features) != batch_size or not features.is_floating_point():
+        found = None if features is None else f"{features.dtype} of shape {tuple(features.shape)}"
+        raise ArgumentError(
+            "features", found, f"a floating point tensor of shape [{batch_size}, D] for policy {policy.name!r}"
         )
 
 

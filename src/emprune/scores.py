@@ -1,7 +1,8 @@
-"""ScoreTable: what training has shown of each sample so far, in 16 bytes a sample."""
+"""ScoreTable: what training has shown of each sample so far, in 16 bytes a sample and the policy's own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -24,12 +25,24 @@ class ScoreTable:
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
         times_trained: int32, number of times that the sample went through backward.
+        extra: by name, float32 columns that a policy keeps for itself.
+
+    Args:
+        num_samples: N.
+        extra: names and initial values of such columns.
+
+    Raises:
+        ArgumentError: an extra column has the name of one of the four.
     """
 
-    def __init__(self, num_samples: int) -> None:
+    def __init__(self, num_samples: int, extra: Mapping[str, float] | None = None) -> None:
         self._columns = {name: np.zeros(num_samples, dtype=dtype) for name, dtype in _COLUMNS.items()}
         self._columns["loss"].fill(np.inf)
         self._columns["last_seen"].fill(-1)
+        for name, value in (extra or {}).items():
+            if name in _COLUMNS:
+                raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
+            self._columns[name] = np.full(num_samples, value, dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self._columns["loss"])
@@ -51,8 +64,18 @@ class ScoreTable:
         return _read_only(self._columns["times_trained"])
 
     @property
+    def extra(self) -> dict[str, NDArray[np.float32]]:
+        return {name: _read_only(column) for name, column in self._columns.items() if name not in _COLUMNS}
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """float32, shape [N], writable: a policy's own column, for its ``update``. KeyError for any other name."""
+        if name in _COLUMNS:
+            raise KeyError(f"{name} is written by the pruner alone; a policy writes the columns that it declares.")
+        return self._columns[name]
+
+    @property
     def nbytes(self) -> int:
-        """Memory held, in bytes: 16·N."""
+        """Memory held, in bytes: 16·N, and 4·N for each column that the policy keeps."""
         return sum(column.nbytes for column in self._columns.values())
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emprune.errors import ArgumentError
-from emprune.policies.base import BatchSelection, Policy, Request
+from emprune.policies.base import BatchRequest, BatchSelection, Policy, Request
 from emprune.policies.emp import EMP, LFL
 from emprune.policies.infobatch import InfoBatch, InfoBatchPublished
 from emprune.policies.random import RS2, DynamicRandom, Full, StaticRandom
@@ -32,6 +32,6 @@ def get_policy(name: str, **settings: object) -> Policy:
 
 
 __all__ = [
-    "EMP", "LFL", "REGISTRY", "RS2", "BatchSelection", "DynamicRandom", "Full", "InfoBatch", "InfoBatchPublished",
+    "EMP", "LFL", "REGISTRY", "RS2", "BatchRequest", "BatchSelection", "DynamicRandom", "Full", "InfoBatch", "InfoBatchPublished",
     "Policy", "Request", "StaticRandom", "get_policy",
 ]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ import torch
 from emprune.scores import ScoreTable
 from emprune.seeding import generator
 from emprune.selection import Selection
+
+if TYPE_CHECKING:
+    from emprune.observations import Collected
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,25 @@ class Request:
 
 
 @dataclass(frozen=True)
+class BatchRequest:
+    """What the pruner asks an in-batch policy for, once a batch.
+
+    Attributes:
+        loss: float32, shape [B], detached, on the loss's device.
+        memory: float32, shape [B], detached, or None.
+        features: floating point, shape [B, D], detached, as given to the pruner, or None.
+        k: this batch's share of the epoch's samples, 0 ≤ k < B; the shares of an epoch add up exactly.
+        rng: a generator of this batch's own.
+    """
+
+    loss: torch.Tensor
+    memory: torch.Tensor | None
+    features: torch.Tensor | None
+    k: int
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
 class BatchSelection:
     """Which samples of a batch go through backward.
 
@@ -61,14 +84,24 @@ class Policy:
         name: as it is called in the registry, reports and saved state.
         source: where the rule comes from.
         needs_memory: whether observations must carry a memory term.
+        needs_features: whether batches must carry features (in-batch policies).
+        scorer: name of the function in ``emprune.scoring`` whose two values the policy is written for.
         within_batch: True for a policy that forwards every sample and picks those that go through
             backward inside each batch, by :meth:`select_within_batch`.
+        observes_hidden: True where the training loop should also forward the samples that an epoch left
+            out (``EpochPlan.left_out``) at its end and hand them to :meth:`emprune.Pruner.observe`.
+        columns: names and initial values of further float32 columns that the score table holds for the
+            policy; :meth:`update` writes them, and they are saved with the table.
     """
 
     name: ClassVar[str] = "policy"
     source: ClassVar[str] = "user code"
     needs_memory: ClassVar[bool] = False
+    needs_features: ClassVar[bool] = False
+    scorer: ClassVar[str] = "classification"
     within_batch: ClassVar[bool] = False
+    observes_hidden: ClassVar[bool] = False
+    columns: ClassVar[Mapping[str, float]] = {}
 
     def select(self, request: Request) -> Selection:
         """k distinct ids, with weights if the rule has any. Called once an epoch, not for full ones.
@@ -78,17 +111,22 @@ class Policy:
         """
         raise NotImplementedError(f"{type(self).__name__} must override select or set within_batch = True.")
 
-    def select_within_batch(
-        self, loss: torch.Tensor, memory: torch.Tensor | None, k: int, rng: np.random.Generator
-    ) -> BatchSelection:
-        """k of a batch's samples (in-batch policies). k is 0 where the batch's share rounds to none.
+    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
+        """k of a batch's samples (in-batch policies). k is 0 where the batch's share rounds to none."""
+        raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
+
+    def update(self, table: ScoreTable, seen: Collected) -> None:
+        """Write the policy's own columns, by ``table.column(name)[seen.ids] = ...``.
+
+        Called whenever observations move into the table, before they replace its last values.
 
         Args:
-            loss: float32, shape [B], detached.
-            memory: float32, shape [B], detached, or None.
-            k: this batch's share of the epoch's samples; the shares of an epoch add up exactly.
+            seen: finite observations of one epoch; ids are distinct (of repeated ones, the last).
         """
-        raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
+
+    def learning_rate_factor(self, kept: int, num_samples: int) -> float:
+        """Factor of the learning rate in an epoch that trains ``kept`` samples; 1 unless the rule has one."""
+        return 1.0
 
     def epoch_size(self, num_samples: int, k: int) -> int | None:
         """How many ids :meth:`select` returns when asked for k: k itself, unless a published rule differs.
