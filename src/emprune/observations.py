@@ -99,12 +99,14 @@ class Collected:
         loss: float32, shape [M].
         memory: float32, shape [M], NaN where a step gave none.
         trained: bool, shape [M]: went through backward, repetitions inside a batch marked once.
+        step: int64, shape [M]: which forward pass it comes from, counted from the last flush on.
     """
 
     ids: NDArray[np.int64]
     loss: NDArray[np.float32]
     memory: NDArray[np.float32]
     trained: NDArray[np.bool_]
+    step: NDArray[np.int64]
 
     def latest(self, usable: NDArray[np.bool_]) -> Collected:
         """The last usable observation of each sample, ids increasing.
@@ -114,7 +116,7 @@ class Collected:
         """
         backwards = np.flatnonzero(usable)[::-1]
         rows = backwards[np.unique(self.ids[backwards], return_index=True)[1]]
-        return Collected(self.ids[rows], self.loss[rows], self.memory[rows], self.trained[rows])
+        return Collected(self.ids[rows], self.loss[rows], self.memory[rows], self.trained[rows], self.step[rows])
 
 
 @dataclass
@@ -161,7 +163,7 @@ class Pending:
         trained = to_host(masks, torch.bool)
         if len(ids) and np.bincount(ids, minlength=self.num_samples).max() > 1:
             trained = trained & _first_in_batch(ids, sizes)
-        return Collected(ids, loss, memory, trained)
+        return Collected(ids, loss, memory, trained, np.repeat(np.arange(len(sizes)), sizes))
 
     def clear(self) -> None:
         """Forget all steps."""

@@ -9,6 +9,7 @@ import torch
 
 from emprune.errors import ArgumentError, DataError
 from emprune.lab import data as lab_data
+from emprune.lab.data import fashion_mnist
 
 
 def idx_file(shape, payload):
@@ -21,13 +22,13 @@ def fashion_folder(tmp_path, monkeypatch):
     folder = tmp_path / "fashion-mnist"
     folder.mkdir()
     sums = {}
-    for (name, _), count in zip(lab_data._FASHION_MNIST_MD5.items(), (12, 12, 4, 4), strict=True):
+    for (name, _), count in zip(fashion_mnist.MD5.items(), (12, 12, 4, 4), strict=True):
         shape = (count, 4, 4) if "images" in name else (count,)
         size = count * 16 if "images" in name else count
         packed = idx_file(shape, bytes(i % 10 for i in range(size)))
         (folder / name).write_bytes(packed)
         sums[name] = hashlib.md5(gzip.decompress(packed)).hexdigest()
-    monkeypatch.setattr(lab_data, "_FASHION_MNIST_MD5", sums)
+    monkeypatch.setattr(fashion_mnist, "MD5", sums)
     return folder
 
 
@@ -49,6 +50,16 @@ def test_idx_files_are_read_in_order(fashion_folder):
 def test_folder_from_environment(fashion_folder, monkeypatch):
     monkeypatch.setenv("EMPRUNE_DATA", str(fashion_folder.parent))
     assert len(lab_data.load("fashion-mnist")) == 12
+
+
+def test_a_folder_of_the_environment_without_it_does_not_hide_the_installed_one(fashion_folder, tmp_path, monkeypatch):
+    other = tmp_path / "others"
+    other.mkdir()
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST_DIR", fashion_folder)
+    monkeypatch.setenv("EMPRUNE_DATA", str(other))
+    assert len(lab_data.load("fashion-mnist")) == 12
+    with pytest.raises(DataError, match=r"others/train-images.* is missing"):
+        lab_data.load("fashion-mnist", other)
 
 
 def test_missing_file_says_where_to_get_it(fashion_folder):
@@ -98,5 +109,8 @@ def test_label_noise_flips_the_exact_number_to_other_classes():
     assert noisy.labels.min() >= 0
     assert noisy.labels.max() <= 9
     assert not torch.equal(noisy.labels, lab_data.with_label_noise(data, 0.2, seed=4).labels)
+    # Published results rest on these very draws.
+    assert (noisy.labels != data.labels).nonzero().flatten()[:6].tolist() == [16, 17, 23, 32, 39, 55]
+    assert noisy.labels[noisy.labels != data.labels][:6].tolist() == [1, 5, 3, 7, 0, 3]
     with pytest.raises(ArgumentError, match=r"label_noise is 1\.5"):
         lab_data.with_label_noise(data, 1.5, seed=0)

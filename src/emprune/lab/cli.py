@@ -1,4 +1,4 @@
-"""The command line: emprune compare | train | report | methods."""
+"""The command line: emprune compare | train | headline | report | methods."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.lab.commands import Compare, Methods, Report, Train
+from emprune.lab.headline import Headline
 from emprune.lab.runner import Interrupted
 
 USAGE_ERROR, FAILURE, STOPPED = 2, 1, 130
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = tyro.cli(
         Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Train, tyro.conf.subcommand("train")]
+        | Annotated[Headline, tyro.conf.subcommand("headline")]
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[Methods, tyro.conf.subcommand("methods")],
         prog="emprune", description="Dynamic data pruning: compare policies on real data.", args=arguments,

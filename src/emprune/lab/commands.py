@@ -1,88 +1,23 @@
-"""The four commands as typed dataclasses; their fields are the options."""
+"""The commands as typed dataclasses; their fields are the options."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError
 from emprune.lab import compare
-from emprune.lab.console import LiveView
-from emprune.lab.data import Split
 from emprune.lab.methods import methods_table
-from emprune.lab.models import MODELS
-from emprune.lab.recipe import recipe_for
-from emprune.lab.reporting.report import write_report
-from emprune.lab.reporting.tables import rich_tables
-from emprune.lab.results import RESULTS_FILE, Result, load_result, save_results
-from emprune.lab.spec import RunSpec
-from emprune.schedule import Budget
-
-
-def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
-    """A tuple written as one argument, "0.7,0.9"."""
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar=metavar,
-        instance_from_str=lambda words: tuple(convert(word) for word in words[0].split(",")),
-        is_instance=lambda value: isinstance(value, tuple),
-        str_from_instance=lambda value: [",".join(str(item) for item in value)],
-    )
-
-
-Names = Annotated[tuple[str, ...], _comma_list(str, "NAME,NAME")]
-Fractions = Annotated[tuple[float, ...], _comma_list(float, "X,X")]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is trained, and where."""
-
-    data: str = "digits"
-    """Data set: digits or fashion-mnist."""
-    data_dir: str | None = None
-    """Folder with its files; else EMPRUNE_DATA, else where Debian installs them."""
-    model: str | None = None
-    """mlp or cnn; else the data set's."""
-    epochs: int | None = None
-    """Epochs of a full run; else the data set's recipe. Likewise the next four."""
-    batch_size: int | None = None
-    max_lr: float | None = None
-    train_size: int | None = None
-    shift: int | None = None
-    anneal: float = 0.0
-    """Fraction of the epochs, at the end, that use all the data."""
-    budget: Budget = "epoch"
-    """Whether the rate is that of the pruned epochs or of the whole run, annealing counted."""
-    split: Split = "test"
-    """What to evaluate on; choose settings on the validation split, never on the test set."""
-    device: str = "cpu"
-    threads: int = 1
-    """Threads of a process; results repeat to the last digit for the same number on the same machine."""
-    json: bool = False
-    """Print the results as JSON on standard output."""
-
-    def template(self) -> RunSpec:
-        """A spec with all but policy, rate and seed."""
-        overrides = ("model", "epochs", "batch_size", "max_lr", "train_size", "shift")
-        given: dict[str, Any] = {name: getattr(self, name) for name in overrides}
-        if self.model is not None and self.model not in MODELS:
-            raise ArgumentError("model", self.model, f"one of {', '.join(MODELS)}")
-        recipe = dataclasses.replace(recipe_for(self.data), **{k: v for k, v in given.items() if v is not None})
-        return RunSpec(
-            self.data, "full", 0.0, 0, recipe, split=self.split, anneal=self.anneal, budget=self.budget,
-            data_dir=self.data_dir,
-        )  # fmt: skip
+from emprune.lab.options import Fractions, Names, Setting
+from emprune.lab.publishing import Publication, carry_out, publish, work_off
+from emprune.lab.results import RESULTS_FILE, load_result, save_results
+from emprune.lab.stopping import Stop
 
 
 @dataclass(frozen=True)
@@ -99,29 +34,25 @@ class Compare:
     first_seed: int = 0
     label_noise: Fractions = (0.0,)
     """Fractions of wrong training labels, each a comparison of its own."""
+    anneal: Fractions | None = None
+    """Fractions of the epochs, at the end, that use all the data, likewise; else the preset's."""
     out: Path = Path("runs/compare")
     """Folder of the results; a second call goes on where the first stopped."""
     jobs: int | None = None
-    """Runs at the same time; else one for each core."""
+    """Runs at the same time; else one for each core, or one on a device."""
+    budget_minutes: float | None = None
+    """Stop in time, with everything saved; the same command goes on."""
+    publication: Annotated[Publication, tyro.conf.arg(name="")] = field(default_factory=Publication)
 
     def __call__(self, console: Console, command: str) -> int:
-        if self.seeds < 1:
-            raise ArgumentError("seeds", self.seeds, "an integer of at least 1")
-        seeds = range(self.first_seed, self.first_seed + self.seeds)
-        specs = compare.grid(
-            self.setting.template(), self.policies, self.prune_rates, seeds, self.label_noise
+        seeds = seed_range(self.first_seed, self.seeds)
+        template = self.setting.template()
+        anneals = self.anneal or (template.anneal,)
+        specs = compare.grid(template, self.policies, self.prune_rates, seeds, self.label_noise, anneals)
+        return carry_out(
+            specs, self.out, self.setting, self.publication, console, command,
+            jobs=self.jobs, budget_minutes=self.budget_minutes,
         )  # fmt: skip
-        jobs = self.jobs or (os.cpu_count() or 1 if self.setting.device == "cpu" else 1)
-        results = _work_off(specs, self.out, self.setting, min(jobs, len(specs)), console, command)
-        _publish(
-            results,
-            self.out,
-            self.out / compare.RUNS_FOLDER,
-            console,
-            as_json=self.setting.json,
-            data_dir=self.setting.data_dir,
-        )
-        return 0
 
 
 @dataclass(frozen=True)
@@ -136,13 +67,16 @@ class Train:
     seed: int = 0
     label_noise: float = 0.0
     """Fraction of wrong training labels."""
+    anneal: float | None = None
+    """Fraction of the epochs, at the end, that use all the data; else the preset's."""
     out: Path = Path("runs/train")
     """Folder of the result; a second call goes on where the first stopped."""
 
     def __call__(self, console: Console, command: str) -> int:
         template = self.setting.template()
-        specs = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise])
-        (result,) = _work_off(specs, self.out, self.setting, 1, console, command)
+        anneal = template.anneal if self.anneal is None else self.anneal
+        specs = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise], [anneal])
+        (result,) = work_off(specs, self.out, self.setting, Stop(), console, command)
         if self.setting.json:
             print(json.dumps(dataclasses.asdict(result)))
         console.print(
@@ -162,6 +96,7 @@ class Report:
     """Folder of the report."""
     data_dir: str | None = None
     """Folder of the data set's files, for the contact sheets."""
+    publication: Annotated[Publication, tyro.conf.arg(name="")] = field(default_factory=Publication)
     json: bool = False
     """Print the results as JSON on standard output."""
 
@@ -172,7 +107,10 @@ class Report:
         if len({folder.parent for folder in found}) > 1:
             raise ArgumentError("runs", ", ".join(map(str, self.runs)), "runs of one comparison, in one folder")
         results = [load_result(folder) for folder in found]
-        _publish(results, self.out, found[0].parent, console, as_json=self.json, data_dir=self.data_dir)
+        save_results(self.out / RESULTS_FILE, results)
+        publish(
+            results, self.out, found[0].parent, self.publication, console, as_json=self.json, data_dir=self.data_dir
+        )  # fmt: skip
         return 0
 
 
@@ -185,42 +123,8 @@ class Methods:
         return 0
 
 
-def _work_off(
-    specs: list[RunSpec], out: Path, setting: Setting, jobs: int, console: Console, command: str
-) -> list[Result]:
-    compare.check(specs)
-    stop = _stop_on_signals(console)
-    with LiveView(console, len(specs)) as view:
-        return compare.work_off(
-            specs, out, view.show, stop, jobs=jobs, threads=setting.threads, device=setting.device, command=command
-        )
-
-
-def _stop_on_signals(console: Console) -> threading.Event:
-    """A flag that Ctrl-C or SIGTERM sets; a second one ends the process at once."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        console.print("Stopping after this step; once more to end without saving.")
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, handle)
-        signal.signal(signal.SIGTERM, handle)
-    return stop
-
-
-def _publish(
-    results: list[Result], out: Path, runs: Path, console: Console, *, as_json: bool, data_dir: str | None
-) -> None:
-    """Write results.json, table, figures and report; print the table, and the paths last."""
-    save_results(out / RESULTS_FILE, results)
-    files = write_report(out, results, runs, data_dir=data_dir)
-    for table in rich_tables(results):
-        console.print(table)
-    if as_json:
-        print(json.dumps([dataclasses.asdict(result) for result in results]))
-    for path in (out / RESULTS_FILE, files.table, files.report):
-        console.print(str(path), highlight=False, soft_wrap=True)
+def seed_range(first: int, count: int) -> range:
+    """``count`` seeds from ``first`` on. Raises ArgumentError where there is none."""
+    if count < 1:
+        raise ArgumentError("seeds", count, "an integer of at least 1")
+    return range(first, first + count)

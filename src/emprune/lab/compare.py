@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import queue
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +14,8 @@ from typing import Any, Protocol
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.lab import data as lab_data
 from emprune.lab.results import Result
-from emprune.lab.runner import Interrupted, run
+from emprune.lab.runner import Interrupted, run, training_data
 from emprune.lab.spec import RunSpec, build_pruner, parse_policy
 from emprune.lab.training import Progress
 
@@ -43,33 +43,36 @@ def grid(
     prune_rates: Sequence[float],
     seeds: Sequence[int],
     label_noises: Sequence[float],
+    anneals: Sequence[float] = (0.0,),
 ) -> list[RunSpec]:
-    """Every run of a comparison; ``full`` does not depend on the rate and is run once a seed.
+    """Every run of a comparison, seed by seed; ``full`` does not depend on the rate and is run once a seed.
 
     Raises:
         ArgumentError: a policy is unknown, a setting or rate is out of range, or a list is empty.
     """
-    for name, values in (("policies", policies), ("prune_rates", prune_rates), ("label_noise", label_noises)):
+    lists: dict[str, Sequence[object]] = {
+        "policies": policies, "prune_rates": prune_rates, "label_noise": label_noises, "anneal": anneals
+    }  # fmt: skip
+    for name, values in lists.items():
         if not values or len(set(values)) != len(values):
             raise ArgumentError(name, tuple(values), "at least one value, none twice")
     specs: dict[str, RunSpec] = {}
-    for noise in label_noises:
-        for seed in seeds:
-            for policy in policies:
-                rates = [0.0] if parse_policy(policy)[0] == "full" else prune_rates
-                for rate in rates:
-                    spec = replace(template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise)
-                    specs[spec.run_id] = spec
+    for noise, anneal, seed, policy in itertools.product(label_noises, anneals, seeds, policies):
+        for rate in [0.0] if parse_policy(policy)[0] == "full" else prune_rates:
+            spec = replace(
+                template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise, anneal=anneal
+            )  # fmt: skip
+            specs[spec.run_id] = spec
     return list(specs.values())
 
 
 def check(specs: Sequence[RunSpec]) -> None:
     """Build every run's data and pruner once, so that what is wrong shows before the first run starts."""
-    first = specs[0]
-    data = lab_data.load(first.data, first.data_dir, split=first.split, train_size=first.recipe.train_size)
+    num_samples = len(training_data(specs[0]))
     for spec in specs:
-        build_pruner(spec, len(data)).total_steps(spec.recipe.batch_size)
-        lab_data.with_label_noise(data, spec.label_noise, spec.seed)
+        build_pruner(spec, num_samples)
+    for spec in {spec.label_noise: spec for spec in specs}.values():
+        training_data(spec)
 
 
 def work_off(
@@ -81,6 +84,7 @@ def work_off(
     jobs: int = 1,
     threads: int = 1,
     device: str = "cpu",
+    compiled: bool = False,
     command: str = "",
 ) -> list[Result]:
     """Run what is not finished yet and return all results, in the order of ``specs``.
@@ -89,12 +93,13 @@ def work_off(
         folder: the comparison's; each run has its own folder in runs/ below it.
         on_event: called in this process for every news.
         stop: set by a signal handler; None: nothing stops it.
-        jobs: processes; threads: of each. device: of all. command: repeats the comparison.
+        jobs: processes; threads: of each. device: of all. compiled: by torch.compile. command:
+            repeats the comparison.
 
     Raises:
         Interrupted: ``stop`` was set; unfinished runs have saved their state.
     """
-    call = _Call(folder / RUNS_FOLDER, threads, device, command)
+    call = _Call(folder / RUNS_FOLDER, threads, device, compiled, command)
     if jobs == 1:
         events = _in_this_process(specs, call, on_event, stop)
     else:
@@ -116,6 +121,7 @@ class _Call:
     folder: Path
     threads: int
     device: str
+    compiled: bool
     command: str
 
     def run(self, spec: RunSpec, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> Result | None:
@@ -125,8 +131,9 @@ class _Call:
         folder = self.folder / spec.run_id
         try:
             return run(
-                spec, folder, command=self.command, device=self.device, on_progress=tell, should_stop=should_stop
-            )
+                spec, folder, command=self.command, device=self.device, compiled=self.compiled, on_progress=tell,
+                should_stop=should_stop,
+            )  # fmt: skip
         except Interrupted:
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from emprune.lab.resident import ResidentImages
 from emprune.scoring import classification
 
-_BATCH_SIZE = 2000
+EVALUATION_BATCH = 2000
+"""Samples of a forward pass without gradient."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,27 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
+def evaluate(
+    model: nn.Module,
+    images: torch.Tensor | ResidentImages,
+    labels: torch.Tensor,
+    *,
+    forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> Evaluation:
     """Run the model in evaluation mode over all images, in order; the mode is put back afterwards.
 
     Args:
         images: float32, shape [N, C, H, W], on the model's device.
         labels: int64, shape [N], likewise.
+        forward: how to get logits [B, classes] from images through the model; None: by calling it.
     """
     was_training = model.training
     model.eval()
     columns: list[list[torch.Tensor]] = [[], [], []]
-    for image_batch, label_batch in zip(
-        torch.split(images, _BATCH_SIZE), torch.split(labels, _BATCH_SIZE), strict=True
-    ):
-        logits = model(image_batch)
-        for column, values in zip(columns, (*classification(logits, label_batch), logits.argmax(1)), strict=True):
+    for begin in range(0, len(images), EVALUATION_BATCH):
+        part = slice(begin, begin + EVALUATION_BATCH)
+        logits = (forward or model)(images[part])
+        for column, values in zip(columns, (*classification(logits, labels[part]), logits.argmax(1)), strict=True):
             column.append(values)
     model.train(was_training)
     return Evaluation(*(torch.cat(column).cpu().numpy() for column in columns))

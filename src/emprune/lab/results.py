@@ -27,15 +27,18 @@ class Result:
 
     Attributes:
         data, model: names. split: "test" or "validation". label_noise: fraction of wrong train labels.
+            imbalance: largest class over the smallest, of the training set.
         policy: the label it runs under, "emp" or with settings "emp:beta=2". policy_settings: all of them.
         prune_rate: as asked for. realised_rate: 1 - samples_backward / (num_samples·reference epochs), where
             the reference is the full run of the same comparison.
         seed, epochs, num_samples: of this run (``short`` has fewer epochs).
-        samples_forward, samples_backward, optimizer_steps: what training cost.
+        samples_forward, samples_backward, optimizer_steps: what training cost; forward passes that only
+            score (hidden samples, whole batches before a part is trained, a static score's run) included.
+        samples_backward_scoring: samples that a static score's run trained, on top of samples_backward.
         metric: the name of the measure in ``accuracy``; accuracy: fraction right on the split.
         remembered: fraction of the training set predicted right at the end, augmentation off, against
             the labels trained on; remembered_true: against the true labels (differs under label noise).
-        seconds: total, train, select, evaluate.
+        seconds: total, train, select, score (separate scoring passes), evaluate.
         history: one entry an epoch: kept, loss (nats, mean over the samples trained), accuracy (of the
             training batches, while training), seconds.
         recipe, anneal, budget: how it was trained; see the lab's Recipe and RunSpec.
@@ -71,6 +74,8 @@ class Result:
     git_commit: str
     command: str
     run_id: str
+    imbalance: float = 1.0
+    samples_backward_scoring: int = 0
     schema_version: int = SCHEMA_VERSION
 
 

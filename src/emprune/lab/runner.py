@@ -8,10 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from emprune.errors import ArgumentError
 from emprune.lab import data as lab_data
+from emprune.lab.data import ImageData
 from emprune.lab.provenance import device_name, git_commit, versions
 from emprune.lab.results import RESULT_FILE, Result, Samples, load_result, save_run
+from emprune.lab.scoring import static_policy
+from emprune.lab.scoring_run import Cost
 from emprune.lab.spec import RunSpec
 from emprune.lab.training import Progress, Training
 
@@ -30,6 +35,7 @@ def run(
     *,
     command: str = "",
     device: str = "cpu",
+    compiled: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -37,24 +43,48 @@ def run(
 
     Args:
         command: what repeats the run; stored in the result.
+        compiled: whether the model goes through torch.compile.
         should_stop: asked between steps.
 
     Raises:
         Interrupted: ``should_stop`` said so; the same call goes on from there.
+        ArgumentError: the device's memory does not suffice for the batch size.
     """
     if (folder / RESULT_FILE).is_file():
         return load_result(folder)
-    loaded = lab_data.load(spec.data, spec.data_dir, split=spec.split, train_size=spec.recipe.train_size)
-    training = Training(spec, lab_data.with_label_noise(loaded, spec.label_noise, spec.seed), device)
     checkpoint = folder / CHECKPOINT_FILE
-    if checkpoint.is_file():
-        training.restore(checkpoint)
-    training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
-    on_progress(training.progress())
-    result, samples = _outcome(training, command, device)
+    try:
+        data = training_data(spec)
+        policy, scoring = static_policy(
+            spec, data, folder.parent.with_name("scores"), device, _stopping(spec, should_stop)
+        )
+        training = Training(spec, data, device, policy=policy, compiled=compiled)
+        if checkpoint.is_file():
+            training.restore(checkpoint)
+        training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
+        on_progress(training.progress())
+        result, samples = _outcome(training, scoring, command, device)
+    except torch.OutOfMemoryError as error:
+        allowed = f"a smaller one: the memory of {device} does not suffice for {spec.recipe.model}"
+        raise ArgumentError("batch_size", spec.recipe.batch_size, allowed) from error
     save_run(folder, result, samples)
     checkpoint.unlink(missing_ok=True)
     return result
+
+
+def training_data(spec: RunSpec) -> ImageData:
+    """The data that a spec trains on: read, unbalanced, and then mislabelled as it says."""
+    loaded = lab_data.load(spec.data, spec.data_dir, split=spec.split, train_size=spec.recipe.train_size)
+    unbalanced = lab_data.with_imbalance(loaded, spec.imbalance, spec.seed)
+    return lab_data.with_label_noise(unbalanced, spec.label_noise, spec.seed)
+
+
+def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], None]:
+    def after_step() -> None:
+        if should_stop():
+            raise Interrupted(spec.run_id)
+
+    return after_step
 
 
 def _between_steps(
@@ -78,11 +108,12 @@ def _between_steps(
     return after_step
 
 
-def _outcome(training: Training, command: str, device: str) -> tuple[Result, Samples]:
+def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tuple[Result, Samples]:
     spec, data, pruner = training.spec, training.data, training.pruner
     start = time.perf_counter()
     test, train = training.evaluate_test(), training.evaluate_train()
     evaluated = time.perf_counter() - start
+    seconds_scoring = training.seconds_scoring + scoring.seconds
     report = pruner.report()
     right, true_labels = train.predicted == data.labels.numpy(), data.true_labels.numpy()
     result = Result(
@@ -98,7 +129,7 @@ def _outcome(training: Training, command: str, device: str) -> tuple[Result, Sam
         seed=spec.seed,
         epochs=pruner.num_epochs,
         num_samples=len(data),
-        samples_forward=report.samples_forward,
+        samples_forward=report.samples_forward + training.forwarded_again + scoring.samples_forward,
         samples_backward=report.samples_backward,
         optimizer_steps=report.steps,
         metric="accuracy",
@@ -106,9 +137,10 @@ def _outcome(training: Training, command: str, device: str) -> tuple[Result, Sam
         remembered=float(np.mean(right)),
         remembered_true=float(np.mean(train.predicted == true_labels)),
         seconds={
-            "total": training.seconds + report.seconds_selecting + evaluated,
+            "total": training.seconds + seconds_scoring + report.seconds_selecting + evaluated,
             "train": training.seconds,
             "select": report.seconds_selecting,
+            "score": seconds_scoring,
             "evaluate": evaluated,
         },
         history=training.history,
@@ -120,6 +152,8 @@ def _outcome(training: Training, command: str, device: str) -> tuple[Result, Sam
         git_commit=git_commit(),
         command=command,
         run_id=spec.run_id,
+        imbalance=spec.imbalance,
+        samples_backward_scoring=scoring.samples_backward,
     )
     samples = Samples(
         times_trained=pruner.table.times_trained.copy(),

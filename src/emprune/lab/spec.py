@@ -9,10 +9,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from emprune import DynamicRandom, Policy, Pruner, get_policy
+from emprune import DynamicRandom, Policy, Pruner, StaticRandom, get_policy
 from emprune.errors import ArgumentError
 from emprune.lab.data import Split
 from emprune.lab.recipe import Recipe
+from emprune.lab.static import LABELS as STATIC_LABELS
+from emprune.lab.static import needs_of
 from emprune.policies import REGISTRY
 from emprune.schedule import Budget, kept_per_epoch
 
@@ -30,6 +32,7 @@ class RunSpec:
         prune_rate: r. seed: of weights, label noise and plans.
         recipe: how to train. split: what to evaluate on.
         label_noise: fraction of wrong training labels. anneal, budget: as for the pruner.
+        imbalance: largest class of the training set over its smallest; 1 leaves it as published.
     """
 
     data: str
@@ -41,6 +44,7 @@ class RunSpec:
     label_noise: float = 0.0
     anneal: float = 0.0
     budget: Budget = "epoch"
+    imbalance: float = 1.0
     data_dir: str | None = None
 
     @property
@@ -63,8 +67,8 @@ def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
     ('emp', {'beta': 2, 'rule': 'top'})
     """
     name, *pairs = label.split(":")
-    if name not in (*REGISTRY, SHORT):
-        raise ArgumentError("policy", name, f"one of {', '.join([*REGISTRY, SHORT])}")
+    if name not in (*REGISTRY, SHORT, *STATIC_LABELS):
+        raise ArgumentError("policy", name, f"one of {', '.join([*REGISTRY, SHORT, *STATIC_LABELS])}")
     settings = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
@@ -78,14 +82,24 @@ def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
 
 
 def build_policy(label: str) -> Policy:
-    """The policy that a label names; ``short`` draws its last, partial epoch at random."""
+    """The policy that a label names; ``short`` draws its last, partial epoch at random.
+
+    A static label's policy needs scores; a random subset stands for it where only the sizes matter.
+    """
     name, settings = parse_policy(label)
+    if name in STATIC_LABELS:
+        needs_of(name, settings)
+        return StaticRandom()
     return DynamicRandom() if name == SHORT else get_policy(name, **settings)
 
 
-def build_pruner(spec: RunSpec, num_samples: int) -> Pruner:
-    """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``."""
-    policy, recipe = build_policy(spec.policy), spec.recipe
+def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) -> Pruner:
+    """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``.
+
+    Args:
+        policy: instead of the one that :func:`build_policy` gives.
+    """
+    policy, recipe = policy or build_policy(spec.policy), spec.recipe
     if parse_policy(spec.policy)[0] != SHORT:
         return Pruner(
             num_samples, policy, prune_rate=spec.prune_rate, num_epochs=recipe.epochs, seed=spec.seed,
@@ -98,10 +112,18 @@ def build_pruner(spec: RunSpec, num_samples: int) -> Pruner:
 
 def budget_of(spec: RunSpec, num_samples: int) -> int:
     """Samples that a pruned run of this spec may train."""
-    kept = kept_per_epoch(
+    return sum(_kept(spec, num_samples))
+
+
+def most_kept(spec: RunSpec, num_samples: int) -> int:
+    """The most samples that a pruned epoch keeps; N where none is pruned."""
+    return max((k for k in _kept(spec, num_samples) if k < num_samples), default=num_samples)
+
+
+def _kept(spec: RunSpec, num_samples: int) -> tuple[int, ...]:
+    return kept_per_epoch(
         num_samples, spec.recipe.epochs, spec.prune_rate, anneal=spec.anneal, budget=spec.budget
     )  # fmt: skip
-    return sum(kept)
 
 
 def short_counts(num_samples: int, budget: int) -> list[int]:

@@ -13,11 +13,15 @@ from typing import Any
 import torch
 
 import emprune
-from emprune.errors import DataError
+from emprune import Policy
+from emprune.errors import ArgumentError, DataError
 from emprune.lab import models
 from emprune.lab.augment import shift_and_flip
 from emprune.lab.data import ImageData
-from emprune.lab.evaluate import Evaluation, evaluate
+from emprune.lab.evaluate import EVALUATION_BATCH, Evaluation, evaluate
+from emprune.lab.learning_rate import LearningRate
+from emprune.lab.optimizers import build_optimizer
+from emprune.lab.resident import ResidentImages
 from emprune.lab.results import write_atomically
 from emprune.lab.spec import RunSpec, build_pruner
 
@@ -53,31 +57,45 @@ class Training:
 
     Args:
         spec: what to train.
-        data: the set, label noise included.
+        data: the set, imbalance and label noise included.
         device: where.
+        policy: instead of the one that the spec's label names.
+        compiled: whether the model goes through torch.compile.
+        watch: called with each step's ids, logits and labels.
 
     Attributes:
         history: one entry for each finished epoch: kept, loss, accuracy, seconds.
         seconds: spent training so far, in all sessions of the run.
+        seconds_scoring: spent on forward passes that only refresh scores, likewise.
+
+    Raises:
+        ArgumentError: the model has fewer outputs than the data has classes.
     """
 
-    def __init__(self, spec: RunSpec, data: ImageData, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: ImageData,
+        device: str = "cpu",
+        *,
+        policy: Policy | None = None,
+        compiled: bool = False,
+        watch: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None] | None = None,
+    ) -> None:
         recipe = spec.recipe
         self.spec, self.data, self.device = spec, data, torch.device(device)
-        self.images, self.labels = self._prepare(data.images), data.labels.to(self.device)
+        self.images = ResidentImages(data.images, self.device, recipe.pool)
+        self.labels = data.labels.to(self.device)
         _, channels, size, _ = self.images.shape
         self.model = models.build(recipe.model, channels, size, data.num_classes, spec.seed).to(self.device)
-        self.pruner = build_pruner(spec, len(data))
-        self.total_steps = self.pruner.total_steps(recipe.batch_size)
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(), lr=recipe.max_lr, momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay, nesterov=True,
-        )  # fmt: skip
-        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, max_lr=recipe.max_lr, total_steps=self.total_steps
-        )
+        _check_outputs(self.model, data)
+        self._body = torch.compile(self.model[:-1]) if compiled else self.model[:-1]
+        self.pruner = build_pruner(spec, len(data), policy)
+        self._watch = watch
+        self.optimizer = build_optimizer(recipe, self.model.parameters())
+        self.scheduler = LearningRate(self.optimizer, recipe, self.pruner)
         self.history: list[dict[str, float]] = []
-        self.seconds = 0.0
+        self.seconds = self.seconds_scoring = 0.0
         self._epoch_sums = self._zero_sums()
 
     def epochs(self, after_step: Callable[[], None]) -> None:
@@ -94,16 +112,18 @@ class Training:
                 self._step(ids)
                 self._add_seconds(time.perf_counter() - began)
                 after_step()
+            self._observe_hidden()
             self.history.append(self._epoch_entry())
             self._epoch_sums = self._zero_sums()
 
     def evaluate_test(self) -> Evaluation:
         """The model on the images held out."""
-        return evaluate(self.model, self._prepare(self.data.test_images), self.data.test_labels.to(self.device))
+        images = ResidentImages(self.data.test_images, self.device, self.spec.recipe.pool)
+        return self._evaluate(images, self.data.test_labels.to(self.device))
 
     def evaluate_train(self) -> Evaluation:
         """The model on the whole training set, against the labels trained on."""
-        return evaluate(self.model, self.images, self.labels)
+        return self._evaluate(self.images, self.labels)
 
     def progress(self) -> Progress:
         """Where the run stands."""
@@ -118,11 +138,11 @@ class Training:
             kept=self.pruner.kept[epoch],
             num_samples=len(self.data),
             step=done.steps,
-            total_steps=self.total_steps,
+            total_steps=self.scheduler.total_steps,
             loss=entry["loss"],
             accuracy=entry["accuracy"],
             samples_per_second=speed,
-            seconds_left=self.seconds / max(1, done.steps) * (self.total_steps - done.steps),
+            seconds_left=self.seconds / max(1, done.steps) * (self.scheduler.total_steps - done.steps),
             seconds_saved=spared / max(speed, 1e-9),
         )
 
@@ -130,7 +150,8 @@ class Training:
         """Write everything that training needs to go on; the old file stays until the new one is whole."""
         parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler, "pruner": self.pruner}
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
-        state |= {"history": self.history, "sums": self._epoch_sums, "seconds": self.seconds}
+        state |= {"history": self.history, "sums": self._epoch_sums}
+        state |= {"seconds": self.seconds, "scoring": self.seconds_scoring}
         packed = io.BytesIO()
         torch.save(state, packed)
         write_atomically(path, packed.getvalue())
@@ -150,29 +171,91 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.history, self._epoch_sums, self.seconds = state["history"], state["sums"], state["seconds"]
+        self.seconds_scoring = state["scoring"]
 
     def _step(self, ids: torch.Tensor) -> None:
         recipe, position = self.spec.recipe, self._epoch_sums["samples"]
         images = shift_and_flip(self.images[ids], recipe.shift, self.spec.seed, self.pruner.epoch, position)
-        logits, labels = self.model(images), self.labels[ids]
-        loss, memory = emprune.scoring.classification(logits, labels, label_smoothing=recipe.label_smoothing)
-        self.pruner.loss(ids, loss, memory).backward()  # type: ignore[no-untyped-call]
+        labels = self.labels[ids]
+        self.scheduler.before_step()
+        if self.forwards_first:
+            logits, loss = self._backward_part(ids, images, labels)
+        else:
+            _, logits = self._forward(images)
+            loss, memory = self._score(logits, labels)
+            self.pruner.loss(ids, loss, memory).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.scheduler.step()
+        if self._watch:
+            self._watch(ids, logits, labels)
         self._epoch_sums["samples"] += len(ids)
         self._epoch_sums["loss"] += loss.detach().sum()
         self._epoch_sums["right"] += (logits.argmax(1) == labels).sum()
+        self.scheduler.after_step(self._epoch_sums["samples"])
+
+    @property
+    def forwarded_again(self) -> int:
+        """Samples that were forwarded a second time, since their batch was forwarded first to choose them."""
+        full = sum(k for k in self.pruner.kept[: self.pruner.epoch] if k == self.pruner.num_samples)
+        return self.pruner.report().samples_backward - full if self.pruner.policy.within_batch else 0
+
+    @property
+    def forwards_first(self) -> bool:
+        """Whether the running epoch forwards each batch without gradient, and once more the part it trains.
+
+        Twice forward for a part is cheaper than backward for all: one forward costs half a backward.
+        """
+        return self.pruner.policy.within_batch and self.pruner.kept[self.pruner.epoch] < self.pruner.num_samples
+
+    def _backward_part(
+        self, ids: torch.Tensor, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Forward the batch, let the policy choose, train the chosen; logits [B, C] and losses [B] of all."""
+        with torch.no_grad():
+            features, logits = self._forward(images)
+            loss, memory = self._score(logits, labels)
+        if self.pruner.policy.needs_features:
+            features = emprune.scoring.gradient_products(logits, labels, features)
+        chosen = self.pruner.select_batch(ids, loss, memory, features=features)
+        if chosen.positions is None or not len(chosen.positions):
+            return logits, loss
+        part = chosen.positions
+        trained, _ = self._score(self._forward(images[part])[1], labels[part])
+        weighted = trained if chosen.weights is None else trained * chosen.weights
+        weighted.mean().backward()  # type: ignore[no-untyped-call]
+        return logits, loss
+
+    def _forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features [B, D] and logits [B, C] in float32."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.recipe.precision == "bfloat16"):
+            features = self._body(images)
+            logits = self.model[-1](features)
+        return features.float(), logits.float()
+
+    def _score(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scorer = getattr(emprune.scoring, self.pruner.policy.scorer)
+        loss, memory = scorer(logits, labels, label_smoothing=self.spec.recipe.label_smoothing)
+        return loss, memory
+
+    @torch.no_grad()
+    def _observe_hidden(self) -> None:
+        """Refresh the scores of what the epoch left out, for policies that ask for it; not augmented."""
+        if not self.pruner.policy.observes_hidden:
+            return
+        began = time.perf_counter()
+        self.model.eval()
+        for ids in torch.from_numpy(self.pruner.plan.left_out).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
+            _, logits = self._forward(self.images[ids])
+            self.pruner.observe(ids, *self._score(logits, self.labels[ids]))
+        self.model.train()
+        self.seconds_scoring += time.perf_counter() - began
+
+    def _evaluate(self, images: ResidentImages, labels: torch.Tensor) -> Evaluation:
+        return evaluate(self.model, images, labels, forward=lambda batch: self._forward(batch)[1])
 
     def _add_seconds(self, seconds: float) -> None:
         self.seconds += seconds
         self._epoch_sums["seconds"] += seconds
-
-    def _prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [N, C, H, W] to float32 around zero, pooled, channels last, on the device."""
-        scaled = images.to(self.device).float().div_(127.5).sub_(1)
-        pooled = torch.nn.functional.avg_pool2d(scaled, self.spec.recipe.pool)
-        return pooled.contiguous(memory_format=torch.channels_last)
 
     def _zero_sums(self) -> dict[str, Any]:
         zero = torch.zeros((), device=self.device)
@@ -187,3 +270,9 @@ class Training:
             "accuracy": float(sums["right"]) / samples,
             "seconds": sums["seconds"],
         }
+
+
+def _check_outputs(model: torch.nn.Sequential, data: ImageData) -> None:
+    outputs, classes = int(model[-1].out_features), int(data.labels.max()) + 1  # type: ignore[arg-type]
+    if outputs < classes:
+        raise ArgumentError("model", f"with {outputs} outputs", f"at least {classes}, the classes of {data.name}")

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from emprune.errors import ArgumentError
+from emprune.policies.bandits import UCB, EpsilonGreedy
 from emprune.policies.base import BatchRequest, BatchSelection, Policy, Request
+from emprune.policies.divbs import DivBS
 from emprune.policies.emp import EMP, LFL
 from emprune.policies.infobatch import InfoBatch, InfoBatchPublished
+from emprune.policies.kakurenbo import Kakurenbo
+from emprune.policies.orderdp import OrderDP
 from emprune.policies.random import RS2, DynamicRandom, Full, StaticRandom
+from emprune.policies.repb import RePB
+from emprune.policies.selective_backprop import SelectiveBackprop
+from emprune.policies.seta import SeTa, SeTaPublished
+from emprune.policies.static import StaticScores, StaticSubset
 
 REGISTRY: dict[str, type[Policy]] = {
-    policy.name: policy for policy in (Full, StaticRandom, DynamicRandom, RS2, LFL, InfoBatch, InfoBatchPublished, EMP)
-}
+    policy.name: policy
+    for policy in (
+        Full, StaticRandom, DynamicRandom, RS2, LFL, EpsilonGreedy, UCB, InfoBatch, InfoBatchPublished, Kakurenbo, SeTa,
+        SeTaPublished, OrderDP, RePB, DivBS, SelectiveBackprop, StaticScores, EMP,
+    )
+}  # fmt: skip
 """Every built-in policy by name."""
 
 
@@ -32,6 +44,7 @@ def get_policy(name: str, **settings: object) -> Policy:
 
 
 __all__ = [
-    "EMP", "LFL", "REGISTRY", "RS2", "BatchRequest", "BatchSelection", "DynamicRandom", "Full", "InfoBatch", "InfoBatchPublished",
-    "Policy", "Request", "StaticRandom", "get_policy",
+    "EMP", "LFL", "REGISTRY", "RS2", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom", "EpsilonGreedy",
+    "Full", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy", "RePB", "Request", "SeTa",
+    "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset", "get_policy",
 ]  # fmt: skip

@@ -1,0 +1,79 @@
+"""Options that commands share: what is trained, where, and how lists are written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from emprune.errors import ArgumentError
+from emprune.lab.data import Split
+from emprune.lab.models import MODELS
+from emprune.lab.recipe import Precision, preset_for
+from emprune.lab.spec import RunSpec
+from emprune.schedule import Budget
+
+
+def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
+    """A tuple written as one argument, "0.7,0.9"."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: tuple(convert(word) for word in words[0].split(",")),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda value: [",".join(str(item) for item in value)],
+    )
+
+
+Names = Annotated[tuple[str, ...], _comma_list(str, "NAME,NAME")]
+Fractions = Annotated[tuple[float, ...], _comma_list(float, "X,X")]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained, and where."""
+
+    data: str = "digits"
+    """Data set: digits, fashion-mnist, cifar10 or cifar100."""
+    preset: str | None = None
+    """Recipe: cpu, infobatch, infobatch-resnet50, digits or fashion-mnist; else the data set's own."""
+    data_dir: str | None = None
+    """Folder with its files; else EMPRUNE_DATA, else where Debian installs them."""
+    model: str | None = None
+    """mlp, cnn, resnet10-thin, resnet18 or resnet50; else the preset's."""
+    epochs: int | None = None
+    """Epochs of a full run; else the preset's. Likewise the next five."""
+    batch_size: int | None = None
+    max_lr: float | None = None
+    train_size: int | None = None
+    shift: int | None = None
+    precision: Precision | None = None
+    imbalance: float = 1.0
+    """Largest class of the training set over its smallest, exponential profile; 1 leaves the classes as they are."""
+    budget: Budget = "epoch"
+    """Whether the rate is that of the pruned epochs or of the whole run, annealing counted."""
+    split: Split = "test"
+    """What to evaluate on; choose settings on the validation split, never on the test set."""
+    device: str = "cpu"
+    compile: bool = False
+    """Put the model through torch.compile."""
+    threads: int = 1
+    """Threads of a process; results repeat to the last digit for the same number on the same machine."""
+    json: bool = False
+    """Print the results as JSON on standard output."""
+
+    def template(self) -> RunSpec:
+        """A spec with all but policy, rate, seed, label noise and annealing."""
+        overrides = ("model", "epochs", "batch_size", "max_lr", "train_size", "shift", "precision")
+        given: dict[str, Any] = {name: getattr(self, name) for name in overrides}
+        if self.model is not None and self.model not in MODELS:
+            raise ArgumentError("model", self.model, f"one of {', '.join(MODELS)}")
+        preset = preset_for(self.data, self.preset)
+        recipe = dataclasses.replace(preset.recipe, **{k: v for k, v in given.items() if v is not None})
+        return RunSpec(
+            self.data, "full", 0.0, 0, recipe, split=self.split, budget=self.budget, imbalance=self.imbalance,
+            anneal=preset.anneal, data_dir=self.data_dir,
+        )  # fmt: skip
