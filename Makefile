@@ -4,11 +4,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint types unit wheel clean
+.PHONY: run headline test lint types unit wheel clean
 
 # The main job: the comparison on the embedded data set, with table, figures and report.
 run: $(STAMP)
 	$(BIN)/emprune compare --data digits --policies full,short,random,lfl,infobatch,emp --prune-rates 0.7,0.9 --seeds 5 --out runs/digits
+
+# The paper's experiment, in slices that go on where the last one stopped: make headline ARGS="--data-dir DIR --budget-minutes 10".
+headline: $(STAMP)
+	$(BIN)/emprune headline $(ARGS)
 
 test: lint types unit wheel
 

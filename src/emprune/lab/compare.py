@@ -7,13 +7,14 @@ import multiprocessing
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, EmpruneError
 from emprune.lab.results import Result
 from emprune.lab.runner import Interrupted, run, training_data
 from emprune.lab.spec import RunSpec, build_pruner, parse_policy
@@ -160,7 +161,17 @@ def _in_processes(specs: Sequence[RunSpec], call: _Call, stop: Flag | None, jobs
                 halt.set()
             yield from _drain(news)
             for future in [future for future in running if future.done()]:
-                yield Event(running.pop(future), result=future.result())
+                yield Event(running.pop(future), result=_result_of(future))
+
+
+def _result_of(future: Future[Result | None]) -> Result | None:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise EmpruneError(
+            "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved and the others "
+            "have their last checkpoint; the same command goes on, with fewer --jobs if memory was short."
+        ) from error
 
 
 def _drain(news: Any) -> Iterator[Event]:

@@ -1,0 +1,98 @@
+"""What holds for every built-in policy: its rate, its state in mid-run, its settings, its place in the docs."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from cases import loss_of, memory_of
+from emprune import IdBatches, Policy, Pruner, get_policy
+from emprune.policies import REGISTRY
+
+N, EPOCHS = 60, 5
+SETTINGS = {"static-scores": {"scores": np.arange(float(N))}}
+EVERY = sorted(REGISTRY)
+
+
+def build(name, rate=0.7):
+    return Pruner(N, get_policy(name, **SETTINGS.get(name, {})), prune_rate=rate, num_epochs=EPOCHS, seed=3)
+
+
+def train(pruner, ids):
+    """One step with losses that move; features of the batch where the policy asks for them."""
+    loss = loss_of(ids, pruner.epoch)
+    features = torch.eye(len(ids)) + 0.1 if pruner.policy.needs_features else None
+    pruner.loss(ids, loss, memory_of(ids, pruner.epoch), features=features)
+
+
+def observe_hidden(pruner):
+    if pruner.policy.observes_hidden and len(pruner.plan.left_out):
+        ids = torch.from_numpy(pruner.plan.left_out)
+        pruner.observe(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch))
+
+
+def trained_each_epoch(pruner):
+    counts = []
+    for _ in pruner.epochs():
+        before = pruner.report().samples_backward
+        for ids in IdBatches(pruner, 7):
+            train(pruner, ids)
+        counts.append(pruner.report().samples_backward - before)
+        observe_hidden(pruner)
+    return counts
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.7, 0.95])
+@pytest.mark.parametrize("name", EVERY)
+def test_the_rate_is_exact_or_said_not_to_be(name, rate):
+    pruner = build(name, rate)
+    policy, k = pruner.policy, pruner.kept[0]
+    counts = trained_each_epoch(pruner)
+    if name == "full":
+        assert counts == [N] * EPOCHS
+    elif policy.epoch_size(N, k) is None and rate > 0:
+        assert name in {"infobatch-published", "kakurenbo", "seta-published"}
+        assert all(1 <= count <= N for count in counts)
+    else:
+        assert counts == [k] * EPOCHS
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_run_stopped_in_mid_epoch_goes_on_as_it_would_have(name):
+    whole, first = build(name), build(name)
+    reference = [ids.tolist() for _ in whole.epochs() for ids in whole_epoch(whole)]
+    done = []
+    for epoch in first.epochs():
+        batches = IdBatches(first, 7)
+        for ids in batches:
+            train(first, ids)
+            done.append(ids.tolist())
+            if epoch == 2:
+                break
+        if epoch == 2:
+            break
+        observe_hidden(first)
+    second = build(name)
+    second.load_state_dict(first.state_dict())
+    done += [ids.tolist() for _ in second.epochs() for ids in whole_epoch(second)]
+    assert [i for ids in done for i in ids] == [i for ids in reference for i in ids]
+    for column, values in whole.table.state_dict().items():
+        torch.testing.assert_close(second.table.state_dict()[column], values, equal_nan=True)
+
+
+def whole_epoch(pruner):
+    for ids in IdBatches(pruner, 7):
+        train(pruner, ids)
+        yield ids
+    observe_hidden(pruner)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_settings_are_json_and_the_docstring_and_source_are_there(name):
+    policy = build(name).policy
+    json.dumps(policy.settings(), default=lambda value: value.tolist())
+    assert policy.name == name
+    assert policy.source not in ("", Policy.source)
+    assert type(policy).__doc__.strip()
+    assert policy.scorer in ("classification", "confidence")
