@@ -169,7 +169,7 @@ def _result_of(future: Future[Result | None]) -> Result | None:
         return future.result()
     except BrokenProcessPool as error:
         raise EmpruneError(
-            "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved and the others "
+            "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved, the others "
             "have their last checkpoint; the same command goes on, with fewer --jobs if memory was short."
         ) from error
 

@@ -30,11 +30,13 @@ def static_policy(
     if name not in static.LABELS:
         return None, Cost()
     short = dataclasses.replace(spec.recipe, epochs=scoring_epochs(spec.recipe.epochs))
-    scoring_spec = dataclasses.replace(spec, policy="full", prune_rate=0.0, anneal=0.0, recipe=short, data_dir=None)
+    scoring_spec = dataclasses.replace(
+        spec, policy="full", prune_rate=0.0, anneal=0.0, budget="epoch", recipe=short, data_dir=None
+    )  # fmt: skip
     needs = static.needs_of(name, settings)
     stored = static.scores_for(
         needs, folder, dataclasses.asdict(scoring_spec),
-        lambda asked: _collect(dataclasses.replace(scoring_spec), data, device, asked, after_step),
+        lambda asked: _collect(scoring_spec, data, device, asked, after_step),
     )  # fmt: skip
     policy = static.policy_for(
         name, stored, data.labels.numpy(), k=most_kept(spec, len(data)), seed=spec.seed, settings=settings
