@@ -116,8 +116,9 @@ def publish(
     data_dir: str | None,
 ) -> None:
     """Write table, figures and report; print the table, and the paths last."""
-    files = write_report(out, results, runs, data_dir=data_dir)
-    for table in rich_tables(results):
+    reference, interval = publication.reference, publication.interval
+    files = write_report(out, results, runs, data_dir=data_dir, reference=reference, interval=interval)
+    for table in rich_tables(results, reference=reference, interval=interval):
         console.print(table)
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))
