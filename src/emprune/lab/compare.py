@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import torch
 
 from emprune.errors import ArgumentError, EmpruneError
+from emprune.lab.progress import Progress
 from emprune.lab.results import Result
 from emprune.lab.runner import Interrupted, run, training_data
 from emprune.lab.spec import RunSpec, build_pruner, parse_policy
-from emprune.lab.training import Progress
 
 RUNS_FOLDER = "runs"
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from emprune.lab.compare import Event
-from emprune.lab.training import Progress as RunProgress
+from emprune.lab.progress import Progress as RunProgress
 
 
 class LiveView:

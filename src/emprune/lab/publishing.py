@@ -12,11 +12,13 @@ from typing import Literal
 
 from rich.console import Console
 
+from emprune.errors import ArgumentError
 from emprune.lab import compare
 from emprune.lab.console import LiveView
 from emprune.lab.growing import GrowingResults
 from emprune.lab.options import Setting
 from emprune.lab.reporting.report import write_report
+from emprune.lab.reporting.statistics import RANDOM
 from emprune.lab.reporting.tables import rich_tables
 from emprune.lab.results import RESULTS_FILE, Result
 from emprune.lab.runner import Interrupted
@@ -57,7 +59,11 @@ def carry_out(
     Raises:
         Interrupted: a signal stopped it.
         DataError: the folder holds another experiment.
+        ArgumentError: the reference is not among the policies.
     """
+    policies = list(dict.fromkeys(spec.policy for spec in specs))
+    if publication.reference not in (RANDOM, *policies):
+        raise ArgumentError("reference", publication.reference, f"one of the policies, {', '.join(policies)}")
     growing = GrowingResults(out, specs)
     missing, stop = growing.missing(specs), Stop(budget_minutes)
     jobs = jobs or (os.cpu_count() or 1 if setting.device == "cpu" else 1)
@@ -116,8 +122,11 @@ def publish(
     data_dir: str | None,
 ) -> None:
     """Write table, figures and report; print the table, and the paths last."""
-    files = write_report(out, results, runs, data_dir=data_dir)
-    for table in rich_tables(results):
+    # Where time ran out before the reference's first run, what there is is published all the same.
+    has_reference = any(result.policy == publication.reference for result in results)
+    reference, interval = publication.reference if has_reference else RANDOM, publication.interval
+    files = write_report(out, results, runs, data_dir=data_dir, reference=reference, interval=interval)
+    for table in rich_tables(results, reference=reference, interval=interval):
         console.print(table)
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))

@@ -13,12 +13,13 @@ import torch
 from emprune.errors import ArgumentError
 from emprune.lab import data as lab_data
 from emprune.lab.data import ImageData
+from emprune.lab.progress import Progress, progress_of
 from emprune.lab.provenance import device_name, git_commit, versions
 from emprune.lab.results import RESULT_FILE, Result, Samples, load_result, save_run
 from emprune.lab.scoring import static_policy
 from emprune.lab.scoring_run import Cost
 from emprune.lab.spec import RunSpec
-from emprune.lab.training import Progress, Training
+from emprune.lab.training import Training
 
 CHECKPOINT_FILE = "checkpoint.pt"
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -62,7 +63,7 @@ def run(
         if checkpoint.is_file():
             training.restore(checkpoint)
         training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
-        on_progress(training.progress())
+        on_progress(progress_of(training))
         result, samples = _outcome(training, scoring, command, device)
     except torch.OutOfMemoryError as error:
         allowed = f"a smaller one: the memory of {device} does not suffice for {spec.recipe.model}"
@@ -100,7 +101,7 @@ def _between_steps(
             raise Interrupted(training.spec.run_id)
         if now - told > _SECONDS_BETWEEN_PROGRESS:
             told = now
-            on_progress(training.progress())
+            on_progress(progress_of(training))
         if now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
             saved = now
             training.save(checkpoint)

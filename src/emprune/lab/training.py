@@ -6,7 +6,6 @@ import io
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +13,16 @@ import torch
 
 import emprune
 from emprune import Policy
-from emprune.errors import ArgumentError, DataError
-from emprune.lab import models
+from emprune.errors import DataError
 from emprune.lab.augment import shift_and_flip
 from emprune.lab.data import ImageData
-from emprune.lab.evaluate import EVALUATION_BATCH, Evaluation, evaluate
+from emprune.lab.evaluate import EVALUATION_BATCH, Evaluation
 from emprune.lab.learning_rate import LearningRate
+from emprune.lab.network import Network
 from emprune.lab.optimizers import build_optimizer
 from emprune.lab.resident import ResidentImages
 from emprune.lab.results import write_atomically
 from emprune.lab.spec import RunSpec, build_pruner
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands.
-
-    Attributes:
-        epoch: from 0. epochs: of the run.
-        kept: samples of this epoch. num_samples: N.
-        step, total_steps: optimiser steps of the run, done and in all.
-        loss: nats, accuracy: fraction right, both over this epoch's training batches so far.
-        samples_per_second: of training. seconds_left: estimated.
-        seconds_saved: estimated for the whole run, against full data for the recipe's epochs.
-    """
-
-    epoch: int
-    epochs: int
-    kept: int
-    num_samples: int
-    step: int
-    total_steps: int
-    loss: float
-    accuracy: float
-    samples_per_second: float
-    seconds_left: float
-    seconds_saved: float
 
 
 class Training:
@@ -86,14 +59,12 @@ class Training:
         self.spec, self.data, self.device = spec, data, torch.device(device)
         self.images = ResidentImages(data.images, self.device, recipe.pool)
         self.labels = data.labels.to(self.device)
-        _, channels, size, _ = self.images.shape
-        self.model = models.build(recipe.model, channels, size, data.num_classes, spec.seed).to(self.device)
-        _check_outputs(self.model, data)
-        self._body = torch.compile(self.model[:-1]) if compiled else self.model[:-1]
+        self.network = Network(recipe, self.images.shape, data, spec.seed, self.device, compiled=compiled)
+        self.model = self.network.model
         self.pruner = build_pruner(spec, len(data), policy)
         self._watch = watch
         self.optimizer = build_optimizer(recipe, self.model.parameters())
-        self.scheduler = LearningRate(self.optimizer, recipe, self.pruner)
+        self.learning_rate = LearningRate(self.optimizer, recipe, self.pruner)
         self.history: list[dict[str, float]] = []
         self.seconds = self.seconds_scoring = 0.0
         self._epoch_sums = self._zero_sums()
@@ -119,36 +90,25 @@ class Training:
     def evaluate_test(self) -> Evaluation:
         """The model on the images held out."""
         images = ResidentImages(self.data.test_images, self.device, self.spec.recipe.pool)
-        return self._evaluate(images, self.data.test_labels.to(self.device))
+        return self.network.evaluate(images, self.data.test_labels.to(self.device))
 
     def evaluate_train(self) -> Evaluation:
         """The model on the whole training set, against the labels trained on."""
-        return self._evaluate(self.images, self.labels)
+        return self.network.evaluate(self.images, self.labels)
 
-    def progress(self) -> Progress:
-        """Where the run stands."""
-        done = self.pruner.report()
-        speed = done.samples_backward / max(self.seconds, 1e-9)
-        spared = len(self.data) * self.spec.recipe.epochs - sum(self.pruner.kept)
-        epoch = min(self.pruner.epoch, self.pruner.num_epochs - 1)
-        entry = self._epoch_entry() if self._epoch_sums["samples"] else self.history[-1]
-        return Progress(
-            epoch=epoch,
-            epochs=self.pruner.num_epochs,
-            kept=self.pruner.kept[epoch],
-            num_samples=len(self.data),
-            step=done.steps,
-            total_steps=self.scheduler.total_steps,
-            loss=entry["loss"],
-            accuracy=entry["accuracy"],
-            samples_per_second=speed,
-            seconds_left=self.seconds / max(1, done.steps) * (self.scheduler.total_steps - done.steps),
-            seconds_saved=spared / max(speed, 1e-9),
-        )
+    @property
+    def latest_entry(self) -> dict[str, float]:
+        """The running epoch's entry of the history so far, or the last one's where none has begun."""
+        return self._epoch_entry() if self._epoch_sums["samples"] or not self.history else self.history[-1]
 
     def save(self, path: Path) -> None:
         """Write everything that training needs to go on; the old file stays until the new one is whole."""
-        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler, "pruner": self.pruner}
+        parts = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": self.learning_rate,
+            "pruner": self.pruner,
+        }
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
         state |= {"history": self.history, "sums": self._epoch_sums}
         state |= {"seconds": self.seconds, "scoring": self.seconds_scoring}
@@ -169,7 +129,7 @@ class Training:
         self.pruner.load_state_dict(state["pruner"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        self.learning_rate.load_state_dict(state["scheduler"])
         self.history, self._epoch_sums, self.seconds = state["history"], state["sums"], state["seconds"]
         self.seconds_scoring = state["scoring"]
 
@@ -177,11 +137,11 @@ class Training:
         recipe, position = self.spec.recipe, self._epoch_sums["samples"]
         images = shift_and_flip(self.images[ids], recipe.shift, self.spec.seed, self.pruner.epoch, position)
         labels = self.labels[ids]
-        self.scheduler.before_step()
+        self.learning_rate.before_step()
         if self.forwards_first:
             logits, loss = self._backward_part(ids, images, labels)
         else:
-            _, logits = self._forward(images)
+            _, logits = self.network.forward(images)
             loss, memory = self._score(logits, labels)
             self.pruner.loss(ids, loss, memory).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -191,7 +151,7 @@ class Training:
         self._epoch_sums["samples"] += len(ids)
         self._epoch_sums["loss"] += loss.detach().sum()
         self._epoch_sums["right"] += (logits.argmax(1) == labels).sum()
-        self.scheduler.after_step(self._epoch_sums["samples"])
+        self.learning_rate.after_step(self._epoch_sums["samples"])
 
     @property
     def forwarded_again(self) -> int:
@@ -212,7 +172,7 @@ class Training:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Forward the batch, let the policy choose, train the chosen; logits [B, C] and losses [B] of all."""
         with torch.no_grad():
-            features, logits = self._forward(images)
+            features, logits = self.network.forward(images)
             loss, memory = self._score(logits, labels)
         if self.pruner.policy.needs_features:
             features = emprune.scoring.gradient_products(logits, labels, features)
@@ -220,17 +180,10 @@ class Training:
         if chosen.positions is None or not len(chosen.positions):
             return logits, loss
         part = chosen.positions
-        trained, _ = self._score(self._forward(images[part])[1], labels[part])
+        trained, _ = self._score(self.network.forward(images[part])[1], labels[part])
         weighted = trained if chosen.weights is None else trained * chosen.weights
         weighted.mean().backward()  # type: ignore[no-untyped-call]
         return logits, loss
-
-    def _forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features [B, D] and logits [B, C] in float32."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.recipe.precision == "bfloat16"):
-            features = self._body(images)
-            logits = self.model[-1](features)
-        return features.float(), logits.float()
 
     def _score(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         scorer = getattr(emprune.scoring, self.pruner.policy.scorer)
@@ -245,13 +198,10 @@ class Training:
         began = time.perf_counter()
         self.model.eval()
         for ids in torch.from_numpy(self.pruner.plan.left_out).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
-            _, logits = self._forward(self.images[ids])
+            _, logits = self.network.forward(self.images[ids])
             self.pruner.observe(ids, *self._score(logits, self.labels[ids]))
         self.model.train()
         self.seconds_scoring += time.perf_counter() - began
-
-    def _evaluate(self, images: ResidentImages, labels: torch.Tensor) -> Evaluation:
-        return evaluate(self.model, images, labels, forward=lambda batch: self._forward(batch)[1])
 
     def _add_seconds(self, seconds: float) -> None:
         self.seconds += seconds
@@ -270,9 +220,3 @@ class Training:
             "accuracy": float(sums["right"]) / samples,
             "seconds": sums["seconds"],
         }
-
-
-def _check_outputs(model: torch.nn.Sequential, data: ImageData) -> None:
-    outputs, classes = int(model[-1].out_features), int(data.labels.max()) + 1  # type: ignore[arg-type]
-    if outputs < classes:
-        raise ArgumentError("model", f"with {outputs} outputs", f"at least {classes}, the classes of {data.name}")

@@ -1,19 +1,15 @@
-"""Figures: what they count, and that they can be drawn from odd input without touching global state."""
+"""Figures of per-sample arrays: what they count, and that they can be drawn from odd input."""
 
-import io
-
-import matplotlib as mpl
 import numpy as np
 import pytest
-from made_results import comparison, made
-from PIL import Image
+from made_results import is_drawn
 
 from emprune.lab import data as lab_data
 from emprune.lab.reporting import figures
+from emprune.lab.reporting.captions import counts_caption
 from emprune.lab.reporting.figures.counts import pooled_counts
 from emprune.lab.reporting.figures.remembered import by_count, share_right
-from emprune.lab.reporting.figures.style import colours, spread_apart
-from emprune.lab.reporting.statistics import summarise
+from emprune.lab.reporting.figures.selecting import MOST_SHOWN, shown_of
 from emprune.lab.results import Samples
 
 
@@ -26,11 +22,6 @@ def samples(count=200, most=30, seed=0, noise=0.0):
         correct=rng.random(count) < 0.8,
         mislabelled=rng.random(count) < noise,
     )
-
-
-def is_drawn(figure):
-    image = Image.open(io.BytesIO(figures.png(figure))).convert("L")
-    return image.width > 1000 and np.asarray(image).min() < 100
 
 
 def test_by_count_equals_a_naive_loop():
@@ -72,38 +63,24 @@ def test_extremes_and_their_ties():
     assert least.tolist() == [3, 1, 4]
 
 
-def test_colours_do_not_depend_on_company_and_do_not_repeat():
-    few, many = colours(["emp", "lfl"]), colours(["full", "rs2", "lfl", "emp", "emp:beta=2", "mine"])
-    assert few["emp"] == many["emp"]
-    assert len(set(many.values())) == len(many)
+def test_few_of_many_policies_are_shown_those_that_tell_most():
+    policies = ["short", "random", "rs2", "lfl", "el2n", "ucb", "infobatch", "emp:beta=2", "emp", "mine"]
+    assert shown_of(policies, 4) == ["random", "lfl", "infobatch", "emp"]
+    assert shown_of(policies[:MOST_SHOWN]) == policies[:MOST_SHOWN]
 
 
-def test_labels_keep_their_distance_and_their_order():
-    placed = spread_apart([0.97, 0.96, 0.5, 0.95], gap=0.1, low=0, high=1)
-    assert sorted(placed, reverse=True) == [placed[0], placed[1], placed[3], placed[2]]
-    assert np.diff(sorted(placed)).min() >= 0.1 - 1e-9
-    assert max(placed) <= 1
-
-
-@pytest.mark.parametrize("rates", [(0.7,), (0.5, 0.7, 0.9)])
-def test_accuracy_and_difference(rates):
-    rows = summarise(
-        [made("full", 0, 0, 0.95)] + [made(p, r, s, 0.9) for p in ("random", "emp") for r in rates for s in (0, 1)]
-    )
-    assert is_drawn(figures.accuracy_figure(rows))
-    assert is_drawn(figures.difference_figure(rows))
-
-
-def test_a_collapsed_policy_does_not_flatten_the_others():
-    collapsed = [made("lfl", 0.9, seed, 0.1) for seed in range(3)]
-    rows = summarise([*comparison(), *collapsed])
-    accuracy, difference = figures.accuracy_figure(rows), figures.difference_figure(rows)
-    low, high = accuracy.axes[0].get_ylim()
-    assert 60 < low < 80
-    assert high < 100
-    assert "↓ 10.0" in [text.get_text() for text in accuracy.axes[0].texts]
-    assert difference.axes[0].get_xlim()[0] > -20
-    assert "◂ −72.00" in [text.get_text() for text in difference.axes[1].texts]
+def test_counts_leave_out_own_budgets_and_most_of_many_policies():
+    names = ["short", "random", "rs2", "lfl", "ucb", "infobatch", "orderdp", "emp", "el2n", "infobatch-published"]
+    runs = {(name, rate): [samples()] for name in names for rate in (0.7, 0.9)}
+    figure = figures.counts_figure(runs)
+    titles = [axes.get_title(loc="left") for axes in figure.axes[:MOST_SHOWN]]
+    assert titles == ["random", "lfl", "ucb", "infobatch", "orderdp", "emp"]
+    assert len(figure.axes) == 2 * MOST_SHOWN
+    caption = counts_caption(runs)
+    assert "budget is their own: short, rs2, infobatch-published, el2n" in caption
+    lines = figures.remembered_figure(runs).axes[2]
+    assert len(lines.lines) == MOST_SHOWN
+    assert len(figures.map_figure({name: samples() for name in names}, 10).axes) == MOST_SHOWN + 1
 
 
 def test_counts_pool_the_seeds_and_mark_what_they_cut():
@@ -143,14 +120,3 @@ def test_contact_sheet_marks_flipped_labels():
     assert all("→" in title and "×" in title for title in titles)
     with pytest.raises(ValueError, match="5 samples"):
         figures.contact_figure(data, samples(5), "emp")
-
-
-def test_global_settings_stay_as_they_were():
-    before = dict(mpl.rcParams)
-    figures.png(figures.accuracy_figure(summarise(comparison())))
-    assert dict(mpl.rcParams) == before
-
-
-def test_the_same_figure_is_the_same_bytes():
-    first, second = (figures.png(figures.accuracy_figure(summarise(comparison()))) for _ in range(2))
-    assert first == second

@@ -9,6 +9,7 @@ from html import unescape
 from html.parser import HTMLParser
 
 import pytest
+from made_results import comparison, made, made_own
 from PIL import Image
 
 from emprune.errors import ArgumentError
@@ -77,8 +78,8 @@ def test_nothing_is_loaded_from_elsewhere(real):
 def test_every_image_is_a_png_inside_the_page_and_a_file(real):
     _, _, files, html = real
     page = Page(html)
-    # Clean: accuracy, difference, counts, remembered, map, images of lfl and of emp. Noisy: one sheet less.
-    assert len(page.images) == len(files.figures) == 7 + 6
+    # Clean: accuracy, difference, spending, counts, remembered, map, images of lfl and of emp. Noisy: one sheet less.
+    assert len(page.images) == len(files.figures) == 8 + 7
     for uri, path in zip(page.images, files.figures, strict=True):
         kind, _, content = uri.partition(",")
         assert kind == "data:image/png;base64"
@@ -92,10 +93,10 @@ def test_every_image_is_a_png_inside_the_page_and_a_file(real):
 
 def test_every_number_of_the_tables_is_in_the_page_and_in_the_markdown(real):
     results, _, files, html = real
-    text, markdown = " ".join(Page(html).text), files.table.read_text()
+    text, markdown = " ".join(Page(html).text).replace("\u00a0", " "), files.table.read_text()
     for table in build_tables(results):
-        assert table.title in text
-        assert table.title in markdown
+        assert all(said in text for said in (table.setting, table.name.capitalize(), table.note))
+        assert all(said in markdown for said in (table.setting, table.name, table.note))
         for cell in (cell for block in table.blocks for line in block.lines for cell in line):
             assert cell.text in text
             assert cell.text in markdown
@@ -120,11 +121,13 @@ def test_missing_samples_are_named_and_left_out(real, tmp_path):
     some = write_report(tmp_path / "some", clean, tmp_path / "runs")
     assert "missing or damaged for 1 of the runs" in some.report.read_text()
     assert gone.run_id in some.report.read_text()
-    assert len(some.figures) == 7
+    assert len(some.figures) == 8
     none = write_report(tmp_path / "none", clean, tmp_path / "nowhere")
     html = none.report.read_text()
     assert f"missing or damaged for {len(clean)} of the runs" in html
-    assert [path.name for path in none.figures] == ["digits-accuracy.png", "digits-difference.png"]
+    assert [path.name for path in none.figures] == [
+        "digits-accuracy.png", "digits-difference.png", "digits-spending.png",
+    ]  # fmt: skip
 
 
 def test_missing_data_set_is_named_and_its_figures_left_out(real, tmp_path):
@@ -146,14 +149,14 @@ def test_full_alone_is_a_table_without_figures(real, tmp_path):
 
 
 def test_two_recipes_of_one_data_set_do_not_overwrite_each_other(real, tmp_path):
-    results, runs, _, _ = real
+    results, *_ = real
     other = [
         dataclasses.replace(result, recipe={**result.recipe, "max_lr": 0.05}, run_id=f"{result.run_id}-other")
         for result in results
         if not result.label_noise
     ]
-    files = write_report(tmp_path, [*results, *other], runs)
-    assert len(set(files.figures)) == len(files.figures) == 7 + 6 + 2
+    files = write_report(tmp_path, [*results, *other], tmp_path)
+    assert len(set(files.figures)) == len(files.figures) == 3 * 3
 
 
 def test_unequal_budgets_and_no_results_are_refused(real, tmp_path):
@@ -164,3 +167,38 @@ def test_unequal_budgets_and_no_results_are_refused(real, tmp_path):
     with pytest.raises(ArgumentError, match="at least one"):
         write_report(tmp_path / "b", [], runs)
     assert not list(tmp_path.iterdir())
+
+
+def test_reference_and_interval_are_those_asked_for(real, tmp_path):
+    results, _, _, html = real
+    assert "(Student’s t)" in html
+    files = write_report(tmp_path, results, tmp_path, reference="short", interval="bootstrap")
+    text = " ".join(Page(files.report.read_text()).text)
+    assert "minus short" in text
+    assert "Gain on short" in text
+    assert "(percentile bootstrap)" in text
+    assert "Student’s t" not in text
+    assert "minus short" in files.table.read_text()
+    with pytest.raises(ArgumentError, match="reference is 'ucb'"):
+        write_report(tmp_path, results, tmp_path, reference="ucb")
+    with pytest.raises(ArgumentError, match="interval is 'normal'"):
+        write_report(tmp_path, results, tmp_path, interval="normal")
+
+
+def test_settings_that_differ_in_one_thing_have_links_of_their_own(tmp_path):
+    changes = [{}, {"anneal": 0.125}, {"anneal": 0.25}, {"imbalance": 10.0}, {"anneal": 0.125, "budget": "run"}]
+    results = [made("full", 0.0, **change) for change in changes]
+    files = write_report(tmp_path, results, tmp_path)
+    html = files.report.read_text()
+    anchors = re.findall(r'<section id="([^"]+)"', html)
+    assert len(set(anchors)) == len(anchors) == len(changes)
+    titles = [unescape(title) for title in re.findall(r"<h2>([^<]+)</h2>", html)][: len(changes)]
+    assert len(set(titles)) == len(changes)
+    assert all(f'href="#{anchor}"' in html for anchor in anchors)
+
+
+def test_own_budgets_are_said_not_to_be_ranked(tmp_path):
+    results = [*comparison(), *(made_own("infobatch-published", 0.7, seed) for seed in range(3))]
+    text = " ".join(Page(write_report(tmp_path, results, tmp_path).report.read_text()).text)
+    assert "Budgets of their own, not ranked" in text
+    assert "infobatch-published, asked for 0.7, trains 1,500 samples" in text

@@ -1,51 +1,21 @@
-"""Bootstrap over seeds: means, paired differences and gap closed, each with its interval."""
+"""Percentile bootstrap over seeds: means and gap closed, each with its interval."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emprune.lab.reporting.estimate import LEVEL, Estimate
 from emprune.seeding import generator
 
-_LEVEL = 0.95
 _MOST_RESAMPLES = 50_000
 _DRAWS = 10_000
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic over seeds.
-
-    Attributes:
-        value: the statistic of all seeds. low, high: its 95 % bootstrap interval; None where there is none.
-        spread: standard deviation over the seeds (n - 1); None for one seed or where it means nothing.
-        count: number of seeds.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    spread: float | None
-    count: int
-
-    @property
-    def half_width(self) -> float | None:
-        """Half of the interval's length."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
-
-    @property
-    def sign(self) -> int:
-        """+1 or -1 where the whole interval lies on that side of zero, else 0; 0 without an interval."""
-        if self.low is None or self.high is None:
-            return 0
-        return int(self.low > 0) - int(self.high < 0)
-
-
 def mean(values: ArrayLike) -> Estimate:
-    """Mean over seeds with its bootstrap interval.
+    """Mean over seeds with its bootstrap interval, which is narrower than its name for few seeds.
 
     Args:
         values: shape [n], n ≥ 1, one a seed.
@@ -53,23 +23,14 @@ def mean(values: ArrayLike) -> Estimate:
     column = np.asarray(values, dtype=np.float64)
     low, high = _interval(_resampled_means(column[:, None])[:, 0], len(column))
     spread = float(np.std(column, ddof=1)) if len(column) > 1 else None
-    return Estimate(float(np.mean(column)), low, high, spread, len(column))
-
-
-def paired_difference(values: ArrayLike, reference: ArrayLike) -> Estimate:
-    """Mean of the differences seed by seed: seeds share weights and label noise, so most of the noise cancels.
-
-    Args:
-        values, reference: shape [n], entry i of both from the same seed.
-    """
-    return mean(np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64))
+    return Estimate(float(np.mean(column)), low, high, spread, len(column), "bootstrap")
 
 
 def gap_closed(values: ArrayLike, random: ArrayLike, full: ArrayLike) -> Estimate | None:
     """(acc - acc_random) / (acc_full - acc_random) of the means: 0 is no better than random, 1 is lossless.
 
-    The interval resamples seeds, all three accuracies of a seed together. Where the interval of the gap
-    itself reaches zero, the quotient can be anything and has no interval.
+    A quotient, so Student's t does not apply. The interval resamples seeds, all three accuracies of a seed
+    together. Where the interval of the gap itself reaches zero, the quotient can be anything and has none.
 
     Args:
         values, random, full: accuracies, shape [n], entry i of all from the same seed.
@@ -84,10 +45,11 @@ def gap_closed(values: ArrayLike, random: ArrayLike, full: ArrayLike) -> Estimat
     drawn = _resampled_means(columns)
     gaps = drawn[:, 2] - drawn[:, 1]
     low = high = None
-    if np.quantile(gaps, (1 - _LEVEL) / 2) > 0:
+    if np.quantile(gaps, (1 - LEVEL) / 2) > 0:
         positive = gaps > 0
         low, high = _interval((drawn[positive, 0] - drawn[positive, 1]) / gaps[positive], len(columns))
-    return Estimate(float((means[0] - means[1]) / (means[2] - means[1])), low, high, None, len(columns))
+    value = float((means[0] - means[1]) / (means[2] - means[1]))
+    return Estimate(value, low, high, None, len(columns), "bootstrap")
 
 
 def resamples(count: int) -> NDArray[np.int64]:
@@ -109,5 +71,5 @@ def _resampled_means(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 def _interval(drawn: NDArray[np.float64], count: int) -> tuple[float, float] | tuple[None, None]:
     if count < 2:
         return None, None
-    low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

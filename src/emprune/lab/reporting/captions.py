@@ -1,64 +1,97 @@
-"""What the report says in words: findings and captions, computed from the same rows and arrays as the figures."""
+"""Captions, computed from the same rows and arrays as the figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emprune.lab.reporting.bootstrap import Estimate
+from emprune.lab.reporting.costs import FULL, RANDOM, own_budget
 from emprune.lab.reporting.figures.counts import pooled_counts
 from emprune.lab.reporting.figures.maps import LOWEST
 from emprune.lab.reporting.figures.remembered import FEWEST, share_right
-from emprune.lab.reporting.figures.style import Runs, policies_of, rates_of
-from emprune.lab.reporting.statistics import FULL, RANDOM, Row
-from emprune.lab.reporting.tables import signed
+from emprune.lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
+from emprune.lab.reporting.figures.spending import one_machine
+from emprune.lab.reporting.intervals import NAMES, SCOPE, seeds_in_words
+from emprune.lab.reporting.statistics import Row
 from emprune.lab.spec import SHORT
-
-
-def findings(rows: Sequence[Row], reference: str = RANDOM) -> list[str]:
-    """One sentence a rate: who is above, below, or not told apart from the reference by these seeds."""
-    full = [row for row in rows if row.policy == FULL]
-    sentences = []
-    for rate in sorted({row.prune_rate for row in rows if row.policy != FULL}):
-        here = [row for row in rows if row.prune_rate == rate and row.policy != FULL]
-        compared = [(row.policy, row.difference) for row in here if row.difference and row.policy != reference]
-        base = [row.accuracy.value for row in here if row.policy == reference]
-        start = f"Prune rate {rate:g} ({here[0].samples_backward:,} samples"
-        start += f" instead of {full[0].samples_backward:,})" if full else ")"
-        start += f": {reference} reaches {base[0]:.2f} %" if base else f": {reference} was not run"
-        sentences.append("; ".join([start, *_groups(compared, reference)]) + ".")
-    if full:
-        sentences.append(f"All the data reaches {full[0].accuracy.value:.2f} %.")
-    return sentences
 
 
 def accuracy_caption(rows: Sequence[Row]) -> str:
     """Under the figure of accuracy over rate."""
-    seeds = max(len(row.seeds) for row in rows)
-    bars = f"Vertical bars: 95 % bootstrap interval of the mean over {seeds} seeds. " if seeds > 1 else ""
+    counts = [len(row.seeds) for row in rows]
+    bars = (
+        f"Vertical bars: 95 % interval of the mean over {seeds_in_words(counts)} ({NAMES[rows[0].accuracy.interval]}); "
+        f"one that leaves the picture is longer. {SCOPE}. "
+        if max(counts) > 1
+        else "One seed: no interval, so a difference may be chance. "
+    )
     full = "The broken line is training on all the data. " if any(row.policy == FULL for row in rows) else ""
+    own = (
+        "Hollow marks are rules that decide themselves how many samples they train, at the rate that this came to; "
+        "nothing is said of them against the others. "
+        if any(row.own_budget for row in rows)
+        else ""
+    )
+    scoring = (
+        ", not counting what the run behind a static score trained before"
+        if any(row.cost.samples_backward_scoring for row in rows)
+        else ""
+    )
     return (
-        f"Accuracy over prune rate. {bars}{full}All other points of one rate cost the same number of training "
-        "samples. The numbers on the right are those of the highest rate. A value with ↓ lies below the axis."
+        f"Accuracy over prune rate. {bars}{full}{own}The points of one rate stand side by side and cost the same "
+        f"number of training samples{scoring}. The numbers on the right are those of the highest rate. A value with ↓ "
+        "lies below the axis."
     )
 
 
-def difference_caption(rows: Sequence[Row], reference: str = RANDOM) -> str:
+def difference_caption(rows: Sequence[Row]) -> str:
     """Under the figure of differences."""
-    several = any(row.difference and row.difference.count > 1 for row in rows)
+    compared = [row.difference for row in rows if row.difference]
+    reference = rows[0].reference
+    samples = "which trains on all the data" if reference == FULL else "at the same number of training samples"
     bars = (
-        " Bars: 95 % bootstrap interval; a filled dot says that it leaves out zero, a hollow one that it does not."
-        if several
+        f" Bars: 95 % interval of the paired difference ({NAMES[compared[0].interval]}); a filled dot says that it "
+        f"leaves out zero, a hollow one that it does not. {SCOPE}."
+        if any(one.count > 1 for one in compared)
         else " One seed: no interval, so a difference may be chance."
     )
     return (
         f"Accuracy minus that of {reference} with the same seed, hence the same initial weights and the same wrong "
-        f"labels, at the same number of training samples.{bars} ◂ and ▸ mark values off the scale."
+        f"labels, {samples}.{bars} ◂ and ▸ mark values off the scale."
+    )
+
+
+def spending_caption(rows: Sequence[Row]) -> str:
+    """Under the figure of accuracy over cost."""
+    machines = len(frozenset().union(*(row.cost.machines for row in rows)))
+    time = (
+        "Left: wall-clock seconds of training, scoring and selecting. Runs at the same time on one machine slow each "
+        "other down. Right: samples"
+        if one_machine(rows)
+        else f"The runs were on {machines} different machines, so their seconds are not compared. Samples"
+    )
+    plain = (
+        f" The broad grey line joins {SHORT} and {FULL}: what plain training buys at that cost, and what a method has "
+        "to lie above."
+        if {FULL, SHORT} <= {row.policy for row in rows}
+        else ""
+    )
+    scoring = (
+        ", those of the run behind a static score included"
+        if any(row.cost.samples_backward_scoring for row in rows)
+        else ""
+    )
+    hollow = " Hollow: rules with a budget of their own." if any(row.own_budget for row in rows) else ""
+    return (
+        f"Accuracy over what it cost, means over the seeds, every policy at every rate. {time} that went through "
+        f"backward{scoring}. Both axes are logarithmic.{plain}{hollow} A value with ↓ lies below the axis."
     )
 
 
 def counts_caption(runs: Runs) -> str:
     """Under the histograms: what is seen, and how the spread changes with the rate."""
-    rates = rates_of(runs, [FULL])
+    every = policies_of(runs, [FULL])
+    runs = equal_budgets(runs)
+    rates, drawn = rates_of(runs, [FULL]), shown_of(policies_of(runs, [FULL]))
     shown = [policy for policy in ("lfl", "emp", RANDOM) if all((policy, rate) in runs for rate in rates)]
     spreads = {policy: [f"{pooled_counts(runs[policy, rate]).std():.1f}" for rate in rates] for policy in shown}
     text = (
@@ -66,8 +99,10 @@ def counts_caption(runs: Runs) -> str:
         "policies spend the same number of samples, so the means (broken line) agree; the difference is on whom they "
         "spend them. ↑ marks a bar cut off."
     )
-    if any(policy == SHORT for policy, _ in runs):
+    if SHORT in drawn:
         text += f" Under {SHORT} every sample gets the same share."
+    if left_out := [policy for policy in every if policy not in drawn]:
+        text += f" Not shown, for space or since their budget is their own: {', '.join(left_out)}."
     if spreads and len(rates) > 1:
         listed = ", ".join(f"{policy} {' → '.join(values)}" for policy, values in spreads.items())
         text += f" Standard deviation from rate {rates[0]:g} to {rates[-1]:g}: {listed}."
@@ -84,10 +119,12 @@ def counts_caption(runs: Runs) -> str:
 def remembered_caption(runs: Runs) -> str:
     """Under the figure of what is remembered."""
     noisy = any(one.mislabelled.any() for samples in runs.values() for one in samples)
+    every = policies_of(equal_budgets(runs), [FULL])
+    some = " of some of the policies" if len(shown_of(every)) < len(policies_of(runs, [FULL])) else ""
     text = (
         "Remembered: the part of the training set that the final model predicts as labelled, without augmentation. "
-        f"Middle: by how often a sample was trained, in bins that hold at least {FEWEST} samples. Bottom: samples in "
-        "each bin, all seeds together, on a logarithmic scale."
+        f"Middle: by how often a sample was trained, in bins that hold at least {FEWEST} samples{some}. Bottom: "
+        "samples in each bin, all seeds together, on a logarithmic scale."
     )
     if noisy:
         text += (
@@ -97,11 +134,12 @@ def remembered_caption(runs: Runs) -> str:
     highest = max(rates_of(runs, [FULL]))
     shares = {
         policy: share
-        for policy in policies_of(runs, [FULL])
-        if (share := share_right(runs.get((policy, highest), []), mislabelled=False)) is not None
+        for policy in every
+        if not own_budget(policy)
+        and (share := share_right(runs.get((policy, highest), []), mislabelled=False)) is not None
     }
-    most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
     if len(shares) > 1:
+        most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
         text += f" At rate {highest:g}, {most} remembers most ({shares[most]:.1f} %), {least} least"
         text += f" ({shares[least]:.1f} %)."
     return text
@@ -126,18 +164,3 @@ def contact_caption(policy: str, rate: float, seed: int, *, noisy: bool) -> str:
         f"The images that {policy} trained most and least often at rate {rate:g}, seed {seed}, with label and number "
         f"of times trained.{wrong} Ties: the higher final loss among the most, the lower among the least trained."
     )
-
-
-def _groups(compared: Sequence[tuple[str, Estimate]], reference: str) -> list[str]:
-    if not compared:
-        return []
-    listed = [f"{policy} ({signed(one.value)})" for policy, one in compared]
-    if all(one.low is None for _, one in compared):
-        return [f"one seed tells no difference from chance, points over {reference}: {', '.join(listed)}"]
-    names = {1: f"above {reference}", -1: f"below {reference}", 0: "not told apart from it by these seeds"}
-    groups = []
-    for sign, name in names.items():
-        members = [text for text, (_, one) in zip(listed, compared, strict=True) if one.sign == sign]
-        if members:
-            groups.append(f"{name}: {', '.join(members)}")
-    return groups

@@ -1,43 +1,71 @@
-"""A comparison in one small table, for a README: policies down, settings and rates across."""
+"""A comparison in one small table, for a README, and all tables of a comparison as one Markdown file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 
-from emprune.lab.reporting.statistics import FULL, RANDOM, Row, summarise
-from emprune.lab.reporting.tables import NONE, format_difference, format_mean, markdown_table
+from emprune.lab.reporting.costs import FULL, RANDOM
+from emprune.lab.reporting.estimate import Interval
+from emprune.lab.reporting.formats import NONE, format_difference, format_mean
+from emprune.lab.reporting.layout import markdown_table, to_markdown
+from emprune.lab.reporting.notes import overview_note
+from emprune.lab.reporting.settings import Setting, short_titles
+from emprune.lab.reporting.statistics import Row, policy_order, summarise
+from emprune.lab.reporting.tables import build_tables
 from emprune.lab.results import Result
 
 
-def overview_markdown(results: Iterable[Result], reference: str = RANDOM) -> str:
-    """Accuracy in percent and the paired difference to the reference, one column a label noise and rate.
+def overview_markdown(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> str:
+    """Accuracy in percent and the paired difference to the reference, one column a setting and rate.
 
     A cell reads: mean ± half the 95 % interval over seeds, then the difference to the reference at the same
     rate and seeds with its interval; bold where that interval lies above zero. ``full`` trains on more
-    samples and has no difference.
+    samples and has no difference; policies with a budget of their own are left out.
 
     Raises:
-        ArgumentError: policies of one rate trained different numbers of samples.
+        ArgumentError: as :func:`~emprune.lab.reporting.statistics.summarise`.
     """
-    rows = summarise(results, reference)
-    noises = sorted({row.setting.label_noise for row in rows})
-    rates = sorted({row.prune_rate for row in rows if row.policy != FULL})
-    policies = list(dict.fromkeys(row.policy for row in rows))
-    cells = {(row.policy, row.setting.label_noise, row.prune_rate): row for row in rows}
-    headings = [
-        f"{'clean' if not noise else f'{noise:.0%} wrong labels'}, {rate:g}" for noise in noises for rate in rates
-    ]
+    return _overview(summarise(results, reference, interval))
+
+
+def tables_markdown(results: Sequence[Result], reference: str = RANDOM, interval: Interval = "student") -> str:
+    """The content of table.md: an overview of each data set, then every setting's tables, each with its note.
+
+    Raises:
+        ArgumentError: as :func:`~emprune.lab.reporting.statistics.summarise`.
+    """
+    parts = []
+    rows = summarise(results, reference, interval)
+    for data in dict.fromkeys(row.setting.data for row in rows):
+        own = [row for row in rows if row.setting.data == data]
+        parts.append(f"## {data}: overview\n\n{_overview(own)}\n{overview_note(own)}\n")
+    tables = build_tables(results, reference, interval)
+    for setting, group in itertools.groupby(tables, key=lambda table: table.setting):
+        parts.append(f"## {setting}\n")
+        parts.extend(f"### {table.name}\n\n{to_markdown(table)}" for table in group)
+    return "\n".join(parts)
+
+
+def _overview(rows: Sequence[Row]) -> str:
+    shown = [row for row in rows if not row.own_budget]
+    titles = short_titles(list(dict.fromkeys(row.setting for row in shown)))
+    columns: list[tuple[Setting, float]] = list(
+        dict.fromkeys((row.setting, row.prune_rate) for row in shown if row.policy != FULL)
+    ) or [(row.setting, row.prune_rate) for row in shown]
+    cells = {(row.policy, row.setting, row.prune_rate): row for row in shown}
     lines = []
-    for policy in policies:
-        found = [cells.get((policy, noise, 0.0 if policy == FULL else rate)) for noise in noises for rate in rates]
-        lines.append([policy, *(_cell(row, reference) for row in found)])
+    for policy in policy_order(row.policy for row in shown):
+        found = [cells.get((policy, setting, 0.0 if policy == FULL else rate)) for setting, rate in columns]
+        lines.append([policy, *(_cell(row) for row in found)])
+    headings = [f"{titles[setting]}, {rate:g}" for setting, rate in columns]
     return markdown_table(["policy", *headings], [":---"] + ["---:"] * len(headings), lines)
 
 
-def _cell(row: Row | None, reference: str) -> str:
+def _cell(row: Row | None) -> str:
     if row is None:
         return NONE
-    if row.policy == reference or row.difference is None:
+    if row.difference is None:
         return format_mean(row.accuracy)
     difference = format_difference(row.difference)
     return f"{format_mean(row.accuracy)}, " + (f"**{difference}**" if row.difference.sign > 0 else difference)

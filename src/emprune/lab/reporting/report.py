@@ -1,4 +1,4 @@
-"""The report: one self-contained page, the table as Markdown, and every figure as a file."""
+"""The report: one self-contained page, the tables as Markdown, and every figure as a file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from emprune.errors import ArgumentError
-from emprune.lab.reporting.overview import overview_markdown
-from emprune.lab.reporting.sections import Section, anchor_for, build_section
-from emprune.lab.reporting.statistics import by_setting, summarise
-from emprune.lab.reporting.tables import to_markdown
+from emprune.lab.reporting.costs import RANDOM
+from emprune.lab.reporting.estimate import Interval
+from emprune.lab.reporting.intervals import COVERAGE, NAMES, SCOPE, seeds_in_words
+from emprune.lab.reporting.overview import tables_markdown
+from emprune.lab.reporting.sections import Section, build_section
+from emprune.lab.reporting.settings import anchors, by_setting, setting_titles
+from emprune.lab.reporting.statistics import Row, summarise
 from emprune.lab.results import Result, write_atomically
 
 TABLE_FILE, REPORT_FILE, FIGURES_FOLDER = "table.md", "report.html", "figures"
@@ -22,7 +25,7 @@ TABLE_FILE, REPORT_FILE, FIGURES_FOLDER = "table.md", "report.html", "figures"
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where the report lies: the Markdown table, the page, and the figures in the page's order."""
+    """Where the report lies: the Markdown tables, the page, and the figures in the page's order."""
 
     table: Path
     report: Path
@@ -30,8 +33,9 @@ class ReportFiles:
 
 
 def write_report(
-    folder: Path, results: Sequence[Result], runs: Path, *, data_dir: str | Path | None = None
-) -> ReportFiles:
+    folder: Path, results: Sequence[Result], runs: Path, *, data_dir: str | Path | None = None,
+    reference: str = RANDOM, interval: Interval = "student",
+) -> ReportFiles:  # fmt: skip
     """Write table.md, figures/*.png and report.html, which needs no other file.
 
     Args:
@@ -40,51 +44,58 @@ def write_report(
         runs: folder that holds one folder a run, named by its run_id, for the per-sample arrays. What is
             missing there is said in the report and left out.
         data_dir: as for :func:`emprune.lab.data.load`.
+        reference: label of the policy that differences are taken to.
+        interval: of means and differences over seeds, "student" or "bootstrap".
 
     Raises:
-        ArgumentError: no results, or policies of one rate trained different numbers of samples.
+        ArgumentError: no results; policies ranked at one rate trained different numbers of samples; no run of the
+            reference; or the interval is unknown.
     """
     if not results:
         raise ArgumentError("results", list(results), "at least one finished run")
-    sections = _sections(results, runs, data_dir)
+    rows = summarise(results, reference, interval)
+    sections = _sections(rows, results, runs, data_dir)
     paths = []
     for picture in (picture for section in sections for picture in section.pictures):
         paths.append(folder / FIGURES_FOLDER / f"{picture.name}.png")
         write_atomically(paths[-1], picture.png)
-    write_atomically(folder / TABLE_FILE, _markdown(sections, results))
-    write_atomically(folder / REPORT_FILE, _html(sections, results))
+    write_atomically(folder / TABLE_FILE, tables_markdown(results, reference, interval))
+    write_atomically(folder / REPORT_FILE, _html(sections, results, rows))
     return ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(paths))
 
 
-def _sections(results: Sequence[Result], runs: Path, data_dir: str | Path | None) -> list[Section]:
-    rows = {key: list(group) for key, group in itertools.groupby(summarise(results), key=lambda row: row.setting)}
-    sections: list[Section] = []
-    for setting, members in by_setting(results).items():
-        anchor = anchor_for(members[0], [section.anchor for section in sections])
-        sections.append(build_section(rows[setting], members, runs, anchor, data_dir))
-    return sections
+def _sections(
+    rows: Sequence[Row], results: Sequence[Result], runs: Path, data_dir: str | Path | None
+) -> list[Section]:  # fmt: skip
+    of_setting = {key: list(group) for key, group in itertools.groupby(rows, key=lambda row: row.setting)}
+    members, settings = by_setting(results), list(of_setting)
+    names, titles = anchors(settings), setting_titles(settings)
+    return [
+        build_section(of_setting[one], members[one], runs, names[one], titles[one], data_dir) for one in settings
+    ]  # fmt: skip
 
 
-def _markdown(sections: Sequence[Section], results: Sequence[Result]) -> str:
-    parts = [
-        f"## {data}: overview\n\n{overview_markdown([run for run in results if run.data == data])}"
-        for data in dict.fromkeys(run.data for run in results)
-    ]
-    return "\n".join([*parts, *(f"## {section.title}\n\n{to_markdown(section.table)}" for section in sections)])
-
-
-def _html(sections: Sequence[Section], results: Sequence[Result]) -> str:
+def _html(sections: Sequence[Section], results: Sequence[Result], rows: Sequence[Row]) -> str:
     environment = Environment(
         loader=PackageLoader("emprune.lab.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["data_uri"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode()
     environment.filters["nbsp"] = lambda text: text.replace(" %", "\u00a0%")  # keeps a number and its % together
+    counts = [len(row.seeds) for row in rows]
+    interval = rows[0].accuracy.interval
     return environment.get_template("report.html.j2").render(
         title=f"Dynamic data pruning on {' and '.join(dict.fromkeys(run.data for run in results))}",
         sections=sections,
         origin=_origin(results),
-        seeds=min(len({run.seed for run in members}) for members in by_setting(results).values()),
+        reference=rows[0].reference,
+        seeds=seeds_in_words(counts),
+        fewest=min(counts),
+        most=max(counts),
+        interval=NAMES[interval],
+        gap_interval=NAMES["bootstrap"],
+        coverage=[COVERAGE[interval], *([COVERAGE["bootstrap"]] if interval != "bootstrap" else [])],
+        scope=SCOPE,
         noisy=any(run.label_noise for run in results),
     )
 

@@ -1,45 +1,19 @@
-"""Statistics over finished runs: groups on equal budgets, and one row for each policy and rate."""
+"""Statistics over finished runs: one row for each policy and rate of a setting."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from emprune.errors import ArgumentError
-from emprune.lab.reporting.bootstrap import Estimate, gap_closed, mean, paired_difference
+from emprune.lab.reporting.bootstrap import gap_closed
+from emprune.lab.reporting.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
+from emprune.lab.reporting.estimate import Estimate, Interval
+from emprune.lab.reporting.intervals import check_interval, mean, paired_difference
+from emprune.lab.reporting.settings import Setting, by_setting
 from emprune.lab.results import Result
 from emprune.lab.spec import SHORT
 from emprune.policies import REGISTRY
-
-FULL, RANDOM = "full", "random"
-
-
-@dataclass(frozen=True, order=True)
-class Setting:
-    """What runs must share to stand in one table.
-
-    Attributes:
-        recipe: the recipe as sorted JSON, so that settings can be compared and hashed.
-    """
-
-    data: str
-    model: str
-    split: str
-    label_noise: float
-    anneal: float
-    budget: str
-    recipe: str
-
-    @classmethod
-    def of(cls, result: Result) -> Setting:
-        """The setting of a run."""
-        recipe = json.dumps(result.recipe, sort_keys=True)
-        return cls(
-            result.data, result.model, result.split, result.label_noise, result.anneal, result.budget, recipe
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,39 +22,34 @@ class Row:
 
     Attributes:
         setting, policy, prune_rate, seeds: what it is; seeds in ascending order.
+        reference: the policy that the difference is taken to.
+        own_budget: whether the policy decides itself how many samples it trains; such a row is not ranked.
         accuracy, remembered, remembered_true: percent, means over seeds.
         difference: accuracy minus the reference policy's at the same rate, percentage points, over the
-            seeds that both have; None for ``full`` and where there are no such seeds.
-        gap_closed: fraction, see :func:`~emprune.lab.reporting.bootstrap.gap_closed`; None for ``full`` and
-            where it is undefined.
-        realised_rate, samples_backward, optimizer_steps: means over seeds.
-        seconds_train, seconds_select, seconds_total: means over seeds.
+            seeds that both have; None for ``full``, for an own budget and where there are no such seeds.
+        gap_closed: fraction of the way from ``random`` to ``full``, whatever the reference, see
+            :func:`~emprune.lab.reporting.bootstrap.gap_closed`; None for these two, for an own budget and where
+            it is undefined.
+        cost: samples, steps and seconds.
     """
 
     setting: Setting
     policy: str
     prune_rate: float
     seeds: tuple[int, ...]
+    reference: str
+    own_budget: bool
     accuracy: Estimate
     remembered: Estimate
     remembered_true: Estimate
     difference: Estimate | None
     gap_closed: Estimate | None
-    realised_rate: float
-    samples_backward: int
-    optimizer_steps: int
-    seconds_train: float
-    seconds_select: float
-    seconds_total: float
+    cost: Cost
 
-
-def by_setting(results: Iterable[Result]) -> dict[Setting, list[Result]]:
-    """Group runs by setting, in the settings' order; a run listed twice counts once."""
-    unique = {result.run_id: result for result in results}
-    groups: dict[Setting, list[Result]] = {}
-    for result in unique.values():
-        groups.setdefault(Setting.of(result), []).append(result)
-    return dict(sorted(groups.items()))
+    @property
+    def ranked(self) -> bool:
+        """Whether it stands among the policies of its rate: neither ``full`` nor with a budget of its own."""
+        return self.policy != FULL and not self.own_budget
 
 
 def by_cell(results: Iterable[Result]) -> dict[tuple[str, float], dict[int, Result]]:
@@ -108,73 +77,76 @@ def policy_order(policies: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda policy: known.index(names[policy]) if names[policy] in known else len(known))
 
 
-def check_budgets(results: Iterable[Result]) -> None:
-    """Make sure that accuracies compared at one rate were paid for with the same number of samples.
+def check_reference(results: Iterable[Result], reference: str) -> None:
+    """Make sure that there is a reference to take differences to.
 
-    ``full`` is the reference with more, and left out.
+    ``random``, the default, may be missing: then there are no differences.
 
     Raises:
-        ArgumentError: two runs of one setting and rate trained different numbers of samples; names both.
+        ArgumentError: no run has this policy, or it has a budget of its own.
     """
-    first: dict[tuple[Setting, float], Result] = {}
-    for run in results:
-        if run.policy == FULL:
-            continue
-        other = first.setdefault((Setting.of(run), run.prune_rate), run)
-        if run.samples_backward != other.samples_backward:
-            raise ArgumentError(
-                f"samples_backward of {run.policy} (seed {run.seed}) at prune rate {run.prune_rate:g}",
-                run.samples_backward,
-                f"{other.samples_backward}, as {other.policy} (seed {other.seed}) trained at that rate",
-                "Runs of different budgets cannot be ranked against each other.",
-            )
+    policies = policy_order(run.policy for run in results)
+    allowed = [policy for policy in policies if not own_budget(policy)]
+    if reference in policies and own_budget(reference):
+        hint = f"{reference} decides itself how many samples it trains, so a difference to it compares unequal budgets."
+        raise ArgumentError("reference", reference, f"one of {', '.join(allowed)}", hint)
+    if reference not in policies and reference != RANDOM:
+        raise ArgumentError("reference", reference, f"a policy of these results: {', '.join(allowed)}")
 
 
-def summarise(results: Iterable[Result], reference: str = RANDOM) -> list[Row]:
+def summarise(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> list[Row]:
     """One row for each policy and rate of each setting.
 
     Args:
         results: runs of any number of settings.
-        reference: policy that differences and gaps are measured against.
+        reference: label of the policy that differences are taken to.
+        interval: of means and differences; gap closed, a quotient, always has that of the bootstrap.
 
     Raises:
-        ArgumentError: budgets differ, see :func:`check_budgets`.
+        ArgumentError: budgets differ, see :func:`~emprune.lab.reporting.costs.check_budgets`; the reference is not in
+            the results; or the interval is unknown.
     """
-    settings = by_setting(results)
+    results = list(results)
+    check_interval(interval)
+    check_reference(results, reference)
     rows = []
-    for setting, runs in settings.items():
+    for setting, runs in by_setting(results).items():
         check_budgets(runs)
         cells = by_cell(runs)
-        full = _accuracies(cells.get((FULL, 0.0), {}))
         for (policy, rate), seeds in cells.items():
-            base = {} if policy == FULL else _accuracies(cells.get((reference, rate), {}))
-            rows.append(_row(setting, policy, rate, seeds, base, full))
+            rows.append(_row(setting, policy, rate, seeds, cells, reference, interval))
     return rows
 
 
 def _row(
     setting: Setting, policy: str, rate: float, runs: dict[int, Result],
-    random: dict[int, float], full: dict[int, float],
+    cells: dict[tuple[str, float], dict[int, Result]], reference: str, interval: Interval,
 ) -> Row:  # fmt: skip
-    own, every = _accuracies(runs), list(runs.values())
-    paired = [seed for seed in own if seed in random]
-    tripled = [seed for seed in paired if seed in full]
+    every, accuracy, full = list(runs.values()), _accuracies(runs), cells.get((FULL, 0.0), {})
+    compared = policy != FULL and not own_budget(policy)
+    base = cells.get((reference, 0.0 if reference == FULL else rate), {}) if compared else {}
+    random = cells.get((RANDOM, rate), {}) if compared and policy != RANDOM else {}
+    paired = [seed for seed in accuracy if seed in base and policy != reference]
+    tripled = [seed for seed in accuracy if seed in random and seed in full]
     return Row(
         setting=setting,
         policy=policy,
         prune_rate=rate,
         seeds=tuple(runs),
-        accuracy=mean(list(own.values())),
-        remembered=mean([100 * run.remembered for run in every]),
-        remembered_true=mean([100 * run.remembered_true for run in every]),
-        difference=paired_difference(_pick(own, paired), _pick(random, paired)) if paired else None,
-        gap_closed=gap_closed(_pick(own, tripled), _pick(random, tripled), _pick(full, tripled)) if tripled else None,
-        realised_rate=_average([run.realised_rate for run in every]),
-        samples_backward=round(_average([run.samples_backward for run in every])),
-        optimizer_steps=round(_average([run.optimizer_steps for run in every])),
-        seconds_train=_average([run.seconds["train"] for run in every]),
-        seconds_select=_average([run.seconds["select"] for run in every]),
-        seconds_total=_average([run.seconds["total"] for run in every]),
+        reference=reference,
+        own_budget=own_budget(policy),
+        accuracy=mean(list(accuracy.values()), interval),
+        remembered=mean([100 * run.remembered for run in every], interval),
+        remembered_true=mean([100 * run.remembered_true for run in every], interval),
+        difference=paired_difference(_pick(accuracy, paired), _pick(_accuracies(base), paired), interval)
+        if paired
+        else None,
+        gap_closed=gap_closed(
+            _pick(accuracy, tripled), _pick(_accuracies(random), tripled), _pick(_accuracies(full), tripled)
+        )
+        if tripled
+        else None,
+        cost=cost_of(every, [] if policy == FULL else list(full.values())),
     )
 
 
@@ -184,7 +156,3 @@ def _accuracies(runs: dict[int, Result]) -> dict[int, float]:
 
 def _pick(values: dict[int, float], seeds: Sequence[int]) -> list[float]:
     return [values[seed] for seed in seeds]
-
-
-def _average(values: Sequence[float]) -> float:
-    return float(np.mean(values))

@@ -1,209 +1,136 @@
-"""The comparison as a table: one generic form, rendered for the terminal and as Markdown."""
+"""The comparison as tables: what is ranked at equal budgets, what is not, and what everything cost."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.measure import Measurement
-from rich.table import Table as RichTable
-from rich.text import Text
-
-from emprune.lab.reporting.bootstrap import Estimate
-from emprune.lab.reporting.statistics import RANDOM, Row, Setting, summarise
+from emprune.lab.reporting.costs import FULL, RANDOM
+from emprune.lab.reporting.estimate import Interval
+from emprune.lab.reporting.formats import (
+    format_difference,
+    format_fraction,
+    format_mean,
+    format_ratio,
+    format_seconds,
+)  # fmt: skip
+from emprune.lab.reporting.layout import Block, Cell, Table, TerminalTable, Tone
+from emprune.lab.reporting.notes import OWN_BUDGET_NOTE, cost_note, ranked_note
+from emprune.lab.reporting.settings import setting_titles
+from emprune.lab.reporting.statistics import Row, summarise
 from emprune.lab.results import Result
 
-NONE = "–"
-Tone = Literal["", "better", "worse"]
-_LEAST_NEEDED = ("steps", "select s", "samples", "train s", "gap closed", "true labels %", "remembered %")
+RANKED, OWN_BUDGET, COST = "equal budgets", "budgets of their own, not ranked", "cost"
+"""Names of a setting's tables."""
+
+_TONES: dict[int, Tone] = {1: "better", -1: "worse", 0: ""}
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One entry. tone: set on a difference whose interval leaves out zero."""
-
-    text: str
-    tone: Tone = ""
-
-
-@dataclass(frozen=True)
-class Block:
-    """The policies at one rate: the rate's text, and one line of cells a policy."""
-
-    rate: str
-    lines: tuple[tuple[Cell, ...], ...]
+def build_tables(
+    results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student"
+) -> list[Table]:  # fmt: skip
+    """The tables of all settings. Raises ArgumentError as :func:`~emprune.lab.reporting.statistics.summarise`."""
+    rows = summarise(results, reference, interval)
+    titles = setting_titles(list(dict.fromkeys(row.setting for row in rows)))
+    groups = itertools.groupby(rows, key=lambda row: row.setting)
+    return [table for setting, group in groups for table in setting_tables(list(group), titles[setting])]
 
 
-@dataclass(frozen=True)
-class Table:
-    """A comparison in one setting.
+def rich_tables(
+    results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student"
+) -> list[TerminalTable]:  # fmt: skip
+    """The tables of all settings, to print on a rich console; a note that several share stands under the last.
 
-    Attributes:
-        title: the setting in words.
-        columns: headings, without the rate's.
-        blocks: ``full`` first, then one a rate.
+    Raises:
+        ArgumentError: as :func:`build_tables`.
     """
+    tables = build_tables(results, reference, interval)
+    last = {table.note: position for position, table in enumerate(tables)}
+    return [TerminalTable(table, with_note=last[table.note] == position) for position, table in enumerate(tables)]
 
-    title: str
-    columns: tuple[str, ...]
-    blocks: tuple[Block, ...]
 
-
-def build_table(rows: Sequence[Row], reference: str = RANDOM) -> Table:
-    """Turn one setting's rows into text.
+def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
+    """One setting's tables: ranked, then those of budgets of their own if there are any, then the cost of all.
 
     Args:
         rows: of one setting, as :func:`emprune.lab.reporting.statistics.summarise` orders them.
-        reference: the policy that the rows' differences were taken to.
+        title: the setting in words.
     """
+    ranked = [row for row in rows if row.ranked or row.policy == FULL]
+    own = [row for row in rows if row.own_budget]
+    tables = [_ranked(ranked, title)] if ranked else []
+    tables += [_own_budget(own, title)] if own else []
+    return [*tables, _cost(rows, title)]
+
+
+def _ranked(rows: Sequence[Row], title: str) -> Table:
     noisy = rows[0].setting.label_noise > 0
-    columns = [
-        "policy", "accuracy %", f"minus {reference}", "gap closed", "remembered %", *(["true labels %"] * noisy),
-        "samples", "steps", "train s", "select s",
-    ]  # fmt: skip
-    blocks = [
-        Block(f"{rate:g}", tuple(_line(row, reference, noisy) for row in group))
-        for rate, group in itertools.groupby(rows, key=lambda row: row.prune_rate)
-    ]
-    return Table(setting_title(rows[0].setting), tuple(columns), tuple(blocks))
+    columns = (
+        "policy", "accuracy %", f"minus {rows[0].reference}", "gap closed", "remembered %",
+        *(["true labels %"] * noisy), "backward", "forward",
+    )  # fmt: skip
+
+    def line(row: Row) -> tuple[Cell, ...]:
+        return (
+            Cell(row.policy),
+            Cell(format_mean(row.accuracy)),
+            Cell(format_difference(row.difference), _TONES[row.difference.sign if row.difference else 0]),
+            Cell(format_fraction(row.gap_closed)),
+            Cell(format_mean(row.remembered)),
+            *([Cell(format_mean(row.remembered_true))] if noisy else []),
+            *_samples(row),
+        )
+
+    least = ("gap closed", "true labels %", "remembered %", "backward", "forward")
+    return Table(title, RANKED, columns, _blocks(rows, line), ranked_note(rows), least)
 
 
-def build_tables(results: Iterable[Result], reference: str = RANDOM) -> list[Table]:
-    """The tables of all settings. Raises ArgumentError where budgets differ."""
-    rows = summarise(results, reference)
-    return [build_table(list(group), reference) for _, group in itertools.groupby(rows, key=lambda row: row.setting)]
+def _own_budget(rows: Sequence[Row], title: str) -> Table:
+    columns = ("policy", "accuracy %", "realised rate", "backward", "forward", "steps")
+
+    def line(row: Row) -> tuple[Cell, ...]:
+        return (
+            Cell(row.policy),
+            Cell(format_mean(row.accuracy)),
+            Cell(f"{row.cost.realised_rate:.3f}"),
+            *_samples(row),
+            Cell(f"{row.cost.optimizer_steps:,}"),
+        )
+
+    return Table(title, OWN_BUDGET, columns, _blocks(rows, line), OWN_BUDGET_NOTE, ("steps", "forward"))
 
 
-def rich_tables(results: Iterable[Result], reference: str = RANDOM) -> list[TerminalTable]:
-    """The tables of all settings, to print on a rich console. Raises ArgumentError where budgets differ."""
-    return [TerminalTable(table) for table in build_tables(results, reference)]
+def _cost(rows: Sequence[Row], title: str) -> Table:
+    columns = (
+        "policy", "realised rate", "backward", "forward", "steps", "train s", "score s", "select s", "speed-up",
+        "efficiency",
+    )  # fmt: skip
+
+    def line(row: Row) -> tuple[Cell, ...]:
+        cost = row.cost
+        return (
+            Cell(row.policy),
+            Cell(f"{cost.realised_rate:.3f}"),
+            *_samples(row),
+            Cell(f"{cost.optimizer_steps:,}"),
+            Cell(format_seconds(cost.train)),
+            Cell(format_seconds(cost.score)),
+            Cell(format_seconds(cost.select)),
+            Cell(format_ratio(cost.speed_up)),
+            Cell(format_ratio(cost.efficiency)),
+        )
+
+    least = ("realised rate", "steps", "select s", "score s", "train s", "forward")
+    return Table(title, COST, columns, _blocks(rows, line), cost_note(rows), least)
 
 
-class TerminalTable:
-    """A table that leaves out whole columns, and says so, rather than cut numbers in a narrow terminal."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        unbounded = options.update(width=10_000)
-        droppable = [column for column in _LEAST_NEEDED if column in self.table.columns]
-        for number in range(len(droppable) + 1):
-            drawn = to_rich(self.table, droppable[:number])
-            if Measurement.get(console, unbounded, drawn).maximum <= options.max_width:
-                break
-        yield drawn
-        if number:
-            yield Text(f"Not shown in this width: {', '.join(droppable[:number])}.", style="dim")
-        yield Text()
+def _samples(row: Row) -> tuple[Cell, Cell]:
+    """Backward and forward; what was trained to score stands apart from the budget."""
+    scoring = row.cost.samples_backward_scoring
+    backward = f"{row.cost.samples_backward:,}" + (f" + {scoring:,}" if scoring else "")
+    return Cell(backward), Cell(f"{row.cost.samples_forward:,}")
 
 
-def to_rich(table: Table, leave_out: Collection[str] = ()) -> RichTable:
-    """As a rich table, differences whose interval leaves out zero in colour.
-
-    Args:
-        leave_out: headings of columns to do without.
-    """
-    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    shown = [position for position, column in enumerate(table.columns) if column not in leave_out]
-    drawn.add_column("rate", justify="right", style="bold", no_wrap=True)
-    for position in shown:
-        drawn.add_column(table.columns[position], justify="right" if position else "left", no_wrap=True)
-    styles = {"better": "green", "worse": "red", "": ""}
-    for block in table.blocks:
-        for number, line in enumerate(block.lines):
-            cells = [Text(line[position].text, style=styles[line[position].tone]) for position in shown]
-            drawn.add_row("" if number else block.rate, *cells, end_section=number == len(block.lines) - 1)
-    return drawn
-
-
-def to_markdown(table: Table) -> str:
-    """As a Markdown table; gains whose interval leaves out zero are bold."""
-    lines = []
-    for block in table.blocks:
-        for line in block.lines:
-            cells = [f"**{cell.text}**" if cell.tone == "better" else cell.text for cell in line]
-            lines.append([block.rate, *cells])
-    return markdown_table(["rate", *table.columns], ["---:", ":---"] + ["---:"] * (len(table.columns) - 1), lines)
-
-
-def markdown_table(headings: Sequence[str], rules: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Rows of text as a Markdown table; ``rules`` are the cells that align the columns."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [headings, rules, *lines]) + "\n"
-
-
-def setting_title(setting: Setting) -> str:
-    """The setting in words: data, model, split, noise, and what else departs from the plainest run."""
-    parts = [setting.data, setting.model, f"{setting.split} set"]
-    parts.append(f"{100 * setting.label_noise:g} % wrong labels" if setting.label_noise else "clean labels")
-    if setting.anneal:
-        parts.append(f"last {100 * setting.anneal:g} % of the epochs on all data, rate counted per {setting.budget}")
-    return " · ".join(parts)
-
-
-def signed(number: float, digits: int = 2) -> str:
-    """With sign, and a true minus.
-
-    >>> signed(-1.234), signed(0.5)
-    ('−1.23', '+0.50')
-    """
-    # Adding zero turns the -0.0 of rounding into 0.0.
-    return f"{round(number, digits) + 0.0:+.{digits}f}".replace("-", "−")
-
-
-def format_mean(estimate: Estimate) -> str:
-    """Mean ± half the interval's length."""
-    half = estimate.half_width
-    return f"{estimate.value:.2f}" + ("" if half is None else f" ± {half:.2f}")
-
-
-def format_difference(estimate: Estimate | None) -> str:
-    """Signed, with its interval in brackets."""
-    if estimate is None:
-        return NONE
-    value = signed(estimate.value)
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} [{signed(estimate.low)}, {signed(estimate.high)}]"
-
-
-def format_fraction(estimate: Estimate | None) -> str:
-    """Gap closed, with its interval in brackets; "(…)" around a value that the seeds do not pin down."""
-    if estimate is None:
-        return NONE
-    value = f"{estimate.value:.2f}".replace("-", "−")
-    if estimate.low is None or estimate.high is None:
-        return value if estimate.count == 1 else f"({value})"
-    return f"{value} [{estimate.low:.2f}, {estimate.high:.2f}]".replace("-", "−")
-
-
-def format_seconds(seconds: float) -> str:
-    """Three digits, no more.
-
-    >>> format_seconds(0.00961), format_seconds(5.273), format_seconds(812.4)
-    ('0.010', '5.27', '812')
-    """
-    digits = 3 if seconds < 1 else 2 if seconds < 10 else 1 if seconds < 100 else 0
-    return f"{seconds:.{digits}f}"
-
-
-def _line(row: Row, reference: str, noisy: bool) -> tuple[Cell, ...]:
-    # The reference against itself is zero by construction, not a finding.
-    compared = row.policy != reference
-    tones: dict[int, Tone] = {1: "better", -1: "worse", 0: ""}
-    difference = row.difference if compared else None
-    return (
-        Cell(row.policy),
-        Cell(format_mean(row.accuracy)),
-        Cell(format_difference(difference), tones[difference.sign if difference else 0]),
-        Cell(format_fraction(row.gap_closed if compared else None)),
-        Cell(format_mean(row.remembered)),
-        *([Cell(format_mean(row.remembered_true))] if noisy else []),
-        Cell(f"{row.samples_backward:,}"),
-        Cell(f"{row.optimizer_steps:,}"),
-        Cell(format_seconds(row.seconds_train)),
-        Cell(format_seconds(row.seconds_select)),
-    )
+def _blocks(rows: Sequence[Row], line: Callable[[Row], tuple[Cell, ...]]) -> tuple[Block, ...]:
+    groups = itertools.groupby(rows, key=lambda row: row.prune_rate)
+    return tuple(Block(f"{rate:g}", tuple(line(row) for row in group)) for rate, group in groups)

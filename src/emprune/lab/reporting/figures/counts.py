@@ -10,19 +10,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from emprune.lab.reporting.costs import FULL
+from emprune.lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
 from emprune.lab.reporting.figures.style import (
     FAINT,
     INK,
-    Runs,
     colours,
     grid_lines,
     new_figure,
-    policies_of,
-    rates_of,
     styled,
     text_colours,
 )  # fmt: skip
-from emprune.lab.reporting.statistics import FULL
 from emprune.lab.results import Samples
 
 _MOST_BINS = 40
@@ -38,28 +36,31 @@ def pooled_counts(samples: Sequence[Samples]) -> NDArray[np.int64]:
 def counts_figure(runs: Runs) -> Figure:
     """Histograms of the training counts: rows are rates, columns policies, one pair of scales a row.
 
-    ``full`` is left out: it trains every sample in every epoch.
+    ``full`` is left out: it trains every sample in every epoch. So are policies with a budget of their own, which
+    trained another number of samples; and of many policies all but a few are.
 
     Raises:
-        ValueError: there is no run but of ``full``.
+        ValueError: there is no run but of these.
     """
-    policies, rates = policies_of(runs, [FULL]), rates_of(runs, [FULL])
-    figure = new_figure(0.7 + 1.75 * len(rates), max(10.0, 1.7 * len(policies)))
+    runs = equal_budgets(runs)
+    every, rates = policies_of(runs, [FULL]), rates_of(runs, [FULL])
+    policies, tints = shown_of(every), colours(every)
+    figure = new_figure(0.7 + 1.75 * len(rates))
     panels = figure.subplots(len(rates), len(policies), sharex=True, sharey="row", squeeze=False)
-    most = max(int(pooled_counts(runs[key]).max()) for key in runs if key[0] != FULL)
+    most = max(int(pooled_counts(samples).max()) for (policy, _), samples in runs.items() if policy in policies)
     width = -(-(most + 1) // _MOST_BINS)
     for line, rate in zip(panels, rates, strict=True):
         shares = {policy: _shares(runs[policy, rate], most, width) for policy in policies if (policy, rate) in runs}
         top = _top(list(shares.values()))
         for axes, policy in zip(line, policies, strict=True):
             if policy in shares:
-                _panel(axes, shares[policy], width, top, colours(policies)[policy], runs[policy, rate])
+                _panel(axes, shares[policy], width, top, tints[policy], runs[policy, rate])
             else:
                 axes.set_axis_off()
         line[0].set_ylabel(f"prune rate {rate:g}\n% of the samples")
         line[0].set_ylim(0, top * 1.08)
     for axes, policy in zip(panels[0], policies, strict=True):
-        axes.set_title(policy.replace(":", "\n"), loc="left", color=text_colours(policies)[policy], fontweight="bold")
+        axes.set_title(policy.replace(":", "\n"), loc="left", color=text_colours(every)[policy], fontweight="bold")
     figure.align_ylabels(panels[:, 0])
     figure.supxlabel("times trained in the whole run", fontsize=9)
     return figure

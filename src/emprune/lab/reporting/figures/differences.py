@@ -1,4 +1,4 @@
-"""What each policy gains on random, seed by seed."""
+"""What each policy gains on the reference, seed by seed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emprune.lab.reporting.bootstrap import Estimate
+from emprune.lab.reporting.estimate import Estimate
 from emprune.lab.reporting.figures.style import FAINT, INK, colours, grid_lines, new_figure, styled, text_colours
-from emprune.lab.reporting.statistics import RANDOM, Row, policy_order
-from emprune.lab.reporting.tables import signed
+from emprune.lab.reporting.formats import signed
+from emprune.lab.reporting.statistics import Row, policy_order
 
 
 @styled
-def difference_figure(rows: Sequence[Row], reference: str = RANDOM) -> Figure:
+def difference_figure(rows: Sequence[Row]) -> Figure:
     """Accuracy minus the reference's, seed by seed, with intervals: one panel a rate, one line a policy.
 
     All panels share one scale; a policy that lost far more than the others gained or lost is named at the
@@ -24,7 +24,7 @@ def difference_figure(rows: Sequence[Row], reference: str = RANDOM) -> Figure:
     Args:
         rows: of one setting; those without a difference are left out.
     """
-    shown = [row for row in rows if row.difference is not None and row.policy != reference]
+    shown = [row for row in rows if row.difference is not None]
     policies = policy_order(row.policy for row in shown)
     rates = sorted({row.prune_rate for row in shown})
     limits = _limits([row.difference for row in shown if row.difference is not None])
@@ -36,7 +36,7 @@ def difference_figure(rows: Sequence[Row], reference: str = RANDOM) -> Figure:
             if row.prune_rate == rate and row.difference is not None:
                 _line(axes, policies.index(row.policy), row.difference, colours(policies)[row.policy], limits)
         axes.set_title(f"prune rate {rate:g}", loc="left", fontweight="bold")
-        axes.set_xlabel(f"accuracy minus {reference}, percentage points")
+        axes.set_xlabel(f"accuracy minus {shown[0].reference}, percentage points")
         axes.set_yticks(range(len(policies)), policies)
         axes.set(ylim=(len(policies) - 0.5, -0.6), xlim=limits)
         axes.spines.left.set_visible(False)
@@ -47,11 +47,14 @@ def difference_figure(rows: Sequence[Row], reference: str = RANDOM) -> Figure:
 
 
 def _limits(differences: Sequence[Estimate]) -> tuple[float, float]:
-    """Limits that hold zero and every difference, but for those above three points and four times the median one."""
+    """Limits that hold zero and every difference, but for those above three points and four times the median one.
+
+    An interval longer than that leaves the picture.
+    """
     reach = max(4 * float(np.median([abs(one.value) for one in differences])), 3.0)
     inside = [one for one in differences if abs(one.value) <= reach]
-    low = min(0.0, *(one.value if one.low is None else one.low for one in inside))
-    high = max(0.0, *(one.value if one.high is None else one.high for one in inside))
+    low = min(0.0, *(one.value if one.low is None else max(one.low, -reach) for one in inside))
+    high = max(0.0, *(one.value if one.high is None else min(one.high, reach) for one in inside))
     margin = 0.1 * max(high - low, 0.5)
     return low - margin, high + margin
 

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from emprune.lab.reporting.figures.style import FAINT, new_figure, policies_of, styled
+from emprune.lab.reporting.figures.selecting import policies_of, shown_of
+from emprune.lab.reporting.figures.style import FAINT, new_figure, styled
 from emprune.lab.results import Samples
 from emprune.seeding import generator
 
@@ -28,22 +29,22 @@ _COLOURS = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.12, 1, 256)))
 
 @styled
 def map_figure(runs: Mapping[str, Samples], num_classes: int) -> Figure:
-    """Loss against entropy of the final model, one panel a policy, on logarithmic axes.
+    """Loss against entropy of the final model, one panel a policy, of many only some, on logarithmic axes.
 
     Args:
         runs: policy → one run's samples, all at one rate.
         num_classes: C; the entropy cannot exceed ln C.
     """
-    policies = policies_of({(policy, 0.0): [samples] for policy, samples in runs.items()})
+    policies = shown_of(policies_of({(policy, 0.0): [samples] for policy, samples in runs.items()}))
     columns = min(len(policies), _MOST_COLUMNS)
     lines = -(-len(policies) // columns)
     figure = new_figure(0.5 + 2.75 * lines)
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     # Of the typical policy: a static subset, trained in every epoch, would leave one colour to all others.
-    highest = float(np.median([np.quantile(samples.times_trained, 0.99) for samples in runs.values()]))
+    highest = float(np.median([np.quantile(runs[policy].times_trained, 0.99) for policy in policies]))
     scale = Normalize(0, max(1.0, highest))
-    limits = _limits([samples.loss for samples in runs.values()], 20.0)
-    heights = _limits([samples.entropy for samples in runs.values()], 1.3 * np.log(num_classes))
+    limits = _limits([runs[policy].loss for policy in policies], 20.0)
+    heights = _limits([runs[policy].entropy for policy in policies], 1.3 * np.log(num_classes))
     for axes in panels.flat[len(policies) :]:
         axes.set_axis_off()
     for axes, policy in zip(panels.flat, policies, strict=False):

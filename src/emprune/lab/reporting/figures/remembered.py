@@ -10,19 +10,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from emprune.lab.reporting.costs import FULL
+from emprune.lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
 from emprune.lab.reporting.figures.style import (
     FAINT,
     INK,
-    Runs,
     colours,
     grid_lines,
     markers,
     new_figure,
-    policies_of,
-    rates_of,
     styled,
 )  # fmt: skip
-from emprune.lab.reporting.statistics import FULL
 from emprune.lab.results import Samples
 
 FEWEST = 10
@@ -56,9 +54,13 @@ def by_count(samples: Sequence[Samples], width: int) -> tuple[NDArray[np.int64],
 
 @styled
 def remembered_figure(runs: Runs) -> Figure:
-    """Per rate: remembered overall (bars), by training count (lines), and samples in each bin (below)."""
+    """Per rate: remembered overall (bars), by training count (lines), and samples in each bin (below).
+
+    Bars are of all policies, lines of a readable number of them.
+    """
     policies, rates = policies_of(runs), rates_of(runs, [FULL])
-    most = max(int(one.times_trained.max()) for (policy, _), every in runs.items() if policy != FULL for one in every)
+    few = shown_of(policies_of(equal_budgets(runs), [FULL]))
+    most = max(int(one.times_trained.max()) for (policy, _), every in runs.items() if policy in few for one in every)
     width = -(-(most + 1) // _MOST_BINS)
     bars = 0.75 + 0.23 * len(policies)
     figure = new_figure(bars + 3.6)
@@ -68,12 +70,20 @@ def remembered_figure(runs: Runs) -> Figure:
         overall = {FULL: runs[FULL, 0.0], **here} if (FULL, 0.0) in runs else here
         _bars(panels[0][column], policies, overall)
         panels[0][column].set_title(f"prune rate {rate:g}", loc="left", fontweight="bold")
-        _lines(panels[1][column], panels[2][column], here, policies, width)
+        _lines(panels[1][column], panels[2][column], {one: here[one] for one in few if one in here}, policies, width)
     panels[1][0].set_ylabel("remembered, %")
     figure.align_ylabels(panels[:, 0])
     panels[2][0].set_ylabel("samples")
-    handles, labels = panels[1][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), handlelength=2.4)
+    found = [panel.get_legend_handles_labels() for panel in panels[1]]
+    named = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
+    labels = [policy for policy in few if policy in named]
+    figure.legend(
+        [named[label] for label in labels],
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), 6),
+        handlelength=2.4,
+    )
     return figure
 
 

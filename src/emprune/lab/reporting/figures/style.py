@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from statistics import mean
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
@@ -12,11 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from emprune.lab.reporting.statistics import policy_order
-from emprune.lab.results import Samples
-
-Runs = Mapping[tuple[str, float], Sequence[Samples]]
-"""(policy, prune rate) → the per-sample arrays of its seeds."""
+from emprune.lab.reporting.figures.palette import looks
 
 P = ParamSpec("P")
 
@@ -24,21 +21,6 @@ WIDTH = 10.0
 """Inches; 96 dots each in the report, so that a size of 9 points reads like the text."""
 INK, FAINT, GRID = "#222222", "#767676", "#e4e4e4"
 _DPI = 192
-
-# Okabe & Ito (2008): told apart under every common colour vision deficiency.
-_NAMED = {
-    "full": "#222222",
-    "short": "#8a8a8a",
-    "random": "#56b4e9",
-    "lfl": "#d55e00",
-    "infobatch": "#009e73",
-    "emp": "#0072b2",
-    "static-random": "#b5b5b5",
-    "rs2": "#cc79a7",
-}
-_FREE = ["#e69f00", "#cc79a7", "#882255", "#999933", "#332288", "#44aa99"]
-_NAMED_MARKERS = {"full": "*", "short": "s", "random": "o", "lfl": "D", "infobatch": "^", "emp": "v"}
-_FREE_MARKERS = ["P", "X", "<", ">", "h", "p", "d"]
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so a report looks the same everywhere
@@ -96,33 +78,22 @@ def colours(policies: Sequence[str]) -> dict[str, str]:
     >>> colours(["emp", "mine"])
     {'emp': '#0072b2', 'mine': '#e69f00'}
     """
-    taken = [_NAMED[policy] for policy in policies if policy in _NAMED]
-    free = [colour for colour in _FREE if colour not in taken] or _FREE
-    unnamed = [policy for policy in policies if policy not in _NAMED]
-    others = {policy: free[position % len(free)] for position, policy in enumerate(unnamed)}
-    return {policy: _NAMED.get(policy) or others[policy] for policy in policies}
+    return {policy: look.colour for policy, look in looks(policies).items()}
 
 
 def markers(policies: Sequence[str]) -> dict[str, str]:
     """A marker for each policy, for readers who do not go by colour; the same in all figures."""
-    unnamed = [policy for policy in policies if policy not in _NAMED_MARKERS]
-    others = {policy: _FREE_MARKERS[position % len(_FREE_MARKERS)] for position, policy in enumerate(unnamed)}
-    return {policy: _NAMED_MARKERS.get(policy) or others[policy] for policy in policies}
+    return {policy: look.marker for policy, look in looks(policies).items()}
+
+
+def dashes(policies: Sequence[str]) -> dict[str, Any]:
+    """A line style for each policy: broken for static subsets, dotted for in-batch policies."""
+    return {policy: look.dashes for policy, look in looks(policies).items()}
 
 
 def text_colours(policies: Sequence[str]) -> dict[str, tuple[float, ...]]:
     """The policies' colours, dark enough for letters on white."""
     return {policy: tuple(0.72 * part for part in to_rgb(colour)) for policy, colour in colours(policies).items()}
-
-
-def policies_of(runs: Runs, leave_out: Sequence[str] = ()) -> list[str]:
-    """The policies of runs, in the report's order."""
-    return [policy for policy in policy_order(policy for policy, _ in runs) if policy not in leave_out]
-
-
-def rates_of(runs: Runs, leave_out: Sequence[str] = ()) -> list[float]:
-    """The prune rates of runs, ascending."""
-    return sorted({rate for policy, rate in runs if policy not in leave_out})
 
 
 def grid_lines(axes: Axes, axis: str = "y") -> None:
@@ -134,17 +105,21 @@ def grid_lines(axes: Axes, axis: str = "y") -> None:
 def spread_apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move label positions apart until ``gap`` lies between neighbours, within [low, high] where it fits.
 
+    Labels that meet move to both sides of their mean (isotonic regression by pooling adjacent violators).
+
     >>> [round(position, 2) for position in spread_apart([0.5, 0.52, 0.9], gap=0.1, low=0, high=1)]
-    [0.5, 0.6, 0.9]
+    [0.46, 0.56, 0.9]
     """
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    pools: list[list[float]] = []
+    for rank, index in enumerate(order):
+        pools.append([wanted[index] - rank * gap])
+        while len(pools) > 1 and mean(pools[-2]) > mean(pools[-1]):
+            last = pools.pop()
+            pools[-1].extend(last)
+    # Lowest positions once the gaps are added again; the highest that fits bounds all of them.
+    free = [mean(pool) for pool in pools for _ in pool]
     placed = [0.0] * len(wanted)
-    floor = low
-    for index in order:
-        placed[index] = max(wanted[index], floor)
-        floor = placed[index] + gap
-    ceiling = high
-    for index in reversed(order):
-        placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
+    for rank, index in enumerate(order):
+        placed[index] = max(min(free[rank], high - (len(order) - 1) * gap), low) + rank * gap
     return placed

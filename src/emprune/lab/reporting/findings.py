@@ -1,0 +1,55 @@
+"""What the ranked rows say, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emprune.lab.reporting.costs import FULL
+from emprune.lab.reporting.estimate import Estimate
+from emprune.lab.reporting.formats import signed
+from emprune.lab.reporting.statistics import Row
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """One sentence a rate: who is above, below, or not told apart from the reference by these seeds."""
+    full = [row for row in rows if row.policy == FULL]
+    sentences = []
+    for rate in sorted({row.prune_rate for row in rows if row.ranked}):
+        sentences.append(_one_rate([row for row in rows if row.ranked and row.prune_rate == rate], full))
+    if full:
+        sentences.append(f"All the data reaches {full[0].accuracy.value:.2f} %.")
+    own = [
+        f"{row.policy}, asked for {row.prune_rate:g}, trains {row.cost.samples_backward:,} samples and reaches "
+        f"{row.accuracy.value:.2f} %"
+        for row in rows
+        if row.own_budget
+    ]
+    if own:
+        sentences.append(f"Not ranked, since the rule decides its number of samples itself: {'; '.join(own)}.")
+    return sentences
+
+
+def _one_rate(rows: Sequence[Row], full: Sequence[Row]) -> str:
+    reference = rows[0].reference
+    start = f"Prune rate {rows[0].prune_rate:g} ({rows[0].cost.samples_backward:,} samples"
+    start += f" instead of {full[0].cost.samples_backward:,})" if full else ")"
+    said = _groups([(row.policy, row.difference) for row in rows if row.difference], reference)
+    if reference != FULL:
+        base = [row.accuracy.value for row in rows if row.policy == reference]
+        said.insert(0, f"{reference} reaches {base[0]:.2f} %" if base else f"{reference} was not run")
+    return f"{start}: {'; '.join(said)}." if said else f"{start}."
+
+
+def _groups(compared: Sequence[tuple[str, Estimate]], reference: str) -> list[str]:
+    if not compared:
+        return []
+    listed = [f"{policy} ({signed(one.value)})" for policy, one in compared]
+    if all(one.low is None for _, one in compared):
+        return [f"one seed tells no difference from chance, points over {reference}: {', '.join(listed)}"]
+    names = {1: f"above {reference}", -1: f"below {reference}", 0: "not told apart from it by these seeds"}
+    groups = []
+    for sign, name in names.items():
+        members = [text for text, (_, one) in zip(listed, compared, strict=True) if one.sign == sign]
+        if members:
+            groups.append(f"{name}: {', '.join(members)}")
+    return groups
