@@ -22,8 +22,9 @@ def python_block(containing):
     return next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if containing in block)
 
 
-def test_results_table_is_that_of_the_committed_runs():
-    assert overview_markdown(load_results(ROOT / "results" / "fashion-mnist")) in README
+@pytest.mark.parametrize("folder", ["fashion-mnist", "cifar100-cpu"])
+def test_results_table_is_that_of_the_committed_runs(folder):
+    assert overview_markdown(load_results(ROOT / "results" / folder)) in README
 
 
 @pytest.mark.parametrize("side", "-+")

@@ -51,7 +51,8 @@ def test_interrupted_comparison_goes_on_where_it_stopped(tmp_path):
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
     assert 1 <= len(finished) < 8
     assert list(tmp_path.glob("runs/*/checkpoint.pt"))
-    assert not (tmp_path / "results.json").exists()
+    grown = {run["run_id"] for run in json.loads((tmp_path / "results.json").read_text())}
+    assert grown == {path.parent.name for path in finished}
     done = emprune(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not list(tmp_path.glob("runs/*/checkpoint.pt"))
