@@ -165,21 +165,19 @@ BATCHES = st.lists(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 99)), mi
 @settings(max_examples=200)
 @given(BATCHES)
 def test_collect_marks_repetitions_inside_a_batch_as_a_naive_loop_does(batches: list[list[tuple[int, int]]]) -> None:
-    pending, rows = Pending(8), []
+    pending, rows = Pending(), []
     for batch in batches:
         ids, loss = (torch.tensor(column) for column in zip(*batch, strict=True))
-        pending.add(Step.of(ids, loss.float(), None), True)
+        pending.add(Step.of(ids, loss.float(), None), True, planned=True)
         rows += [(i, float(value), i not in [j for j, _ in batch[:at]]) for at, (i, value) in enumerate(batch)]
     seen = pending.collect()
     assert list(zip(seen.ids.tolist(), seen.loss.tolist(), seen.trained.tolist(), strict=True)) == rows
     assert np.isnan(seen.memory).all()
 
 
-def test_ids_that_only_the_host_can_check_are_caught_when_collected() -> None:
-    pending = Pending(8)
-    pending.add(Step.of(torch.tensor([8]), torch.ones(1), None), True)
-    with pytest.raises(ArgumentError, match="ids is 8; allowed: dataset positions from 0 to 7"):
-        pending.collect()
-    assert len(pending) == 1
+def test_pending_is_empty_after_clear() -> None:
+    pending = Pending()
+    pending.add(Step.of(torch.tensor([8]), torch.ones(1), None), False, planned=False)
+    assert (len(pending), pending.collect().planned.tolist()) == (1, [False])
     pending.clear()
     assert len(pending.collect().ids) == 0

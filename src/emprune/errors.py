@@ -42,5 +42,9 @@ class StateError(EmpruneError):
     """A state cannot be restored here; the message names the field and both values."""
 
 
+class RankError(EmpruneError):
+    """The ranks of a distributed run disagree; every rank raises it and names the first difference."""
+
+
 class DataError(EmpruneError):
     """A data set is missing, incomplete or not the one that was published."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from emprune.errors import ArgumentError, EmpruneError, check_batch_size
+from emprune.errors import ArgumentError, check_batch_size
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 
@@ -20,19 +20,25 @@ class PlanSampler(Sampler[int]):
     """The running epoch's sample ids in training order.
 
     Iterating changes nothing: every iterator of an epoch gives the same ids, until the pruner is told that
-    the epoch is over.
+    the epoch is over. With several ranks these are this rank's, as :mod:`emprune.ranks` deals them out.
+
+    Args:
+        pruner: whose running epoch is iterated.
+        batch_size: samples a batch of this rank. drop_last: leave out a smaller last global batch.
     """
 
-    def __init__(self, pruner: Pruner) -> None:
-        self.pruner = pruner
+    def __init__(self, pruner: Pruner, batch_size: int = 1, *, drop_last: bool = False) -> None:
+        check_batch_size(batch_size)
+        self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
 
     def __iter__(self) -> Iterator[int]:
-        ids = self.pruner.plan.ids[self.pruner.start :]
+        part = self.pruner.part(self.batch_size, drop_last=self.drop_last)
+        ids = self.pruner.plan.ids[part.positions]
         for begin in range(0, len(ids), _CHUNK):
             yield from ids[begin : begin + _CHUNK].tolist()
 
     def __len__(self) -> int:
-        return len(self.pruner.plan) - self.pruner.start
+        return len(self.pruner.part(self.batch_size, drop_last=self.drop_last).positions)
 
 
 class IdBatches:
@@ -40,8 +46,8 @@ class IdBatches:
 
     Args:
         pruner: whose running epoch is iterated.
-        batch_size: samples a batch, the last one smaller unless dropped.
-        drop_last: leave out a smaller last batch; those samples then stay untrained in this epoch.
+        batch_size: samples a batch of this rank, the last one smaller unless dropped.
+        drop_last: leave out a smaller last (global) batch; those samples then stay untrained in this epoch.
     """
 
     def __init__(self, pruner: Pruner, batch_size: int, *, drop_last: bool = False) -> None:
@@ -50,13 +56,14 @@ class IdBatches:
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         """Yield int64 tensors of shape [B] on the CPU."""
-        ids = torch.from_numpy(self.pruner.plan.ids[self.pruner.start :].copy())
-        batches = torch.split(ids, self.batch_size)
-        yield from batches[: len(self)]
+        part = self.pruner.part(self.batch_size, drop_last=self.drop_last)
+        ids = torch.from_numpy(self.pruner.plan.ids[part.positions])
+        if len(ids):
+            yield from torch.split(ids, self.batch_size)
 
     def __len__(self) -> int:
-        left = len(self.pruner.plan) - self.pruner.start
-        return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
+        part = self.pruner.part(self.batch_size, drop_last=self.drop_last)
+        return -(-len(part.positions) // self.batch_size)
 
 
 class PrunedLoader(DataLoader[Any]):
@@ -70,7 +77,6 @@ class PrunedLoader(DataLoader[Any]):
 
     Raises:
         ArgumentError: the dataset has another length than the pruner, or an option is the pruner's.
-        EmpruneError: a process group of several ranks is running, which this version does not support.
     """
 
     def __init__(
@@ -90,7 +96,7 @@ class PrunedLoader(DataLoader[Any]):
         super().__init__(
             _WithId(dataset),
             batch_size=batch_size,
-            sampler=PlanSampler(pruner),
+            sampler=PlanSampler(pruner, batch_size, drop_last=bool(options.get("drop_last", False))),
             collate_fn=cast("Callable[[list[Any]], Any]", _CollateWithIds(collate_fn or default_collate)),
             **options,
         )
@@ -141,8 +147,3 @@ def _check_loader(dataset: Dataset[Any], pruner: Pruner, options: dict[str, Any]
         raise ArgumentError("dataset", type(dataset).__name__, "a map-style dataset with __len__ and __getitem__")
     if length != pruner.num_samples:
         raise ArgumentError("dataset", f"of {length} samples", f"{pruner.num_samples}, the pruner's num_samples")
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
-        raise EmpruneError(
-            f"a process group of {distributed.get_world_size()} ranks is running; this version prunes in one process."
-        )

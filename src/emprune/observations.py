@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -100,6 +100,7 @@ class Collected:
         memory: float32, shape [M], NaN where a step gave none.
         trained: bool, shape [M]: went through backward, repetitions inside a batch marked once.
         step: int64, shape [M]: which forward pass it comes from, counted from the last flush on.
+        planned: bool, shape [M]: reported by a training step, whether or not it went through backward.
     """
 
     ids: NDArray[np.int64]
@@ -107,6 +108,15 @@ class Collected:
     memory: NDArray[np.float32]
     trained: NDArray[np.bool_]
     step: NDArray[np.int64]
+    planned: NDArray[np.bool_]
+
+    def rows(self, which: NDArray[np.int64]) -> Collected:
+        """The observations at these places.
+
+        Args:
+            which: int64, shape [K], in [0, M).
+        """
+        return Collected(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
 
     def latest(self, usable: NDArray[np.bool_]) -> Collected:
         """The last usable observation of each sample, ids increasing.
@@ -115,41 +125,37 @@ class Collected:
             usable: bool, shape [M].
         """
         backwards = np.flatnonzero(usable)[::-1]
-        rows = backwards[np.unique(self.ids[backwards], return_index=True)[1]]
-        return Collected(self.ids[rows], self.loss[rows], self.memory[rows], self.trained[rows], self.step[rows])
+        return self.rows(backwards[np.unique(self.ids[backwards], return_index=True)[1]])
 
 
 @dataclass
 class Pending:
     """Steps of the running epoch whose values still lie on their device."""
 
-    num_samples: int
     _steps: list[Step] = field(default_factory=list)
     _trained: list[torch.Tensor | bool] = field(default_factory=list)
+    _planned: list[bool] = field(default_factory=list)
 
-    def add(self, step: Step, trained: bool | torch.Tensor) -> None:
+    def add(self, step: Step, trained: bool | torch.Tensor, *, planned: bool) -> None:
         """Keep one step's values.
 
         Args:
             trained: all, none, or int64 positions within the batch that go through backward.
+            planned: whether it is a training step.
         """
         size = len(step.ids)
         if isinstance(trained, torch.Tensor):
             trained = torch.zeros(size, dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
         self._trained.append(trained)
+        self._planned.append(planned)
         self._steps.append(step)
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def collect(self) -> Collected:
-        """Bring everything to the host, in one transfer a column.
-
-        Raises:
-            ArgumentError: an id is out of range; the steps are kept.
-        """
+        """Bring everything to the host, in one transfer a column; ids are not checked yet."""
         ids = to_host([step.ids for step in self._steps], torch.int64)
-        check_range(ids, self.num_samples)
         loss = to_host([step.loss for step in self._steps], torch.float32)
         memories = [
             torch.full_like(step.loss, torch.nan) if step.memory is None else step.memory for step in self._steps
@@ -161,14 +167,16 @@ class Pending:
             for part, size in zip(self._trained, sizes, strict=True)
         ]
         trained = to_host(masks, torch.bool)
-        if len(ids) and np.bincount(ids, minlength=self.num_samples).max() > 1:
+        if len(np.unique(ids)) < len(ids):
             trained = trained & _first_in_batch(ids, sizes)
-        return Collected(ids, loss, memory, trained, np.repeat(np.arange(len(sizes)), sizes))
+        steps, planned = np.repeat(np.arange(len(sizes)), sizes), np.repeat(np.array(self._planned, dtype=bool), sizes)
+        return Collected(ids, loss, memory, trained, steps, planned)
 
     def clear(self) -> None:
         """Forget all steps."""
         self._steps.clear()
         self._trained.clear()
+        self._planned.clear()
 
 
 def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:

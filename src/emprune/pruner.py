@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 
-from emprune.errors import ArgumentError, EpochOrderError, check_batch_size
+from emprune.distributed import World, check_agreement, current_world
+from emprune.errors import ArgumentError, EpochOrderError, StateError, check_batch_size
 from emprune.export import export
 from emprune.observations import OnNonFinite
 from emprune.plan import EpochPlan, make_plan
 from emprune.policies import get_policy
 from emprune.policies.base import BatchSelection, Policy, Request
+from emprune.ranks import Part, num_steps, part_of
 from emprune.report import Report, summarise
 from emprune.running import RunningEpoch
 from emprune.schedule import Budget, PruneRate, kept_per_epoch
@@ -36,9 +38,13 @@ class Pruner:
             that of the pruned epochs or of the whole run; see :func:`emprune.schedule.kept_per_epoch`.
         on_nonfinite: what a NaN or infinite loss does: "error" raises and names the ids; "quarantine"
             ranks the sample behind all others until a finite loss is seen, and counts it in the report.
+        world: the ranks that train together; None: those of the default process group, if it is running. All
+            of them must build the pruner with the same arguments, and reach ``end_epoch``, ``state_dict`` and
+            ``load_state_dict`` together; nothing else communicates.
 
     Raises:
         ArgumentError: a value is out of range, or the policy is unknown.
+        RankError: ranks disagree on an argument.
 
     >>> pruner = Pruner(1000, "random", prune_rate=0.7, num_epochs=3)
     >>> len(pruner.plan), pruner.total_steps(batch_size=100)
@@ -57,6 +63,7 @@ class Pruner:
         anneal: float = 0.0,
         budget: Budget = "epoch",
         on_nonfinite: OnNonFinite = "error",
+        world: World | None = None,
     ) -> None:
         self.kept = kept_per_epoch(
             num_samples, num_epochs, prune_rate, warmup_epochs=warmup_epochs, anneal=anneal, budget=budget
@@ -68,6 +75,7 @@ class Pruner:
             raise ArgumentError("policy", self.policy, "a policy's name or an object of a Policy subclass")
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
+        self.world = world or current_world()
         self.table = ScoreTable(num_samples, self.policy.columns)
         self.epoch = 0
         self._fingerprint = fingerprint(
@@ -78,6 +86,8 @@ class Pruner:
         self._samples_forward = 0
         self._steps = 0
         self._seconds = 0.0
+        check_agreement(self.world, {**self._fingerprint, "on_nonfinite": on_nonfinite})
+        self._agree_on_plan()
 
     @property
     def plan(self) -> EpochPlan:
@@ -117,9 +127,10 @@ class Pruner:
                 f"epoch {self.epoch} ends, but none of its {len(self.plan)} samples was observed; "
                 "call pruner.loss(ids, ...) in every step."
             )
-        running.flush(self.table)
+        self._flush()
         self._running = None
         self.epoch += 1
+        self._agree_on_plan()
 
     def loss(
         self,
@@ -170,7 +181,7 @@ class Pruner:
         train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
         """
         chosen = self._now().select_batch(ids, loss, memory, features)
-        self._samples_forward += len(ids)
+        self._count_forward(len(ids))
         self._steps += 1
         return chosen
 
@@ -190,10 +201,33 @@ class Pruner:
         if epoch is not None and epoch != self.epoch:
             raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
         running.observe(ids, loss, memory)
-        self._samples_forward += len(ids)
+        self._count_forward(len(ids))
+
+    def part(self, batch_size: int, *, drop_last: bool = False) -> Part:
+        """What this rank trains of the rest of the epoch, as positions in the plan; see :mod:`emprune.ranks`.
+
+        Args:
+            batch_size: samples of this rank in a step.
+
+        Raises:
+            ArgumentError: the batch size is below 1.
+            StateError: the epoch was begun with another global batch (batch size times ranks) than this one.
+        """
+        check_batch_size(batch_size)
+        running, whole = self._now(), batch_size * self.world.size
+        begun_with = running.global_batch if 0 < running.start < len(running.plan) else 0
+        if begun_with not in (0, whole):
+            raise StateError(
+                f"the global batch is {whole} here ({batch_size} on each of {self.world.size} ranks), but the epoch "
+                f"was begun with {begun_with}. Use a batch size of {begun_with}/{self.world.size}, or restore at "
+                "an epoch's end."
+            )
+        return part_of(
+            running.start, len(running.plan), batch_size, self.world.size, self.world.rank, drop_last=drop_last
+        )  # fmt: skip
 
     def total_steps(self, batch_size: int, *, drop_last: bool = False) -> int:
-        """Training steps of the whole run, exact before it starts: for the learning-rate schedule.
+        """Training steps of the whole run on each rank, exact before it starts: for the learning-rate schedule.
 
         Raises:
             ArgumentError: the batch size is below 1, or the policy's epochs have no fixed size.
@@ -206,12 +240,16 @@ class Pruner:
                 raise ArgumentError(
                     "policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand"
                 )
-            steps += size // batch_size if drop_last else -(-size // batch_size)
+            steps += num_steps(size, batch_size, self.world.size, drop_last=drop_last)
         return steps
 
     def report(self) -> Report:
-        """What the run has done so far; the running epoch's observations are moved into the table."""
-        self._flush()
+        """What the run has done so far; the running epoch's observations are moved into the table.
+
+        With several ranks, as of their last exchange: a report on one rank alone does not wait for the others.
+        """
+        if self.world.size == 1:
+            self._flush()
         begun = self.epoch + (self._running is not None and self._running.consumed > 0)
         return summarise(
             self.table, epochs=begun, num_epochs=self.num_epochs,
@@ -219,14 +257,19 @@ class Pruner:
         )  # fmt: skip
 
     def export(self, path: str | Path) -> Path:
-        """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`."""
-        self._flush()
+        """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
+
+        With several ranks, as of their last exchange.
+        """
+        if self.world.size == 1:
+            self._flush()
         return export(self.table, path)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a later pruner needs to go on, in mid-epoch too: flat tensors and JSON values.
 
         The remaining batches of a restored epoch are those that no step has reported yet, in their order.
+        Of several ranks all must call it; it is the same on each, so that one of them may write it down.
         """
         self._flush()
         plan, consumed = self._running.reported_first() if self._running else (None, 0)
@@ -236,6 +279,7 @@ class Pruner:
             "counters": {
                 "epoch": self.epoch,
                 "consumed": consumed,
+                "global_batch": self._running.global_batch if self._running else 0,
                 "samples_forward": self._samples_forward,
                 "steps": self._steps,
                 "seconds_selecting": self._seconds,
@@ -252,6 +296,7 @@ class Pruner:
 
         Raises:
             StateError: it was saved by a pruner with other settings, or is incomplete; nothing is changed.
+            RankError: the ranks loaded different states.
         """
         counters, columns, plan = restorable(state, self._fingerprint)
         self.table.load_state_dict(columns)
@@ -260,7 +305,9 @@ class Pruner:
         self._seconds = counters["seconds_selecting"]
         self._running = None
         if plan is not None:
-            self._run(EpochPlan(self.epoch, self.num_samples, *plan), counters["consumed"])
+            plan_restored = EpochPlan(self.epoch, self.num_samples, *plan)
+            self._run(plan_restored, counters["consumed"], counters["global_batch"])
+        self._agree_on_plan()
 
     def _now(self) -> RunningEpoch:
         """The running epoch; begins it if need be."""
@@ -274,11 +321,26 @@ class Pruner:
             return self._run(plan)
         return self._running
 
-    def _run(self, plan: EpochPlan, start: int = 0) -> RunningEpoch:
+    def _run(self, plan: EpochPlan, start: int = 0, global_batch: int = 0) -> RunningEpoch:
         k = self.kept[self.epoch]
-        self._running = RunningEpoch(plan, self.policy, k, self.seed, self.on_nonfinite, start)
+        self._running = RunningEpoch(
+            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, start, global_batch
+        )  # fmt: skip
         return self._running
+
+    def _agree_on_plan(self) -> None:
+        """With several ranks: make the epoch's plan now, where all of them are, and compare it."""
+        if self.world.size > 1 and self.epoch < self.num_epochs:
+            running = self._now()
+            check_agreement(
+                self.world, {"epoch": self.epoch, "start": running.start, "plan": running.plan.digest}
+            )  # fmt: skip
+
+    def _count_forward(self, samples: int) -> None:
+        if self.world.size == 1:  # else all ranks' are counted when they exchange their observations
+            self._samples_forward += samples
 
     def _flush(self) -> None:
         if self._running:
-            self._running.flush(self.table)
+            forwarded = self._running.flush(self.table)
+            self._samples_forward += forwarded if self.world.size > 1 else 0

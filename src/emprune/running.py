@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from emprune.distributed import World, exchange, without_repeats
 from emprune.errors import ArgumentError, EmpruneError, EpochOrderError
 from emprune.observations import (
     OnNonFinite,
@@ -18,7 +19,6 @@ from emprune.observations import (
     check_range,
     nonfinite,
     raise_nonfinite,
-    to_host,
 )
 from emprune.plan import EpochPlan
 from emprune.policies.base import BatchRequest, BatchSelection, Policy
@@ -32,16 +32,28 @@ class RunningEpoch:
     Attributes:
         plan: what the epoch trains on.
         start: position in the plan at which iteration begins; not 0 only after a restore in mid-epoch.
-        consumed: samples of the plan that training steps have reported, those before ``start`` included.
+        consumed: samples of the plan that training steps have reported, those before ``start`` included; of
+            several ranks, this one's estimate for all.
+        global_batch: samples that all ranks train in a step, as far as known: of the first step, or restored.
     """
 
     def __init__(
-        self, plan: EpochPlan, policy: Policy, k: int, seed: int, on_nonfinite: OnNonFinite, start: int = 0
+        self,
+        plan: EpochPlan,
+        policy: Policy,
+        k: int,
+        seed: int,
+        on_nonfinite: OnNonFinite,
+        world: World,
+        start: int = 0,
+        global_batch: int = 0,
     ) -> None:
-        self.plan, self.start, self.consumed = plan, start, start
+        self.plan, self.start, self.consumed, self.global_batch = plan, start, start, global_batch
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
-        self._pending = Pending(plan.num_samples)
-        self._reported: list[torch.Tensor] = []
+        self._world = world
+        self._pending = Pending()
+        self._reported = np.zeros(plan.num_samples, dtype=bool)
+        self._reported[plan.ids[:start]] = True
         self._weights: dict[torch.device, torch.Tensor] = {}
 
     def select_batch(
@@ -54,13 +66,13 @@ class RunningEpoch:
         if k < len(ids):
             if self._policy.needs_features:
                 _check_features(self._policy, features, len(ids))
-            rng = generator(self._seed, self.plan.epoch, f"batch at {self.consumed}")
+            rng = generator(self._seed, self.plan.epoch, f"batch at {self._begin(len(ids))}")
             detached = None if features is None else features.detach()
             chosen = self._policy.select_within_batch(BatchRequest(values.loss, values.memory, detached, k, rng))
             _check_chosen(self._policy, chosen, k, len(ids))
-        self._pending.add(values, True if chosen.positions is None else chosen.positions)
-        self._reported.append(values.ids)
-        self.consumed += len(ids)
+        self._pending.add(values, True if chosen.positions is None else chosen.positions, planned=True)
+        self.global_batch = self.global_batch or len(ids) * self._world.size
+        self.consumed += len(ids) * self._world.size
         return chosen
 
     def observe(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> None:
@@ -69,18 +81,26 @@ class RunningEpoch:
         if values.ids.device.type == "cpu":
             check_range(values.ids.numpy(), self.plan.num_samples)
             self._raise_nonfinite(values)
-        self._pending.add(values, False)
+        self._pending.add(values, False, planned=False)
 
-    def flush(self, table: ScoreTable) -> None:
-        """Move what was reported since the last flush into the table.
+    def flush(self, table: ScoreTable) -> int:
+        """Move what was reported since the last flush into the table; with several ranks, what all have reported.
+
+        Returns:
+            How many samples were forwarded since, on all ranks.
 
         Raises:
             ArgumentError, EpochOrderError, NonFiniteError: what could not be seen when it was reported
                 without waiting for a device; the table stays as it was.
         """
-        if not len(self._pending):
-            return
-        seen = self._pending.collect()
+        if not len(self._pending) and self._world.size == 1:
+            return 0
+        seen = exchange(self._world, self._pending.collect())
+        forwarded = len(seen.ids)
+        check_range(seen.ids, self.plan.num_samples)
+        if self._world.size > 1:
+            in_batch = self._policy.within_batch and self._k < self.plan.num_samples
+            seen = without_repeats(seen, self._reported, in_batch=in_batch)
         if np.isnan(self.plan.weight_of[seen.ids[seen.trained]]).any():
             self._raise_foreign(seen.ids[seen.trained])
         memory = seen.memory if self._policy.needs_memory else None
@@ -91,18 +111,17 @@ class RunningEpoch:
             self._policy.update(table, seen.latest(~bad))
         loss = np.where(bad, np.float32(np.nan), seen.loss)
         table.record(seen.ids, loss, seen.memory, self.plan.epoch, seen.trained)
+        self._reported[seen.ids[seen.planned]] = True
         self._pending.clear()
+        return forwarded
 
     def reported_first(self) -> tuple[EpochPlan, int]:
-        """The plan with the samples that steps have reported at its head, and how many these are.
+        """The plan with the samples that steps reported up to the last flush at its head, and how many these are.
 
         The plan itself where steps came in its order; the rest keeps its order always, so that an epoch
         restored from here trains exactly what is left, batches skipped or overtaken included.
         """
-        reported = np.zeros(self.plan.num_samples, dtype=bool)
-        reported[self.plan.ids[: self.start]] = True
-        reported[to_host(self._reported, torch.int64)] = True
-        done = reported[self.plan.ids]
+        done = self._reported[self.plan.ids]
         order = np.argsort(~done, kind="stable")
         plan = EpochPlan(self.plan.epoch, self.plan.num_samples, self.plan.ids[order], self.plan.weights[order])
         return plan, int(np.count_nonzero(done))
@@ -129,7 +148,10 @@ class RunningEpoch:
         except (IndexError, RuntimeError):
             check_range(ids.numpy(), self.plan.num_samples)
             raise
-        read = values.values if device.type == "cpu" else torch.ones_like(weights)[None]
+        # One rank must not stop alone, or the others wait for it: with several, non-finite values are found by
+        # all of them when they exchange observations.
+        looked_at = device.type == "cpu" and self._world.size == 1
+        read = values.values if looked_at else torch.ones_like(weights)[None]
         if not math.isfinite(sum(read.mv(weights).tolist())):
             if torch.isnan(weights).any():
                 self._raise_foreign(ids.numpy())
@@ -143,15 +165,21 @@ class RunningEpoch:
     def _raise_nonfinite(self, values: Step) -> None:
         """Raise where values on the CPU are not finite, unless these are to be quarantined."""
         read = self._ranked_by(values)
-        if self._on_nonfinite == "error" and all(column.device.type == "cpu" for column in read):
+        here = self._world.size == 1 and all(column.device.type == "cpu" for column in read)
+        if self._on_nonfinite == "error" and here:
             raise_nonfinite(values.ids.cpu().numpy()[nonfinite(*(column.numpy() for column in read))])
 
     def _batch_share(self, batch_size: int) -> int:
         """Samples of the next batch that go through backward; the shares of an epoch add up to k."""
         if not self._policy.within_batch:
             return batch_size
-        before, after = self.consumed, self.consumed + batch_size
-        return after * self._k // self.plan.num_samples - before * self._k // self.plan.num_samples
+        num_samples, before = self.plan.num_samples, self._begin(batch_size)
+        after = min(before + batch_size, num_samples)  # repeats that fill up the last ranks have no share
+        return max(0, after * self._k // num_samples - before * self._k // num_samples)
+
+    def _begin(self, batch_size: int) -> int:
+        """Position in the plan at which this rank's next batch begins."""
+        return self.consumed + self._world.rank * batch_size
 
     def _checked(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> Step:
         """The values of a step, their types and shapes checked."""

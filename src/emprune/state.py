@@ -69,7 +69,7 @@ def restorable(
                 "Build the pruner as it was when saving, or start a new run."
             )
     counters = dict(state.get("counters", {}))
-    missing = {"epoch", "consumed", "samples_forward", "steps", "seconds_selecting"} - set(counters)
+    missing = {"epoch", "consumed", "global_batch", "samples_forward", "steps", "seconds_selecting"} - set(counters)
     if missing or ("plan.ids" in state) != ("plan.weights" in state):
         raise StateError(f"state is incomplete; it lacks {', '.join(sorted(missing)) or 'a part of the plan'}.")
     columns = {name.removeprefix("table."): column for name, column in state.items() if name.startswith("table.")}
