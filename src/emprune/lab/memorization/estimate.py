@@ -68,17 +68,27 @@ def contrast(inside: Mask, values: NDArray[Any]) -> Floats:
     Raises:
         ArgumentError: a sample is in all subsets or in none.
     """
+    check_subsets(inside)
     count = inside.sum(axis=0)
-    if np.any((count == 0) | (count == len(inside))):
-        raise ArgumentError(
-            "models", len(inside), "enough that every sample is in some subsets and outside others",
-            "Train more subset models.",
-        )  # fmt: skip
     values = values.astype(np.float64)
     within = np.where(inside, values, 0).sum(axis=0) / count
     without: Floats = np.where(inside, 0, values).sum(axis=0) / (len(inside) - count)
     difference: Floats = within - without
     return difference
+
+
+def check_subsets(inside: Mask) -> None:
+    """Raise ArgumentError where a sample is in all subsets or in none."""
+    if not np.all(_seen_both_ways(inside)):
+        raise ArgumentError(
+            "models", len(inside), "enough that every sample is in some subsets and outside others",
+            "Train more subset models.",
+        )  # fmt: skip
+
+
+def _seen_both_ways(inside: Mask) -> Mask:
+    """bool, shape [N]: samples that some of the models were trained on and some were not."""
+    return np.asarray(inside.any(axis=0) & ~inside.all(axis=0))
 
 
 def memorization(inside: Mask, right: Mask) -> Floats:
@@ -117,12 +127,16 @@ def estimates(models: SubsetModels, labels: NDArray[np.int64], num_classes: int)
 
 
 def reliability(models: SubsetModels, labels: NDArray[np.int64], num_classes: int) -> dict[str, Reliability]:
-    """Split the models into halves at random and correlate the halves' estimates, for every target."""
+    """Split the models into halves at random and correlate the halves' estimates, for every target.
+
+    Of few models a half may have no estimate for some samples; these are left out of that split.
+    """
     found: dict[str, list[float]] = {target: [] for target in TARGETS}
     for split in range(_SPLITS):
         order = generator(0, split, "split of the subset models").permutation(len(models.inside))
-        halves = np.array_split(order, 2)
-        one, other = (estimates(models.part(half), labels, num_classes) for half in halves)
+        halves = [models.part(half) for half in np.array_split(order, 2)]
+        usable = _seen_both_ways(halves[0].inside) & _seen_both_ways(halves[1].inside)
+        one, other = (estimates(half.of_samples(usable), labels[usable], num_classes) for half in halves)
         for target in TARGETS:
             found[target].append(spearman(one[target], other[target]))
     every = estimates(models, labels, num_classes)

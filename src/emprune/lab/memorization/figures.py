@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emprune.lab.memorization.summary import EDGES, GIVEN
+from emprune.lab.memorization.summary import EDGES, GIVEN, Numbers
 from emprune.lab.reporting.figures.style import FAINT, INK, colours, grid_lines, markers, new_figure, styled
-
-Numbers = Mapping[str, Any]
 
 _LINES = {
     "loss": ("#d55e00", "-", "L (LFL)"),

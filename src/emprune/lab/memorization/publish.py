@@ -1,4 +1,4 @@
-"""The study's files: memorization.json and two figures."""
+"""The study's files: memorization.json, its tables and two figures."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from PIL import Image
 from emprune.lab.memorization.figures import correlations_figure, pruned_figure
 from emprune.lab.memorization.study import Condition, Study
 from emprune.lab.memorization.summary import summarise
+from emprune.lab.memorization.tables import tables
 from emprune.lab.provenance import device_name, git_commit, versions
 from emprune.lab.reporting.figures.style import png
 from emprune.lab.results import write_atomically
@@ -48,6 +49,7 @@ def publish(
     }
     files: dict[str, str | bytes] = {
         RESULT_FILE: dump(document),
+        "table.md": tables(study.data, document["conditions"]),
         "correlations.png": few_colours(png(correlations_figure(document["conditions"]))),
         "pruned.png": few_colours(png(pruned_figure(document["conditions"]))),
     }

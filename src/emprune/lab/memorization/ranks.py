@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 
 DRAWS = 200
 _LEVEL = 0.95
+_NO_VARIATION = 1e-6
 
 
 class Interval(NamedTuple):
@@ -63,6 +64,8 @@ class Bootstrap(NamedTuple):
     def over_seeds(self, by_seed: Sequence[Floats]) -> Interval:
         """Mean over the seeds, with the interval of resampled samples and seeds.
 
+        Resampling a few seeds understates what other seeds would do; most of the interval is the samples'.
+
         Args:
             by_seed: one array of shape [1 + draws] a seed.
         """
@@ -111,10 +114,12 @@ def spearman(one: NDArray[Any], other: NDArray[Any]) -> float:
 def partial(one_other: Floats, one_third: Floats, other_third: Floats) -> Floats:
     """The correlation of one and other with the third held fixed, from their three correlations.
 
+    NaN where the third leaves nothing of one or of other.
+
     >>> partial(np.array(0.5), np.array(0.5), np.array(1.0))
     array(nan)
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left = np.sqrt((1 - one_third**2) * (1 - other_third**2))
-        found: Floats = np.asarray((one_other - one_third * other_third) / np.where(left > 0, left, np.nan))
+    left = np.sqrt(np.maximum((1 - one_third**2) * (1 - other_third**2), 0.0))
+    # What rounding leaves of a correlation of ±1 is no variation.
+    found: Floats = np.asarray((one_other - one_third * other_third) / np.where(left > _NO_VARIATION, left, np.nan))
     return found

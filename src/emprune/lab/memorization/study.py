@@ -16,6 +16,7 @@ from torch import nn
 from emprune import Pruner, get_policy
 from emprune.errors import ArgumentError
 from emprune.lab.data import ImageData, load, with_label_noise
+from emprune.lab.memorization.estimate import check_subsets
 from emprune.lab.memorization.store import Arrays, claim, kept
 from emprune.lab.memorization.training import Setup, Task, evaluate, tasks_of, train, train_subsets
 from emprune.seeding import generator
@@ -98,9 +99,11 @@ def work_off(study: Study, folder: Path, tell: Callable[[str], None]) -> tuple[l
 
     Raises:
         DataError: the folder belongs to a study with other settings, or a file is damaged.
+        ArgumentError: so few models that a sample is in all their subsets or in none.
     """
     origin = claim(folder, study.identity)
     data = load(study.data, study.data_dir, train_size=study.setup.train_size)
+    check_subsets(_inside(len(data), study.subset, range(study.models)))  # before hours of training
     return [_condition(study, data, noise, folder / f"noise-{noise:g}", tell) for noise in study.label_noise], origin
 
 
@@ -114,6 +117,13 @@ def subsets_of(num_samples: int, fraction: float, models: range) -> NDArray[np.i
         raise ArgumentError("subset", fraction, f"a fraction that leaves some of {num_samples} samples in and out")
     drawn = [generator(model, 0, "memorisation subset").permutation(num_samples)[:count] for model in models]
     return np.sort(np.stack(drawn), axis=1)
+
+
+def _inside(num_samples: int, fraction: float, models: range) -> NDArray[np.bool_]:
+    """Which samples are in which model's subset: bool, shape [G, N]."""
+    inside = np.zeros((len(models), num_samples), dtype=bool)
+    np.put_along_axis(inside, subsets_of(num_samples, fraction, models), True, axis=1)
+    return inside
 
 
 def _condition(study: Study, data: ImageData, noise: float, folder: Path, tell: Callable[[str], None]) -> Condition:
@@ -137,9 +147,8 @@ def _condition(study: Study, data: ImageData, noise: float, folder: Path, tell: 
 
 def _subset_group(study: Study, task: Task, models: range) -> Arrays:
     subsets = subsets_of(len(task.labels), study.subset, models)
-    inside = np.zeros((len(models), len(task.labels)), dtype=bool)
-    np.put_along_axis(inside, subsets, True, axis=1)
     outcome = train_subsets(task, study.setup, subsets, [_FIRST_SUBSET_SEED + model for model in models])
+    inside = _inside(len(task.labels), study.subset, models)
     return {"inside": inside, "predicted": outcome.predicted, "loss": outcome.loss}
 
 

@@ -12,7 +12,7 @@ from emprune.lab.memorization.estimate import TARGETS, SubsetModels, estimates, 
 from emprune.lab.memorization.ranks import Bootstrap, Floats, Interval, partial
 from emprune.lab.memorization.store import Arrays
 from emprune.lab.memorization.study import Condition
-from emprune.lab.reporting.bootstrap import mean
+from emprune.lab.reporting.intervals import mean
 
 BETAS = (1, 5, 20)
 SOURCES = {"after": ("loss", "entropy"), "seen": ("seen_loss", "seen_entropy")}
@@ -21,10 +21,13 @@ GIVEN = "entropy | loss"
 SCORES = ("loss", "entropy", *(f"loss + {beta}·entropy" for beta in BETAS), GIVEN)
 """The scores correlated; the last one is the partial correlation of the entropy with the loss held fixed."""
 EDGES = (0.05, 0.25, 0.5)
-"""Between the groups of mem; Feldman & Zhang call a sample memorised from 0.25 on."""
+"""Between the groups of mem: hardly, somewhat, largely and mostly memorised."""
 HISTOGRAM = (-0.2, 1.0, 24)
 """Lowest and highest edge, and number of bins; what lies outside counts in the outermost bins."""
 _MOST_BINS = 10
+
+Numbers = Mapping[str, Any]
+"""A condition's summary."""
 
 
 def summarise(condition: Condition) -> dict[str, Any]:
@@ -191,5 +194,6 @@ def _by_group(runs: Sequence[Arrays], mem: Floats, part: NDArray[np.bool_]) -> l
 
 
 def _over_seeds(values: list[float]) -> dict[str, float | None]:
+    """Mean and Student's t interval; one seed has none."""
     found = mean(values)
     return {"value": found.value, "low": found.low, "high": found.high}

@@ -1,0 +1,107 @@
+"""PrunedLoader as a torchdata StatefulDataLoader, for training code that saves its loader's state.
+
+Such a loader counts the batches that it gave out; the pruner counts the samples that training steps reported,
+and its state alone decides where an epoch goes on. So save and load both, the pruner first: a batch that was given
+out but not trained (a framework that looks ahead) comes again, and none comes twice.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from emprune.errors import ArgumentError, EmpruneError, StateError, check_batch_size
+from emprune.loading import PlanSampler, _check_loader, _CollateWithIds, _WithId
+from emprune.pruner import Pruner
+from emprune.seeding import derive_seed
+
+
+def stateful_loader(
+    dataset: Dataset[Any],
+    pruner: Pruner,
+    batch_size: int = 1,
+    *,
+    collate_fn: Callable[[list[Any]], Any] | None = None,
+    **options: Any,
+) -> DataLoader[Any]:
+    """A StatefulDataLoader over the running epoch's plan; yields ``(ids, batch)``.
+
+    Its state may be loaded with another ``num_workers``; what a data set keeps in its workers (its own
+    ``state_dict``) is carried over only where the number is the same.
+
+    Args:
+        dataset, pruner, batch_size, collate_fn, options: as for :class:`emprune.PrunedLoader`.
+
+    Returns:
+        The loader, with ``state_dict`` and ``load_state_dict``. Loading, and then iterating, raises StateError
+        where the pruner was not restored.
+
+    Raises:
+        ArgumentError: as PrunedLoader; or ``snapshot_every_n_steps`` is given, which would skip batches.
+        EmpruneError: the package torchdata is missing.
+    """
+    _check_loader(dataset, pruner, options)
+    check_batch_size(batch_size)
+    if options.setdefault("snapshot_every_n_steps", 1) != 1:
+        raise ArgumentError("snapshot_every_n_steps", options["snapshot_every_n_steps"], "1, or leave it out")
+    if options.get("generator") is None:
+        options["generator"] = torch.Generator()
+    collate = _CollateWithIds(collate_fn or default_collate)
+    sampler = _StatefulPlanSampler(pruner, batch_size, drop_last=bool(options.get("drop_last", False)))
+    loader: DataLoader[Any] = _loader_class()(
+        _WithId(dataset), batch_size=batch_size, sampler=sampler, collate_fn=collate, **options
+    )
+    return loader
+
+
+class _StatefulPlanSampler(PlanSampler):
+    """Has a state, so that the loader does not skip what the restored pruner leaves out anyway."""
+
+    def state_dict(self) -> dict[str, int]:
+        running = self.pruner._running
+        return {"epoch": self.pruner.epoch, "consumed": running.consumed if running else 0}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        epoch, consumed = self.pruner.epoch, 0
+        if epoch == state["epoch"]:
+            consumed = self.pruner.start
+        if (epoch, consumed) < (state["epoch"], state["consumed"]):
+            raise StateError(
+                f"the loader's state is of epoch {state['epoch']} after {state['consumed']} samples, but the pruner "
+                f"stands in epoch {epoch} after {consumed}. Restore the pruner's state of the same moment first."
+            )
+
+
+@cache
+def _loader_class() -> Any:
+    try:
+        base: Any = importlib.import_module("torchdata.stateful_dataloader").StatefulDataLoader
+    except ImportError as error:
+        raise EmpruneError(
+            "stateful_loader needs the package torchdata, which is not installed: pip install 'emprune[torchdata]'"
+        ) from error
+
+    class StatefulPrunedLoader(base):  # type: ignore[misc]
+        def _seed(self) -> None:
+            # As PrunedLoader does: workers' seeds are fixed by the epoch, the global generator is left alone.
+            pruner = self.sampler.pruner
+            self.generator.manual_seed(derive_seed(pruner.seed, pruner.epoch, "workers", bits=32))
+
+        def __iter__(self) -> Any:
+            self._seed()
+            return super().__iter__()
+
+        def state_dict(self) -> dict[str, Any]:
+            self._seed()  # it may make the iterator
+            return {"num_workers": self.num_workers, "loader": super().state_dict()}
+
+        def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+            same = state_dict["num_workers"] == self.num_workers
+            super().load_state_dict(state_dict["loader"] if same else {})
+
+    return StatefulPrunedLoader

@@ -1,0 +1,102 @@
+"""Writing a file whole or not at all, with the one that it replaces kept beside it.
+
+The new file is written in a folder ``.NAME.HOST.PID.tmp`` beside the old one and takes its name by a rename,
+when it is complete and on the disk. The old one keeps its name until that instant, and then becomes
+``NAME.previous`` by a hard link made before. A kill at any point leaves ``NAME`` whole, old or new, and at worst such
+a folder, which the next write on the same machine removes. Where the file system has no hard links, the old one
+is renamed first: a kill between two renames then leaves ``NAME.previous`` alone.
+
+One process at a time writes a name; if several do, one of them wins, whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Have ``write`` make the file and put it in place of ``path``; that one becomes the previous one.
+
+    Args:
+        path: in an existing folder.
+        write: makes the file whose name it is given, and has it on the disk when it returns.
+
+    Raises:
+        OSError: a file cannot be written or renamed; ``path`` is whole, if it was there.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    folder = path.with_name(f"{_head(path)}{os.getpid()}.tmp")
+    _remove_left_over(path)
+    folder.mkdir(exist_ok=True)
+    try:
+        new, old, plain = folder / "new", folder / "old", folder / "plain"
+        write(new)
+        plain.touch()
+        new.chmod(plain.stat().st_mode)  # as a plain file here would have it; a library may make its own private
+        old.unlink(missing_ok=True)
+        _put_in_place(new, path, old)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def previous_of(path: Path) -> Path:
+    """Where the file lies that ``path`` replaced."""
+    return path.with_name(f"{path.name}.previous")
+
+
+def _put_in_place(new: Path, path: Path, old: Path) -> None:
+    previous = previous_of(path)
+    if path.exists():
+        try:
+            os.link(path, old)
+        except OSError:  # no hard links here
+            path.replace(previous)
+    new.replace(path)
+    if old.exists():
+        # Only now: until there is a whole new file, a damaged one must not take the place of its predecessor.
+        old.replace(previous)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the folder's entries on the disk, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems
+            raise
+    finally:
+        os.close(handle)
+
+
+def _head(path: Path) -> str:
+    return f".{path.name}.{platform.node()}."
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove what killed processes of this machine were writing."""
+    for folder in path.parent.glob("*.tmp"):
+        pid = folder.name.removeprefix(_head(path)).removesuffix(".tmp")
+        if folder.name.startswith(_head(path)) and pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name != "posix":  # elsewhere signal 0 would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
