@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from emprune import scoring, selection
+from emprune import checkpoint, scoring, selection
 from emprune.errors import (
     ArgumentError,
     DataError,
@@ -84,6 +84,7 @@ __all__ = [
     "StaticRandom",
     "StaticScores",
     "StaticSubset",
+    "checkpoint",
     "get_policy",
     "scoring",
     "selection",

@@ -110,7 +110,14 @@ class Pruner:
         return self.policy.learning_rate_factor(len(self.plan), self.num_samples)
 
     def epochs(self) -> Iterator[int]:
-        """Yield the epochs that are left, ending each after the loop's body has run."""
+        """Yield the epochs that are left, ending each after the loop's body has run.
+
+        A loop that was interrupted in mid-epoch and is run again goes on with what no step has reported.
+        """
+        running = self._current()
+        if running and running.consumed > running.start:
+            self._flush()
+            self._run(*running.reported_first()).global_batch = running.global_batch
         while self.epoch < self.num_epochs:
             yield self.epoch
             self.end_epoch()
@@ -129,8 +136,8 @@ class Pruner:
                 "call pruner.loss(ids, ...) in every step."
             )
         self._flush()
+        self.epoch += 1  # this alone ends it: an interrupt before or after leaves a whole state
         self._running = None
-        self.epoch += 1
         self._agree_on_plan()
 
     def loss(
@@ -181,10 +188,7 @@ class Pruner:
         :meth:`loss` does this and the mean. Call it alone to forward a batch without gradient and then
         train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
         """
-        chosen = self._now().select_batch(ids, loss, memory, features)
-        self._count_forward(len(ids))
-        self._steps += 1
-        return chosen
+        return self._now().select_batch(ids, loss, memory, features)
 
     def observe(
         self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None, *, epoch: int | None = None
@@ -202,7 +206,6 @@ class Pruner:
         if epoch is not None and epoch != self.epoch:
             raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
         running.observe(ids, loss, memory)
-        self._count_forward(len(ids))
 
     def part(self, batch_size: int | None = None, *, drop_last: bool = False) -> Part:
         """What this rank trains of the rest of the epoch, as positions in the plan; see :mod:`emprune.ranks`.
@@ -252,10 +255,12 @@ class Pruner:
         """
         if self.world.size == 1:
             self._flush()
-        begun = self.epoch + (self._running is not None and self._running.consumed > 0)
+        running = self._current()
+        begun = self.epoch + (running is not None and running.consumed > 0)
+        steps = self._steps + (running.unflushed_steps if running else 0)
         return summarise(
             self.table, epochs=begun, num_epochs=self.num_epochs,
-            samples_forward=self._samples_forward, steps=self._steps, seconds=self._seconds,
+            samples_forward=self._samples_forward, steps=steps, seconds=self._seconds,
         )  # fmt: skip
 
     def export(self, path: str | Path) -> Path:
@@ -274,14 +279,15 @@ class Pruner:
         Of several ranks all must call it; it is the same on each, so that one of them may write it down.
         """
         self._flush()
-        plan, consumed = self._running.reported_first() if self._running else (None, 0)
+        running = self._current()
+        plan, consumed = running.reported_first() if running else (None, 0)
         state: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "fingerprint": dict(self._fingerprint),
             "counters": {
                 "epoch": self.epoch,
                 "consumed": consumed,
-                "global_batch": self._running.global_batch if self._running else 0,
+                "global_batch": running.global_batch if running else 0,
                 "samples_forward": self._samples_forward,
                 "steps": self._steps,
                 "seconds_selecting": self._seconds,
@@ -313,7 +319,8 @@ class Pruner:
 
     def _now(self) -> RunningEpoch:
         """The running epoch; begins it if need be."""
-        if self._running is None:
+        running = self._current()
+        if running is None:
             if self.epoch >= self.num_epochs:
                 raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
             began = time.perf_counter()
@@ -321,7 +328,11 @@ class Pruner:
             plan = make_plan(self.policy, request)
             self._seconds += time.perf_counter() - began
             return self._run(plan)
-        return self._running
+        return running
+
+    def _current(self) -> RunningEpoch | None:
+        running = self._running
+        return running if running and running.plan.epoch == self.epoch else None
 
     def _run(self, plan: EpochPlan, start: int = 0) -> RunningEpoch:
         k = self.kept[self.epoch]
@@ -336,11 +347,11 @@ class Pruner:
                 self.world, {"epoch": self.epoch, "start": running.start, "plan": running.plan.digest}
             )  # fmt: skip
 
-    def _count_forward(self, samples: int) -> None:
-        if self.world.size == 1:  # else all ranks' are counted when they exchange their observations
-            self._samples_forward += samples
-
     def _flush(self) -> None:
-        if self._running:
-            forwarded = self._running.flush(self.table)
-            self._samples_forward += forwarded if self.world.size > 1 else 0
+        running = self._current()
+        if running:
+            running.flush(self.table, self._count)
+
+    def _count(self, samples: int, steps: int) -> None:
+        self._samples_forward += samples
+        self._steps += steps

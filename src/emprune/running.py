@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -83,18 +85,23 @@ class RunningEpoch:
             self._raise_nonfinite(values)
         self._pending.add(values, False, planned=False)
 
-    def flush(self, table: ScoreTable) -> int:
+    @property
+    def unflushed_steps(self) -> int:
+        """Training steps of this rank since the last flush."""
+        return self._pending.training_steps
+
+    def flush(self, table: ScoreTable, count: Callable[[int, int], None]) -> None:
         """Move what was reported since the last flush into the table; with several ranks, what all have reported.
 
-        Returns:
-            How many samples were forwarded since, on all ranks.
+        Args:
+            count: told how many samples were forwarded since, on all ranks, and the training steps of this one.
 
         Raises:
             ArgumentError, EpochOrderError, NonFiniteError: what could not be seen when it was reported
                 without waiting for a device; the table stays as it was.
         """
         if not len(self._pending) and self._world.size == 1:
-            return 0
+            return
         seen = exchange(self._world, self._pending.collect())
         forwarded = len(seen.ids)
         check_range(seen.ids, self.plan.num_samples)
@@ -107,13 +114,17 @@ class RunningEpoch:
         bad = nonfinite(seen.loss, memory)
         if self._on_nonfinite == "error":
             raise_nonfinite(seen.ids[bad])
-        if self._policy.columns:
-            self._policy.update(table, seen.latest(~bad))
-        loss = np.where(bad, np.float32(np.nan), seen.loss)
-        table.record(seen.ids, loss, seen.memory, self.plan.epoch, seen.trained)
-        self._reported[seen.ids[seen.planned]] = True
-        self._pending.clear()
-        return forwarded
+        loss, steps = np.where(bad, np.float32(np.nan), seen.loss), self.unflushed_steps
+
+        def commit() -> None:
+            if self._policy.columns:
+                self._policy.update(table, seen.latest(~bad))
+            table.record(seen.ids, loss, seen.memory, self.plan.epoch, seen.trained)
+            self._reported[seen.ids[seen.planned]] = True
+            self._pending.clear()
+            count(forwarded, steps)
+
+        uninterrupted(commit)
 
     def reported_first(self) -> tuple[EpochPlan, int]:
         """The plan with the samples that steps reported up to the last flush at its head, and how many these are.
@@ -224,3 +235,28 @@ def _check_chosen(policy: Policy, chosen: BatchSelection, k: int, batch_size: in
         fault = f"repeated positions {positions.tolist()}"
     if fault:
         raise EmpruneError(f"policy {policy.name!r} chose {fault}. Mend its select_within_batch().")
+
+
+def uninterrupted(task: Callable[[], None]) -> None:
+    """Run ``task`` to its end, and only then let Ctrl-C or a dead worker's signal be raised.
+
+    Such exceptions come up in the main thread, between any two of its statements; hence another thread.
+    """
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            task()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    try:
+        thread.start()
+        thread.join()
+    except BaseException:
+        if thread.ident is not None:
+            thread.join()
+        raise
+    if failures:
+        raise failures[0]

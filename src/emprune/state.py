@@ -11,6 +11,7 @@ import torch
 
 from emprune.drawing import Floats, Ids
 from emprune.errors import StateError
+from emprune.observations import has_repeats
 from emprune.policies.base import Policy
 from emprune.schedule import PruneRate
 
@@ -78,7 +79,7 @@ def restorable(
     ids, weights = state["plan.ids"].cpu().numpy().copy(), state["plan.weights"].cpu().numpy().copy()
     num_samples = expected["num_samples"]
     fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
-    if not fits or len(np.unique(ids)) != len(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
+    if not fits or has_repeats(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
         raise StateError(
             f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape {weights.shape}; "
             f"allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for each."
