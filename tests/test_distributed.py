@@ -29,7 +29,7 @@ def outcomes(tmp_path_factory) -> dict[int, list[dict]]:
     for world in (1, *WORLDS):
         command = [sys.executable, str(SCRIPT), str(world), str(folder), str(free_port())]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment, check=False)
         assert done.returncode == 0, done.stderr
     return {
         world: [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)]

@@ -45,7 +45,7 @@ def test_interrupted_comparison_goes_on_where_it_stopped(tmp_path):
         while not list(tmp_path.glob("runs/*/result.json")) and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
     assert process.returncode == 130, output
     assert "go on with" in output
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
