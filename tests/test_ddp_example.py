@@ -31,7 +31,7 @@ def family(pid):
 
 
 def finish(process):
-    """What the run printed at its end; not its exit code, since gloo's threads now and then abort after it."""
+    """What the run printed at its end; not its exit code, since gloo's threads have aborted now and then."""
     printed, errors = process.communicate(timeout=200)
     lines = [line for line in printed.splitlines() if line.startswith(("test accuracy", "weights"))]
     assert len(lines) == 2, errors
