@@ -11,12 +11,18 @@ import torch
 from cases import loss_of, memory_of
 from emprune import IdBatches, Pruner, get_policy
 
-N = 60
+N, EPOCHS = 60, 5
 
 
-def new_pruner(policy: str, size: int = N) -> Pruner:
+def new_pruner(policy: str, size: int = N, prune_rate: float = 0.7) -> Pruner:
     settings = {"scores": np.arange(float(size))} if policy == "static-scores" else {}
-    return Pruner(size, get_policy(policy, **settings), prune_rate=0.7, num_epochs=5, seed=3)
+    return Pruner(size, get_policy(policy, **settings), prune_rate=prune_rate, num_epochs=EPOCHS, seed=3)
+
+
+def train(pruner: Pruner, ids: torch.Tensor) -> None:
+    """One step with losses that move; features of the batch where the policy asks for them."""
+    features = torch.eye(len(ids)) + 0.1 if pruner.policy.needs_features else None
+    pruner.loss(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch), features=features)
 
 
 def trained(policy: str, steps: int = 5, size: int = N) -> Pruner:
@@ -26,8 +32,7 @@ def trained(policy: str, steps: int = 5, size: int = N) -> Pruner:
         for ids in IdBatches(pruner, 7):
             if steps < 1 and pruner.epoch:
                 return pruner
-            features = torch.eye(len(ids)) + 0.1 if pruner.policy.needs_features else None
-            pruner.loss(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch), features=features)
+            train(pruner, ids)
             steps -= 1
         pruner.end_epoch()
 

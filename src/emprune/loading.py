@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,24 +88,46 @@ class PrunedLoader(DataLoader[Any]):
         collate_fn: Callable[[list[Any]], Any] | None = None,
         **options: Any,
     ) -> None:
-        _check_loader(dataset, pruner, options)
-        check_batch_size(batch_size)
         self.pruner = pruner
-        if options.get("generator") is None:
-            options["generator"] = torch.Generator()
-        super().__init__(
-            _WithId(dataset),
-            batch_size=batch_size,
-            sampler=PlanSampler(pruner, batch_size, drop_last=bool(options.get("drop_last", False))),
-            collate_fn=cast("Callable[[list[Any]], Any]", _CollateWithIds(collate_fn or default_collate)),
-            **options,
-        )
+        super().__init__(**loader_arguments(dataset, pruner, batch_size, collate_fn, PlanSampler, options))
 
     def __iter__(self) -> Any:
-        # DataLoader draws its workers' seeds here: fixed by the epoch, the global generator is left alone.
-        if self.generator is not None:
-            self.generator.manual_seed(derive_seed(self.pruner.seed, self.pruner.epoch, "workers", bits=32))
+        seed_workers(self.generator, self.pruner)  # DataLoader draws its workers' seeds here
         return super().__iter__()
+
+
+def loader_arguments(
+    dataset: Dataset[Any],
+    pruner: Pruner,
+    batch_size: int,
+    collate_fn: Callable[[list[Any]], Any] | None,
+    sampler: type[PlanSampler],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """The arguments of a DataLoader, or one like it, that makes it yield ``(ids, batch)`` of the running epoch.
+
+    Args:
+        sampler: which kind of sampler walks through the plan. The others: as for :class:`PrunedLoader`.
+
+    Raises:
+        ArgumentError: as PrunedLoader.
+    """
+    _check_loader(dataset, pruner, options)
+    check_batch_size(batch_size)
+    return {
+        **options,
+        "dataset": _WithId(dataset),
+        "batch_size": batch_size,
+        "sampler": sampler(pruner, batch_size, drop_last=bool(options.get("drop_last", False))),
+        "collate_fn": _CollateWithIds(collate_fn or default_collate),
+        "generator": torch.Generator() if options.get("generator") is None else options["generator"],
+    }
+
+
+def seed_workers(generator: torch.Generator | None, pruner: Pruner) -> None:
+    """Fix what a loader draws its workers' seeds from by the epoch; the global generator is left alone."""
+    if generator is not None:
+        generator.manual_seed(derive_seed(pruner.seed, pruner.epoch, "workers", bits=32))
 
 
 class _WithId(Dataset[Any]):

@@ -2,28 +2,15 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
 from cases import loss_of, memory_of
-from emprune import IdBatches, Policy, Pruner, get_policy
+from emprune import IdBatches, Policy
 from emprune.policies import REGISTRY
+from states import EPOCHS, N, new_pruner, train
 
-N, EPOCHS = 60, 5
-SETTINGS = {"static-scores": {"scores": np.arange(float(N))}}
 EVERY = sorted(REGISTRY)
-
-
-def build(name, rate=0.7):
-    return Pruner(N, get_policy(name, **SETTINGS.get(name, {})), prune_rate=rate, num_epochs=EPOCHS, seed=3)
-
-
-def train(pruner, ids):
-    """One step with losses that move; features of the batch where the policy asks for them."""
-    loss = loss_of(ids, pruner.epoch)
-    features = torch.eye(len(ids)) + 0.1 if pruner.policy.needs_features else None
-    pruner.loss(ids, loss, memory_of(ids, pruner.epoch), features=features)
 
 
 def observe_hidden(pruner):
@@ -46,7 +33,7 @@ def trained_each_epoch(pruner):
 @pytest.mark.parametrize("rate", [0.0, 0.3, 0.7, 0.95])
 @pytest.mark.parametrize("name", EVERY)
 def test_the_rate_is_exact_or_said_not_to_be(name, rate):
-    pruner = build(name, rate)
+    pruner = new_pruner(name, prune_rate=rate)
     policy, k = pruner.policy, pruner.kept[0]
     counts = trained_each_epoch(pruner)
     if name == "full":
@@ -60,7 +47,7 @@ def test_the_rate_is_exact_or_said_not_to_be(name, rate):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_run_stopped_in_mid_epoch_goes_on_as_it_would_have(name):
-    whole, first = build(name), build(name)
+    whole, first = new_pruner(name), new_pruner(name)
     reference = [ids.tolist() for _ in whole.epochs() for ids in whole_epoch(whole)]
     done = []
     for epoch in first.epochs():
@@ -73,7 +60,7 @@ def test_a_run_stopped_in_mid_epoch_goes_on_as_it_would_have(name):
         if epoch == 2:
             break
         observe_hidden(first)
-    second = build(name)
+    second = new_pruner(name)
     second.load_state_dict(first.state_dict())
     done += [ids.tolist() for _ in second.epochs() for ids in whole_epoch(second)]
     assert [i for ids in done for i in ids] == [i for ids in reference for i in ids]
@@ -90,7 +77,7 @@ def whole_epoch(pruner):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_settings_are_json_and_the_docstring_and_source_are_there(name):
-    policy = build(name).policy
+    policy = new_pruner(name).policy
     json.dumps(policy.settings(), default=lambda value: value.tolist())
     assert policy.name == name
     assert policy.source not in ("", Policy.source)

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
-from emprune.errors import ArgumentError, EmpruneError, StateError, check_batch_size
-from emprune.loading import PlanSampler, _check_loader, _CollateWithIds, _WithId
+from emprune.errors import ArgumentError, EmpruneError, StateError
+from emprune.loading import PlanSampler, loader_arguments, seed_workers
 from emprune.pruner import Pruner
-from emprune.seeding import derive_seed
 
 
 def stateful_loader(
@@ -45,17 +43,10 @@ def stateful_loader(
         ArgumentError: as PrunedLoader; or ``snapshot_every_n_steps`` is given, which would skip batches.
         EmpruneError: the package torchdata is missing.
     """
-    _check_loader(dataset, pruner, options)
-    check_batch_size(batch_size)
-    if options.setdefault("snapshot_every_n_steps", 1) != 1:
+    arguments = loader_arguments(dataset, pruner, batch_size, collate_fn, _StatefulPlanSampler, options)
+    if arguments.setdefault("snapshot_every_n_steps", 1) != 1:
         raise ArgumentError("snapshot_every_n_steps", options["snapshot_every_n_steps"], "1, or leave it out")
-    if options.get("generator") is None:
-        options["generator"] = torch.Generator()
-    collate = _CollateWithIds(collate_fn or default_collate)
-    sampler = _StatefulPlanSampler(pruner, batch_size, drop_last=bool(options.get("drop_last", False)))
-    loader: DataLoader[Any] = _loader_class()(
-        _WithId(dataset), batch_size=batch_size, sampler=sampler, collate_fn=collate, **options
-    )
+    loader: DataLoader[Any] = _loader_class()(**arguments)
     return loader
 
 
@@ -87,17 +78,12 @@ def _loader_class() -> Any:
         ) from error
 
     class StatefulPrunedLoader(base):  # type: ignore[misc]
-        def _seed(self) -> None:
-            # As PrunedLoader does: workers' seeds are fixed by the epoch, the global generator is left alone.
-            pruner = self.sampler.pruner
-            self.generator.manual_seed(derive_seed(pruner.seed, pruner.epoch, "workers", bits=32))
-
         def __iter__(self) -> Any:
-            self._seed()
+            seed_workers(self.generator, self.sampler.pruner)
             return super().__iter__()
 
         def state_dict(self) -> dict[str, Any]:
-            self._seed()  # it may make the iterator
+            seed_workers(self.generator, self.sampler.pruner)  # it may make the iterator
             return {"num_workers": self.num_workers, "loader": super().state_dict()}
 
         def load_state_dict(self, state_dict: dict[str, Any]) -> None:

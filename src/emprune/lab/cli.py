@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import tyro
@@ -38,13 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Tables need room, also where the output goes to a file and rich would assume 80 columns.
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
     try:
-        return int(chosen(console, command))
-    except ArgumentError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
-        return USAGE_ERROR
+        return exit_code(lambda: int(chosen(console, command)), console)
     except Interrupted as stopped:
         console.print(f"Stopped: {stopped}. Everything is saved; go on with:\n  {command}", highlight=False)
         return STOPPED
+
+
+def exit_code(work: Callable[[], int], console: Console) -> int:
+    """What ``work`` returns; where emprune names an error, print it and return 2 for bad usage, else 1."""
+    try:
+        return work()
     except EmpruneError as error:
         console.print(f"[bold red]error:[/] {error}", highlight=False)
-        return FAILURE
+        return USAGE_ERROR if isinstance(error, ArgumentError) else FAILURE

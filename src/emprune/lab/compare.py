@@ -69,11 +69,10 @@ def grid(
 
 def check(specs: Sequence[RunSpec]) -> None:
     """Build every run's data and pruner once, so that what is wrong shows before the first run starts."""
-    num_samples = len(training_data(specs[0]))
+    # Read once for each label noise; the size does not depend on it.
+    sizes = [len(training_data(spec)) for spec in {spec.label_noise: spec for spec in specs}.values()]
     for spec in specs:
-        build_pruner(spec, num_samples)
-    for spec in {spec.label_noise: spec for spec in specs}.values():
-        training_data(spec)
+        build_pruner(spec, sizes[0])
 
 
 def work_off(

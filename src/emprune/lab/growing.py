@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class GrowingResults:
         self.path = folder / RESULTS_FILE
         self._results = {result.run_id: result for result in load_results(self.path)} if self.path.is_file() else {}
         asked = {spec.run_id: spec for spec in specs}
-        kinds = {_kind(spec.data, spec.split, spec.imbalance, _recipe(spec)) for spec in specs}
+        kinds = {_kind(spec.data, spec.split, spec.imbalance, dataclasses.asdict(spec.recipe)) for spec in specs}
         for result in self._results.values():
             kind = _kind(result.data, result.split, result.imbalance, result.recipe)
             if result.run_id not in asked and kind not in kinds:
@@ -49,10 +50,6 @@ class GrowingResults:
         """Write one more."""
         self._results[result.run_id] = result
         save_results(self.path, self.all())
-
-
-def _recipe(spec: RunSpec) -> dict[str, object]:
-    return dict(vars(spec.recipe))
 
 
 def _kind(data: str, split: str, imbalance: float, recipe: dict[str, object]) -> tuple[object, ...]:

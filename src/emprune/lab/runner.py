@@ -74,10 +74,9 @@ def run(
 
 
 def training_data(spec: RunSpec) -> ImageData:
-    """The data that a spec trains on: read, unbalanced, and then mislabelled as it says."""
+    """The data that a spec trains on, read from its files."""
     loaded = lab_data.load(spec.data, spec.data_dir, split=spec.split, train_size=spec.recipe.train_size)
-    unbalanced = lab_data.with_imbalance(loaded, spec.imbalance, spec.seed)
-    return lab_data.with_label_noise(unbalanced, spec.label_noise, spec.seed)
+    return lab_data.as_trained(loaded, imbalance=spec.imbalance, label_noise=spec.label_noise, seed=spec.seed)
 
 
 def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], None]:

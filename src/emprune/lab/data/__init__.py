@@ -9,9 +9,19 @@ from emprune.errors import ArgumentError
 from emprune.lab.data.cifar import load_cifar10, load_cifar100
 from emprune.lab.data.digits import load_digits
 from emprune.lab.data.fashion_mnist import FASHION_MNIST_DIR, load_fashion_mnist
-from emprune.lab.data.images import ImageData, Split, first_samples, hold_out, with_imbalance, with_label_noise
+from emprune.lab.data.images import (
+    ImageData,
+    Split,
+    as_trained,
+    first_samples,
+    hold_out,
+    with_imbalance,
+    with_label_noise,
+)
 
-__all__ = ["DATA_SETS", "FASHION_MNIST_DIR", "ImageData", "Split", "load", "with_imbalance", "with_label_noise"]
+__all__ = [
+    "DATA_SETS", "FASHION_MNIST_DIR", "ImageData", "Split", "as_trained", "load", "with_imbalance", "with_label_noise",
+]  # fmt: skip
 
 DATA_SETS: dict[str, Callable[[str | Path | None], ImageData]] = {
     "digits": load_digits,

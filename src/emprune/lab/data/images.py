@@ -81,6 +81,11 @@ def with_imbalance(data: ImageData, factor: float, seed: int) -> ImageData:
     return _subset(data, torch.from_numpy(np.sort(np.concatenate(drawn))))
 
 
+def as_trained(data: ImageData, *, imbalance: float, label_noise: float, seed: int) -> ImageData:
+    """The set that a run trains on: first unbalanced, then mislabelled; see the two functions for the arguments."""
+    return with_label_noise(with_imbalance(data, imbalance, seed), label_noise, seed)
+
+
 def long_tail_counts(counts: Sequence[int], factor: float) -> list[int]:
     """Samples that each class keeps: ⌊n_c·factor^(−c/(C−1))⌋, at least 1 where there are any.
 

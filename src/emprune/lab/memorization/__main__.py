@@ -14,8 +14,8 @@ import torch
 import tyro
 from rich.console import Console
 
-from emprune.errors import ArgumentError, EmpruneError
-from emprune.lab.cli import FAILURE, STOPPED, USAGE_ERROR
+from emprune.errors import ArgumentError
+from emprune.lab.cli import STOPPED, exit_code
 from emprune.lab.memorization.publish import publish
 from emprune.lab.memorization.study import SETUPS, Study, work_off
 from emprune.lab.options import Fractions
@@ -67,24 +67,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = f"python -m {MODULE} {shlex.join(arguments)}".strip()
     options = tyro.cli(Memorization, prog=f"python -m {MODULE}", args=arguments)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    began = time.perf_counter()
     try:
-        torch.set_num_threads(options.threads)
-        study = options.study()
-        conditions, origin = work_off(
-            study, options.out, lambda done: console.print(f"{time.perf_counter() - began:7.0f} s  {done}")
-        )
-        for path in publish(study, conditions, options.out, command=command, origin=origin):
-            console.print(str(path), highlight=False, soft_wrap=True)
-    except ArgumentError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
-        return USAGE_ERROR
-    except EmpruneError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
-        return FAILURE
+        return exit_code(lambda: _carry_out(options, console, command), console)
     except KeyboardInterrupt:
         console.print(f"Stopped. The finished models are kept; go on with:\n  {command}", highlight=False)
         return STOPPED
+
+
+def _carry_out(options: Memorization, console: Console, command: str) -> int:
+    began = time.perf_counter()
+    torch.set_num_threads(options.threads)
+    study = options.study()
+    conditions, origin = work_off(
+        study, options.out, lambda done: console.print(f"{time.perf_counter() - began:7.0f} s  {done}")
+    )
+    for path in publish(study, conditions, options.out, command=command, origin=origin):
+        console.print(str(path), highlight=False, soft_wrap=True)
     return 0
 
 

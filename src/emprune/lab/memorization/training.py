@@ -14,11 +14,11 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from emprune import IdBatches, Pruner, scoring
+from emprune.lab import evaluate as lab_evaluate
 from emprune.lab import models
 from emprune.lab.data import ImageData
+from emprune.lab.resident import ResidentImages
 from emprune.seeding import generator
-
-_EVALUATION_BATCH = 2000
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,11 @@ class Outcome(NamedTuple):
 
 def tasks_of(data: ImageData, pool: int) -> tuple[Task, Task]:
     """Training and test set: uint8 to float32 in [-1, 1], averaged over pool × pool pixels."""
-
-    def prepare(images: torch.Tensor) -> torch.Tensor:
-        pooled = F.avg_pool2d(images.float().div_(127.5).sub_(1), pool)
-        return pooled.contiguous(memory_format=torch.channels_last)
-
-    train_part = Task(prepare(data.images), data.labels, data.num_classes)
-    return train_part, Task(prepare(data.test_images), data.test_labels, data.num_classes)
+    images, test_images = (
+        ResidentImages(stored, torch.device("cpu"), pool)[:] for stored in (data.images, data.test_images)
+    )
+    train_part = Task(images, data.labels, data.num_classes)
+    return train_part, Task(test_images, data.test_labels, data.num_classes)
 
 
 def train_subsets(task: Task, setup: Setup, subsets: NDArray[np.int64], seeds: list[int]) -> Outcome:
@@ -125,14 +123,10 @@ def train(
     return model
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, task: Task) -> Outcome:
     """Run the model in evaluation mode over all images, in order; the mode is put back afterwards."""
-    was_training = model.training
-    model.eval()
-    logits = torch.cat([model(part) for part in torch.split(task.images, _EVALUATION_BATCH)])
-    model.train(was_training)
-    return _outcome(logits, task.labels)
+    found = lab_evaluate.evaluate(model, task.images, task.labels)
+    return Outcome(found.loss, found.entropy, found.predicted.astype(np.int8))
 
 
 def batch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:

@@ -90,7 +90,7 @@ def single_run_pictures(
         loaded = lab_data.load(one.data, data_dir, split=one.split, train_size=one.recipe["train_size"])  # type: ignore[arg-type]
     except DataError as error:
         return [], [f"The map of the training set and the contact sheets need the data set: {error}"]
-    data = lab_data.with_label_noise(lab_data.with_imbalance(loaded, one.imbalance, seed), one.label_noise, seed)
+    data = lab_data.as_trained(loaded, imbalance=one.imbalance, label_noise=one.label_noise, seed=seed)
     arrays = {policy: samples[run.run_id] for policy, run in chosen.items()}
     figure = figures.map_figure(arrays, data.num_classes)
     pictures = [_picture("map", "Loss against entropy", captions.map_caption(rate, seed, noisy=noisy), figure)]
