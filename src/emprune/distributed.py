@@ -19,6 +19,13 @@ from numpy.typing import NDArray
 from emprune.errors import RankError
 from emprune.observations import Collected
 
+_ROW = np.dtype(
+    [("ids", np.int64), ("step", np.int64), ("loss", np.float32), ("memory", np.float32), ("trained", np.bool_),
+     ("planned", np.bool_)]
+)  # fmt: skip
+"""One observation on its way: the fields of :class:`Collected`."""
+_FIELDS = tuple(_ROW.fields or ())
+
 
 class World:
     """The ranks that train together: here one alone; :class:`ProcessGroup` for several.
@@ -33,6 +40,18 @@ class World:
     def gather(self, column: NDArray[Any]) -> list[NDArray[Any]]:
         """Every rank's array, in the order of ranks; they may differ in length, not in dtype."""
         return [column]
+
+    def sum(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Every rank's int64 array, added up place by place."""
+        return counts
+
+    def deal(self, parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """What every rank has for this one, in the order of ranks.
+
+        Args:
+            parts: what this rank has for each rank; one dtype on all ranks.
+        """
+        return parts
 
 
 class ProcessGroup(World):
@@ -50,7 +69,7 @@ class ProcessGroup(World):
         self._device = torch.device("cuda", torch.cuda.current_device()) if on_device else torch.device("cpu")
 
     def gather(self, column: NDArray[Any]) -> list[NDArray[Any]]:
-        bytes_here = torch.from_numpy(np.array(column).view(np.uint8).reshape(-1)).to(self._device)
+        bytes_here = self._bytes(column)
         sizes = [int(size) for size in self._all_gather(torch.tensor([len(bytes_here)], device=self._device))]
         padded = torch.zeros(max(sizes), dtype=torch.uint8, device=self._device)
         padded[: len(bytes_here)] = bytes_here
@@ -58,6 +77,23 @@ class ProcessGroup(World):
         return [
             part[:size].cpu().numpy().view(column.dtype) for part, size in zip(parts, sizes, strict=True)
         ]  # fmt: skip
+
+    def sum(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        summed = torch.from_numpy(counts.astype(np.int64)).to(self._device)
+        dist.all_reduce(summed, group=self._group)
+        return summed.cpu().numpy()
+
+    def deal(self, parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        given = self._bytes(np.concatenate(parts))
+        sizes = torch.tensor([part.nbytes for part in parts], device=self._device)
+        coming = torch.empty_like(sizes)
+        dist.all_to_all_single(coming, sizes, group=self._group)
+        taken = torch.empty(int(coming.sum()), dtype=torch.uint8, device=self._device)
+        dist.all_to_all_single(taken, given, coming.tolist(), sizes.tolist(), group=self._group)
+        return [part.cpu().numpy().view(parts[0].dtype) for part in torch.split(taken, coming.tolist())]
+
+    def _bytes(self, column: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(np.array(column).view(np.uint8).reshape(-1)).to(self._device)
 
     def _all_gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
@@ -98,21 +134,28 @@ def check_agreement(world: World, values: Mapping[str, Any]) -> None:
                 )
 
 
-def exchange(world: World, local: Collected) -> Collected:
+def exchange(world: World, local: Collected, owner: NDArray[np.int64] | None = None) -> Collected:
     """All ranks' observations in the order in which they were made: by step, then by rank.
 
-    Ids travel as int64, apart from the scores: 8 + 8 + 2 + 8 bytes an observation.
+    They travel as rows of 26 bytes in which an id keeps its 8.
+
+    Args:
+        owner: int64, shape [M]: the one rank that each observation goes to; None: to all.
     """
     if world.size == 1:
         return local
-    columns = [world.gather(column) for column in (local.ids, local.step, local.trained, local.planned)]
-    ids, step, trained, planned = (np.concatenate(column) for column in columns)
-    loss, memory = (np.concatenate(world.gather(column)) for column in (local.loss, local.memory))
-    ranks = np.repeat(np.arange(world.size), [len(part) for part in columns[0]])
-    order = np.lexsort((ranks, step))
-    return Collected(
-        ids[order], loss[order], memory[order], trained[order], step[order], planned[order]
-    )  # fmt: skip
+    rows = np.empty(len(local.ids), dtype=_ROW)
+    for name in _FIELDS:
+        rows[name] = getattr(local, name)
+    if owner is None:
+        parts = world.gather(rows)
+    else:
+        sizes = np.bincount(owner, minlength=world.size)
+        parts = world.deal(np.split(rows[np.argsort(owner, kind="stable")], np.cumsum(sizes)[:-1]))
+    ranks = np.repeat(np.arange(world.size), [len(part) for part in parts])
+    rows = np.concatenate(parts)
+    rows = rows[np.lexsort((ranks, rows["step"]))]
+    return Collected(**{name: rows[name].copy() for name in _FIELDS})
 
 
 def without_repeats(seen: Collected, reported: NDArray[np.bool_], *, in_batch: bool) -> Collected:

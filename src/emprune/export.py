@@ -16,9 +16,9 @@ SUFFIXES = (".npz", ".csv", ".parquet")
 
 
 def columns(table: ScoreTable) -> dict[str, NDArray[Any]]:
-    """id (int64), loss, memory (float32, nats), last_seen, times_trained (int32), each of shape [N]."""
+    """id (int64), loss, memory (float32, nats), last_seen, times_trained (int32), each of shape [rows]."""
     return {
-        "id": np.arange(len(table), dtype=np.int64),
+        "id": np.arange(table.shard.begin, table.shard.end, dtype=np.int64),
         "loss": table.loss,
         "memory": table.memory,
         "last_seen": table.last_seen,

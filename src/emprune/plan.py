@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.errors import EmpruneError
+from emprune.ordering import order
 from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
+from emprune.shard import Shard
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,16 @@ class EpochPlan:
         return dense
 
     @property
+    def count(self) -> int:
+        """k, the samples that the epoch trains."""
+        return len(self)
+
+    @property
+    def row_weights(self) -> NDArray[np.float32]:
+        """float32, shape [rows]: the weight of each row of this rank's score table, NaN outside the plan."""
+        return self.weight_of
+
+    @property
     def left_out(self) -> NDArray[np.int64]:
         """int64, shape [N - k]: the ids that the epoch does not train, in increasing order."""
         return np.flatnonzero(np.isnan(self.weight_of))
@@ -82,44 +94,49 @@ def make_plan(policy: Policy, request: Request) -> EpochPlan:
     Raises:
         EmpruneError: the policy's answer is not k distinct ids in [0, N).
     """
-    num_samples = len(request.table)
-    if request.k == num_samples or policy.within_batch:
-        selection = Selection(np.arange(num_samples, dtype=np.int64))
-    else:
-        selection = policy.select(request)
-        _check_selection(policy, selection, request.k, num_samples)
-    return shuffled(selection, num_samples, request.epoch, request.seed)
+    return shuffled(selected(policy, request), len(request.table), request.epoch, request.seed)
+
+
+def selected(policy: Policy, request: Request) -> Selection:
+    """What a policy selects of the table's rows, checked; rows of the shard where it holds a part only.
+
+    Raises:
+        EmpruneError: as :func:`make_plan`.
+    """
+    shard = request.table.shard
+    if request.k == shard.num_samples or policy.within_batch:
+        return Selection(np.arange(len(shard), dtype=np.int64))
+    selection = policy.select(request)
+    _check_selection(policy, selection, request.k, shard)
+    return selection
 
 
 def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int) -> EpochPlan:
     """Put a selection into the epoch's random order."""
-    rng = generator(seed, epoch, "order")
-    if selection.weights is None:
-        ids = rng.permutation(selection.ids)
-        return EpochPlan(epoch, num_samples, ids, np.ones(len(ids), dtype=np.float32))
-    # An id and its weight share 8 bytes: one pass through memory at random places instead of three.
-    pairs = np.empty(len(selection.ids), dtype=[("id", np.uint32), ("weight", np.float32)])
-    pairs["id"], pairs["weight"] = selection.ids, selection.weights
-    rng.shuffle(pairs.view(np.int64))
-    return EpochPlan(epoch, num_samples, pairs["id"].astype(np.int64), pairs["weight"].copy())
+    places = order(len(selection.ids), generator(seed, epoch, "order"))
+    weights = np.ones(len(places), dtype=np.float32) if selection.weights is None else selection.weights[places]
+    return EpochPlan(epoch, num_samples, selection.ids[places], weights)
 
 
-def _check_selection(policy: Policy, selection: Selection, k: int, num_samples: int) -> None:
-    ids, weights = selection.ids, selection.weights
+def _check_selection(policy: Policy, selection: Selection, k: int, shard: Shard) -> None:
+    ids, weights, rows = selection.ids, selection.weights, len(shard)
     fault = None
     if ids.dtype != np.int64 or ids.ndim != 1:
         fault = f"ids of dtype {ids.dtype} and shape {ids.shape}; allowed: int64 of shape [k]"
-    elif len(ids) != (policy.epoch_size(num_samples, k) or len(ids)):
-        fault = f"{len(ids)} ids; asked for k = {k}"
-    elif len(ids) and not 0 <= ids.min() <= ids.max() < num_samples:
-        fault = f"ids from {ids.min()} to {ids.max()}; allowed: 0 to {num_samples - 1}"
+    elif len(ids) and not 0 <= ids.min() <= ids.max() < rows:
+        fault = f"ids from {ids.min()} to {ids.max()}; allowed: 0 to {rows - 1}"
     elif weights is not None and weights.shape != ids.shape:
         fault = f"weights of shape {weights.shape} for ids of shape {ids.shape}"
     else:
-        chosen = np.zeros(num_samples, dtype=bool)
+        chosen = np.zeros(rows, dtype=bool)
         chosen[ids] = True
         distinct = int(np.count_nonzero(chosen))
         if distinct != len(ids):
             fault = f"{len(ids) - distinct} repeated ids"
-    if fault:
+    # One rank must not stop alone, or the others wait for it.
+    totals = shard.counts(len(ids), int(fault is not None)).sum(axis=0)
+    if not fault and totals[0] != (policy.epoch_size(shard.num_samples, k) or totals[0]):
+        fault = f"{totals[0]} ids; asked for k = {k}"
+    if fault or totals[1]:
+        fault = fault or "a fault on another rank"
         raise EmpruneError(f"policy {policy.name!r} returned {fault}. Mend its select().")

@@ -9,19 +9,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from emprune.distributed import World, check_agreement, current_world
 from emprune.errors import ArgumentError, EpochOrderError, StateError, check_batch_size
 from emprune.export import export
 from emprune.observations import OnNonFinite
 from emprune.plan import EpochPlan, make_plan
-from emprune.policies import get_policy
+from emprune.policies import get_policy, shardable
 from emprune.policies.base import BatchSelection, Policy, Request
 from emprune.ranks import Part, num_steps, part_of
-from emprune.report import Report, summarise
+from emprune.report import Report, Totals, summarise, totals_of
 from emprune.running import RunningEpoch
 from emprune.schedule import Budget, PruneRate, kept_per_epoch
 from emprune.scores import ScoreTable
+from emprune.shard import Shard
+from emprune.sharded import make_shard_plan, own_part
 from emprune.state import SCHEMA_VERSION, fingerprint, restorable
 
 
@@ -42,9 +45,12 @@ class Pruner:
         world: the ranks that train together; None: those of the default process group, if it is running. All
             of them must build the pruner with the same arguments, and reach ``end_epoch``, ``state_dict`` and
             ``load_state_dict`` together; nothing else communicates.
+        shard_batch_size: samples of this rank in a step. If given, no rank holds the whole score table and plan, but
+            its own part of them alone, and trains the same global batches as otherwise: see
+            :mod:`emprune.sharded`. The table, ``plan``, ``export`` and the state are then each rank's own.
 
     Raises:
-        ArgumentError: a value is out of range, or the policy is unknown.
+        ArgumentError: a value is out of range, the policy is unknown, or cannot be sharded.
         RankError: ranks disagree on an argument.
 
     >>> pruner = Pruner(1000, "random", prune_rate=0.7, num_epochs=3)
@@ -65,6 +71,7 @@ class Pruner:
         budget: Budget = "epoch",
         on_nonfinite: OnNonFinite = "error",
         world: World | None = None,
+        shard_batch_size: int | None = None,
     ) -> None:
         self.kept = kept_per_epoch(
             num_samples, num_epochs, prune_rate, warmup_epochs=warmup_epochs, anneal=anneal, budget=budget
@@ -77,13 +84,17 @@ class Pruner:
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.world = world or current_world()
-        self.table = ScoreTable(num_samples, self.policy.columns)
+        self._shard_batch_size = shard_batch_size
+        self.table = ScoreTable(num_samples, self.policy.columns, self._own_shard())
         self.epoch = 0
         self._fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
             warmup_epochs=warmup_epochs, anneal=anneal, budget=budget,
         )  # fmt: skip
+        if self.is_sharded:
+            self._fingerprint["shards"] = f"{self.world.size} of batch size {shard_batch_size}"
         self._running: RunningEpoch | None = None
+        self._totals = Totals()
         self._samples_forward = 0
         self._steps = 0
         self._seconds = 0.0
@@ -91,8 +102,13 @@ class Pruner:
         self._agree_on_plan()
 
     @property
+    def is_sharded(self) -> bool:
+        """Whether this rank holds a part of the score table and of the plan alone."""
+        return not self.table.shard.is_whole
+
+    @property
     def plan(self) -> EpochPlan:
-        """The running epoch's plan; made at the first use and then the same until the epoch ends.
+        """The running epoch's plan, or this rank's part of it; made at the first use and kept until the epoch ends.
 
         Raises:
             EpochOrderError: the run is over.
@@ -107,7 +123,7 @@ class Pruner:
     @property
     def learning_rate_factor(self) -> float:
         """Factor of the learning rate in the running epoch: 1, but for policies whose rule changes it."""
-        return self.policy.learning_rate_factor(len(self.plan), self.num_samples)
+        return self.policy.learning_rate_factor(self.plan.count, self.num_samples)
 
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, ending each after the loop's body has run.
@@ -117,7 +133,8 @@ class Pruner:
         running = self._current()
         if running and running.consumed > running.start:
             self._flush()
-            self._run(*running.reported_first()).global_batch = running.global_batch
+            plan, start = running.reported_first()
+            self._run(plan, start, running.reported).global_batch = running.global_batch
         while self.epoch < self.num_epochs:
             yield self.epoch
             self.end_epoch()
@@ -223,6 +240,8 @@ class Pruner:
                 raise ArgumentError("batch_size", None, f"the samples of each of {ranks} ranks in a step")
             return Part(np.arange(running.start, len(running.plan)), 0)
         check_batch_size(batch_size)
+        if self.is_sharded:
+            return own_part(running.plan, running.start, batch_size, self._shard_batch_size, ranks, drop_last=drop_last)
         begun_with, whole = running.global_batch, batch_size * ranks
         if 0 < running.start < len(running.plan) and begun_with not in (0, whole):
             raise StateError(
@@ -255,11 +274,12 @@ class Pruner:
         """
         if self.world.size == 1:
             self._flush()
+        totals = self._totals if self.is_sharded else totals_of(self.table)
         running = self._current()
         begun = self.epoch + (running is not None and running.consumed > 0)
         steps = self._steps + (running.unflushed_steps if running else 0)
         return summarise(
-            self.table, epochs=begun, num_epochs=self.num_epochs,
+            totals, num_samples=self.num_samples, epochs=begun, num_epochs=self.num_epochs,
             samples_forward=self._samples_forward, steps=steps, seconds=self._seconds,
         )  # fmt: skip
 
@@ -292,12 +312,10 @@ class Pruner:
                 "steps": self._steps,
                 "seconds_selecting": self._seconds,
             },
+            **({"rows": [self.table.shard.begin, self.table.shard.end]} if self.is_sharded else {}),
             **{f"table.{name}": column for name, column in self.table.state_dict().items()},
         }
-        if plan is not None:
-            state["plan.ids"] = torch.from_numpy(plan.ids.copy())
-            state["plan.weights"] = torch.from_numpy(plan.weights.copy())
-        return state
+        return {**state, **running.state(plan)} if running and plan else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where ``state`` was taken.
@@ -306,15 +324,15 @@ class Pruner:
             StateError: it was saved by a pruner with other settings, or is incomplete; nothing is changed.
             RankError: the ranks loaded different states.
         """
-        counters, columns, plan = restorable(state, self._fingerprint)
+        counters, columns, plan, reported = restorable(state, self._fingerprint, self.table.shard)
         self.table.load_state_dict(columns)
         self.epoch = counters["epoch"]
         self._samples_forward, self._steps = counters["samples_forward"], counters["steps"]
         self._seconds = counters["seconds_selecting"]
         self._running = None
+        self._totals = totals_of(self.table)
         if plan is not None:
-            plan_restored = EpochPlan(self.epoch, self.num_samples, *plan)
-            self._run(plan_restored, counters["consumed"]).global_batch = counters["global_batch"]
+            self._run(plan, counters["consumed"], reported).global_batch = counters["global_batch"]
         self._agree_on_plan()
 
     def _now(self) -> RunningEpoch:
@@ -325,7 +343,10 @@ class Pruner:
                 raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
             began = time.perf_counter()
             request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
-            plan = make_plan(self.policy, request)
+            if self.is_sharded:
+                plan: EpochPlan = make_shard_plan(self.policy, request, self._shard_batch_size or 0)
+            else:
+                plan = make_plan(self.policy, request)
             self._seconds += time.perf_counter() - began
             return self._run(plan)
         return running
@@ -334,23 +355,38 @@ class Pruner:
         running = self._running
         return running if running and running.plan.epoch == self.epoch else None
 
-    def _run(self, plan: EpochPlan, start: int = 0) -> RunningEpoch:
-        k = self.kept[self.epoch]
-        self._running = RunningEpoch(plan, self.policy, k, self.seed, self.on_nonfinite, self.world, start)
+    def _run(self, plan: EpochPlan, start: int = 0, reported: NDArray[np.bool_] | None = None) -> RunningEpoch:
+        k, shard = self.kept[self.epoch], self.table.shard
+        self._running = RunningEpoch(
+            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, shard, start, reported
+        )  # fmt: skip
         return self._running
+
+    def _own_shard(self) -> Shard:
+        """The rows of the score table that this rank holds."""
+        if self._shard_batch_size is None:
+            return Shard.whole(self.num_samples)
+        check_batch_size(self._shard_batch_size)
+        if not self.policy.can_be_sharded():
+            raise ArgumentError(
+                "policy", self.policy.name, "one that can be sharded: " + ", ".join(shardable()),
+                "Or leave out shard_batch_size: then each rank holds all scores, in 16 bytes a sample.",
+            )  # fmt: skip
+        return Shard.of(self.num_samples, self.world)
 
     def _agree_on_plan(self) -> None:
         """With several ranks: make the epoch's plan now, where all of them are, and compare it."""
         if self.world.size > 1 and self.epoch < self.num_epochs:
             running = self._now()
-            check_agreement(
-                self.world, {"epoch": self.epoch, "start": running.start, "plan": running.plan.digest}
-            )  # fmt: skip
+            # Of a sharded plan each rank has its own part, made together.
+            plan = running.plan.count if self.is_sharded else running.plan.digest
+            check_agreement(self.world, {"epoch": self.epoch, "start": running.start, "plan": plan})
 
     def _flush(self) -> None:
         running = self._current()
         if running:
             running.flush(self.table, self._count)
+            self._totals = totals_of(self.table)
 
     def _count(self, samples: int, steps: int) -> None:
         self._samples_forward += samples

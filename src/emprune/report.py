@@ -39,22 +39,39 @@ class Report:
     quarantined_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What the score tables of all ranks count together: see :class:`Report`."""
+
+    samples_backward: int = 0
+    never_trained: int = 0
+    quarantined: int = 0
+    quarantined_ids: tuple[int, ...] = ()
+
+
+def totals_of(table: ScoreTable) -> Totals:
+    """Count; where the table is sharded all ranks must call it."""
+    times, quarantined = table.times_trained, table.quarantined
+    here = int(times.sum(dtype=np.int64)), int(np.count_nonzero(times == 0)), len(quarantined)
+    backward, never, bad = table.shard.counts(*here).sum(axis=0).tolist()
+    return Totals(backward, never, bad, tuple(table.shard.together(quarantined[:10])[:10].tolist()))
+
+
 def summarise(
-    table: ScoreTable, *, epochs: int, num_epochs: int, samples_forward: int, steps: int, seconds: float
+    totals: Totals, *, num_samples: int, epochs: int, num_epochs: int, samples_forward: int, steps: int, seconds: float
 ) -> Report:
-    """Build the report from the table and the pruner's counters."""
-    backward = int(table.times_trained.sum(dtype=np.int64))
-    quarantined = table.quarantined
+    """Build the report from what the tables count and the pruner's counters."""
+    backward = totals.samples_backward
     return Report(
         epochs=epochs,
         num_epochs=num_epochs,
-        num_samples=len(table),
+        num_samples=num_samples,
         samples_forward=samples_forward,
         samples_backward=backward,
         steps=steps,
-        realised_rate=1 - backward / (len(table) * epochs) if epochs else 0.0,
+        realised_rate=1 - backward / (num_samples * epochs) if epochs else 0.0,
         seconds_selecting=seconds,
-        never_trained=int(np.count_nonzero(table.times_trained == 0)),
-        quarantined=len(quarantined),
-        quarantined_ids=tuple(quarantined[:10].tolist()),
+        never_trained=totals.never_trained,
+        quarantined=totals.quarantined,
+        quarantined_ids=totals.quarantined_ids,
     )

@@ -6,13 +6,17 @@ import math
 import threading
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from emprune.distributed import World, exchange, without_repeats
 from emprune.errors import ArgumentError, EmpruneError, EpochOrderError
+from emprune.lookup import SparseWeights, Weights
 from emprune.observations import (
+    Collected,
     OnNonFinite,
     Pending,
     Step,
@@ -26,6 +30,8 @@ from emprune.plan import EpochPlan
 from emprune.policies.base import BatchRequest, BatchSelection, Policy
 from emprune.scores import ScoreTable
 from emprune.seeding import generator
+from emprune.shard import Shard
+from emprune.sharded import ShardPlan, plan_state, reported_first
 
 
 class RunningEpoch:
@@ -36,6 +42,7 @@ class RunningEpoch:
         start: position in the plan at which iteration begins; not 0 only after a restore in mid-epoch.
         consumed: samples of the plan that training steps have reported, those before ``start`` included; of
             several ranks, this one's estimate for all.
+        reported: bool, shape [rows]: which rows of this rank's score table training steps have reported.
         global_batch: samples that all ranks train in a step, as far as known: of the first step, or restored.
     """
 
@@ -47,16 +54,19 @@ class RunningEpoch:
         seed: int,
         on_nonfinite: OnNonFinite,
         world: World,
+        shard: Shard,
         start: int = 0,
+        reported: NDArray[np.bool_] | None = None,
     ) -> None:
         self.plan, self.start, self.consumed = plan, start, start
         self.global_batch = 0
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
-        self._world = world
+        self._world, self._shard = world, shard
         self._pending = Pending()
-        self._reported = np.zeros(plan.num_samples, dtype=bool)
-        self._reported[plan.ids[:start]] = True
-        self._weights: dict[torch.device, torch.Tensor] = {}
+        if reported is None:
+            reported = np.zeros(len(shard), dtype=bool)
+            reported[plan.ids[:start]] = True
+        self.reported = reported
 
     def select_batch(
         self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None, features: torch.Tensor | None
@@ -74,7 +84,8 @@ class RunningEpoch:
             _check_chosen(self._policy, chosen, k, len(ids))
         self._pending.add(values, True if chosen.positions is None else chosen.positions, planned=True)
         self.global_batch = self.global_batch or len(ids) * self._world.size
-        self.consumed += len(ids) * self._world.size
+        # Of a sharded plan this rank holds its own part alone.
+        self.consumed += len(ids) * (self._world.size if self._shard.is_whole else 1)
         return chosen
 
     def observe(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> None:
@@ -102,25 +113,21 @@ class RunningEpoch:
         """
         if not len(self._pending) and self._world.size == 1:
             return
-        seen = exchange(self._world, self._pending.collect())
-        forwarded = len(seen.ids)
-        check_range(seen.ids, self.plan.num_samples)
+        seen, forwarded = self._collected()
         if self._world.size > 1:
             in_batch = self._policy.within_batch and self._k < self.plan.num_samples
-            seen = without_repeats(seen, self._reported, in_batch=in_batch)
-        if np.isnan(self.plan.weight_of[seen.ids[seen.trained]]).any():
-            self._raise_foreign(seen.ids[seen.trained])
-        memory = seen.memory if self._policy.needs_memory else None
-        bad = nonfinite(seen.loss, memory)
+            seen = without_repeats(seen, self.reported, in_batch=in_batch)
+        self._raise_foreign(self._on_all_ranks(seen, seen.trained & np.isnan(self.plan.row_weights[seen.ids])))
+        bad = nonfinite(seen.loss, seen.memory if self._policy.needs_memory else None)
         if self._on_nonfinite == "error":
-            raise_nonfinite(seen.ids[bad])
+            raise_nonfinite(self._on_all_ranks(seen, bad))
         loss, steps = np.where(bad, np.float32(np.nan), seen.loss), self.unflushed_steps
 
         def commit() -> None:
             if self._policy.columns:
                 self._policy.update(table, seen.latest(~bad))
             table.record(seen.ids, loss, seen.memory, self.plan.epoch, seen.trained)
-            self._reported[seen.ids[seen.planned]] = True
+            self.reported[seen.ids[seen.planned]] = True
             self._pending.clear()
             count(forwarded, steps)
 
@@ -132,14 +139,42 @@ class RunningEpoch:
         The plan itself where steps came in its order; the rest keeps its order always, so that an epoch
         restored from here trains exactly what is left, batches skipped or overtaken included.
         """
-        done = self._reported[self.plan.ids]
+        if isinstance(self.plan, ShardPlan):
+            return reported_first(self.plan, self.reported, self._shard)
+        done = self.reported[self.plan.ids]
         order = np.argsort(~done, kind="stable")
         plan = EpochPlan(self.plan.epoch, self.plan.num_samples, self.plan.ids[order], self.plan.weights[order])
         return plan, int(np.count_nonzero(done))
 
+    def state(self, plan: EpochPlan) -> dict[str, Any]:
+        """Tensors that :meth:`emprune.Pruner.load_state_dict` makes the epoch of again, ``plan`` as reordered."""
+        if isinstance(plan, ShardPlan):
+            return plan_state(plan, self.reported)
+        return {
+            "plan.ids": torch.from_numpy(plan.ids.copy()),
+            "plan.weights": torch.from_numpy(plan.weights.copy()),
+        }
+
     @cached_property
-    def _weight_of(self) -> torch.Tensor:
-        return torch.from_numpy(self.plan.weight_of)
+    def _weight_of(self) -> Weights:
+        return SparseWeights(self.plan) if isinstance(self.plan, ShardPlan) else Weights(self.plan)
+
+    def _collected(self) -> tuple[Collected, int]:
+        """What was observed of the shard's rows since the last flush, ids as rows; and of how many in all.
+
+        Raises:
+            ArgumentError: an id is no dataset position, on any rank.
+        """
+        local, shard = self._pending.collect(), self._shard
+        seen = exchange(self._world, local, None if shard.is_whole else shard.owner(local.ids))
+        outside = (seen.ids < 0) | (seen.ids >= self.plan.num_samples)
+        check_range(shard.together(seen.ids[outside]), self.plan.num_samples)
+        seen.ids -= shard.begin
+        return seen, shard.total(len(seen.ids))
+
+    def _on_all_ranks(self, seen: Collected, which: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Sample ids of the rows marked by any rank, so that all of them raise the same error."""
+        return self._shard.together(seen.ids[which] + self._shard.begin)
 
     def _plan_weights(self, values: Step) -> torch.Tensor | None:
         """float32, shape [B], on the loss's device, or None for ones; checks what lies on the CPU.
@@ -151,11 +186,9 @@ class RunningEpoch:
         if ids.device.type != "cpu":
             if not self.plan.is_weighted:
                 return None
-            if ids.device not in self._weights:
-                self._weights[ids.device] = self._weight_of.to(ids.device)
-            return self._weights[ids.device][ids].to(device)
+            return self._weight_of(ids).to(device)
         try:
-            weights = self._weight_of.index_select(0, ids)  # NaN for a sample outside the plan
+            weights = self._weight_of(ids)
         except (IndexError, RuntimeError):
             check_range(ids.numpy(), self.plan.num_samples)
             raise
@@ -164,8 +197,8 @@ class RunningEpoch:
         looked_at = device.type == "cpu" and self._world.size == 1
         read = values.values if looked_at else torch.ones_like(weights)[None]
         if not math.isfinite(sum(read.mv(weights).tolist())):
-            if torch.isnan(weights).any():
-                self._raise_foreign(ids.numpy())
+            check_range(ids.numpy(), self.plan.num_samples)
+            self._raise_foreign(ids[torch.isnan(weights)].numpy())
             self._raise_nonfinite(values)
         return weights.to(device, non_blocking=True) if self.plan.is_weighted else None
 
@@ -205,12 +238,13 @@ class RunningEpoch:
             )  # fmt: skip
         return Step.of(ids, loss, memory)
 
-    def _raise_foreign(self, ids: np.ndarray) -> None:
-        foreign = [i for i in ids.tolist() if np.isnan(self.plan.weight_of[i])]
-        raise EpochOrderError(
-            f"{len(foreign)} id(s) are not in the plan of the running epoch {self.plan.epoch}, the first is "
-            f"{foreign[0]}; train on the batches of this epoch's loader, and end an epoch before the next begins."
-        )
+    def _raise_foreign(self, ids: NDArray[np.int64]) -> None:
+        """Raise the error that names ids outside the plan; nothing for an empty array."""
+        if len(ids):
+            raise EpochOrderError(
+                f"{len(ids)} id(s) are not in the plan of the running epoch {self.plan.epoch}, the first is "
+                f"{ids[0]}; train on the batches of this epoch's loader, and end an epoch before the next begins."
+            )
 
 
 def _check_features(policy: Policy, features: torch.Tensor | None, batch_size: int) -> None:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError, EpochOrderError, StateError
+from emprune.shard import Shard
 
 _T = TypeVar("_T", bound=np.generic)
 Unseen = Literal["first", "mean"]
@@ -18,9 +19,9 @@ _COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "ti
 
 
 class ScoreTable:
-    """Four columns, one row a sample; the row number is the sample's id.
+    """Four columns, one row a sample; the row number is the sample's id, less the shard's begin.
 
-    Attributes (read-only views, shape [N]):
+    Attributes (read-only views, shape [rows], N where one rank holds all):
         loss: float32, nats, last observed loss. +inf: never seen; NaN: quarantined.
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
@@ -30,19 +31,21 @@ class ScoreTable:
     Args:
         num_samples: N.
         extra: names and initial values of such columns.
+        shard: the rows that this rank holds; None: all.
 
     Raises:
         ArgumentError: an extra column has the name of one of the four.
     """
 
-    def __init__(self, num_samples: int, extra: Mapping[str, float] | None = None) -> None:
-        self._columns = {name: np.zeros(num_samples, dtype=dtype) for name, dtype in _COLUMNS.items()}
+    def __init__(self, num_samples: int, extra: Mapping[str, float] | None = None, shard: Shard | None = None) -> None:
+        self.shard = shard or Shard.whole(num_samples)
+        self._columns = {name: np.zeros(len(self.shard), dtype=dtype) for name, dtype in _COLUMNS.items()}
         self._columns["loss"].fill(np.inf)
         self._columns["last_seen"].fill(-1)
         for name, value in (extra or {}).items():
             if name in _COLUMNS:
                 raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
-            self._columns[name] = np.full(num_samples, value, dtype=np.float32)
+            self._columns[name] = np.full(len(self.shard), value, dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self._columns["loss"])
@@ -86,7 +89,7 @@ class ScoreTable:
     @property
     def quarantined(self) -> NDArray[np.int64]:
         """int64: ids whose last loss or memory term was not finite, in increasing order."""
-        return np.flatnonzero(np.isnan(self._columns["loss"]))
+        return self.shard.begin + np.flatnonzero(np.isnan(self._columns["loss"]))
 
     def rank(self, scores: NDArray[np.float32], unseen: Unseen) -> NDArray[np.float32]:
         """A copy of ``scores`` ready for a selection rule.
@@ -101,12 +104,11 @@ class ScoreTable:
         check_unseen(unseen)
         ranked = np.array(scores, dtype=np.float32)
         never = self.unseen
-        if not never.any():
+        if not self.shard.count(never):
             return ranked
         fill = np.inf
         if unseen == "mean":
-            usable = ranked[~never & np.isfinite(ranked)]
-            fill = float(usable.mean(dtype=np.float64)) if len(usable) else 0.0
+            fill = self.shard.mean(ranked[~never & np.isfinite(ranked)])
         ranked[never] = fill
         return ranked
 
@@ -124,7 +126,7 @@ class ScoreTable:
         counts repetitions inside one batch once, by ``trained``).
 
         Args:
-            ids: int64, shape [M], in [0, N).
+            ids: int64, shape [M], rows in [0, N).
             loss: float32, shape [M]; NaN quarantines the sample.
             memory: float32, shape [M], or None where the scorer has none (stored as NaN).
             epoch: the epoch they belong to.

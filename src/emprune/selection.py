@@ -6,18 +6,23 @@ same in all of them:
 
 - ``+inf``: ahead of all others (a sample never seen); the threshold rules count it as the mean;
 - ``NaN``: behind all others (a quarantined sample), taken only where the rest does not suffice.
+
+With a shard the scores are those of a rank's rows, shape [rows], N and k count all ranks' rows, the generator is in
+the same state on every rank, and the ids are rows of the shard: put together they are what one rank with all the
+scores would select.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from emprune.drawing import Floats, Ids, Mask, kth_smallest, random_part, smallest
+from emprune.drawing import Floats, Ids, Mask, kth_smallest, kth_smallest_of_all, random_part, smallest_parts
 from emprune.errors import ArgumentError
+from emprune.shard import Shard
 
 _CHUNK = 65_536
 
@@ -29,29 +34,34 @@ class Selection:
     Attributes:
         ids: int64, shape [k], distinct dataset positions, in no particular order.
         weights: float32, shape [k], factor of each sample's loss; None stands for ones.
+        head: how many ids, at the head, come before those of all ranks' tails in the epoch's order.
     """
 
     ids: Ids
     weights: Floats | None = None
+    head: int = 0
 
 
-def uniform(num_samples: int, k: int, rng: np.random.Generator) -> Selection:
+def uniform(num_samples: int, k: int, rng: np.random.Generator, shard: Shard | None = None) -> Selection:
     """k of N samples, every subset equally likely."""
     _check_k(k, num_samples)
-    return Selection(random_part(np.ones(num_samples, dtype=bool), k, rng))
+    shard = shard or Shard.whole(num_samples)
+    return Selection(random_part(np.ones(len(shard), dtype=bool), k, rng, shard))
 
 
-def top(scores: Floats, k: int, rng: np.random.Generator) -> Selection:
+def top(scores: Floats, k: int, rng: np.random.Generator, shard: Shard | None = None) -> Selection:
     """The k highest scores; ties at the boundary are broken at random.
 
     >>> top(np.array([3, 1, 2, 2.5], dtype=np.float32), 2, np.random.default_rng(0)).ids.tolist()
     [0, 3]
     """
-    scores = _check(scores, k)
-    return Selection(smallest(-scores, k, rng))
+    scores, shard = _check(scores, k, shard)
+    return _joined(smallest_parts(-scores, k, rng, shard))
 
 
-def sample(scores: Floats, k: int, rng: np.random.Generator, *, gamma: float = 1.0) -> Selection:
+def sample(
+    scores: Floats, k: int, rng: np.random.Generator, shard: Shard | None = None, *, gamma: float = 1.0
+) -> Selection:
     """k samples without replacement, probability proportional to score^γ at each draw.
 
     The k smallest of E_i / score_i^γ with E_i ~ Exp(1) (Efraimidis & Spirakis 2006), compared as
@@ -62,16 +72,17 @@ def sample(scores: Floats, k: int, rng: np.random.Generator, *, gamma: float = 1
         scores: float32, shape [N], at least 0.
         gamma: γ ≥ 0; 0 is uniform, large is `top`.
     """
-    scores = _check(scores, k)
+    scores, shard = _check(scores, k, shard)
     check_gamma(gamma)
     exponent = np.float32(min(gamma, float(np.finfo(np.float32).max)))
-    return Selection(smallest(_sampling_keys(scores, exponent, rng), k, rng))
+    return _joined(smallest_parts(_sampling_keys(scores, exponent, rng, shard), k, rng, shard))
 
 
 def threshold(
     scores: Floats,
     k: int,
     rng: np.random.Generator,
+    shard: Shard | None = None,
     *,
     below_share: float = 0.8,
     weight_sum: Literal["kept", "all"] = "kept",
@@ -89,23 +100,28 @@ def threshold(
         weight_sum: "kept": weights are scaled to sum to k, so that the mean weight is 1 and the step
             size that of plain training; "all": they sum to N, as published (the step grows by N/k).
     """
-    scores = _check(scores, k)
+    scores, shard = _check(scores, k, shard)
     check_threshold(below_share, weight_sum)
-    usable = int(np.count_nonzero(~np.isnan(scores)))
+    usable = shard.count(~np.isnan(scores))
     if k >= usable:
-        return Selection(smallest(-scores, k, rng))
+        return _joined(smallest_parts(-scores, k, rng, shard))
     draws = max(1, int(np.ceil(below_share * k)))
-    above = (scores > _finite_mean(scores)) & (scores < np.inf)
-    most = k - draws
-    if (count := int(np.count_nonzero(above))) > most:
-        above &= scores > kth_smallest(scores[above], count - most)
-    selection = _reweighted(above, ~above & ~np.isnan(scores), k - int(np.count_nonzero(above)), rng)
+    above = (scores > _finite_mean(scores, shard)) & (scores < np.inf)
+    most, count = k - draws, shard.count(above)
+    if count > most:
+        high = scores[above]
+        nth = count - most
+        above &= scores > (kth_smallest(high, nth) if shard.is_whole else kth_smallest_of_all(high, nth, shard))
+        count = shard.count(above)
+    selection = _reweighted(above, ~above & ~np.isnan(scores), k - count, rng, shard)
     if weight_sum == "kept" and selection.weights is not None:
-        return Selection(selection.ids, selection.weights * np.float32(k / usable))
+        return replace(selection, weights=selection.weights * np.float32(k / usable))
     return selection
 
 
-def threshold_published(scores: Floats, prune_rate: float, rng: np.random.Generator) -> Selection:
+def threshold_published(
+    scores: Floats, prune_rate: float, rng: np.random.Generator, shard: Shard | None = None
+) -> Selection:
     """InfoBatch's rule as published: all at or above the mean, a fraction 1 - r of the rest.
 
     How many samples that keeps depends on the scores: the only rule here without an exact k. The kept
@@ -116,16 +132,17 @@ def threshold_published(scores: Floats, prune_rate: float, rng: np.random.Genera
     Args:
         prune_rate: r in [0, 1), the part of the low-score samples that is left out.
     """
-    if np.isnan(scores).all():
+    shard = shard or Shard.whole(len(scores))
+    if shard.count(~np.isnan(scores)) == 0:
         return Selection(np.arange(len(scores), dtype=np.int64))
-    is_below = scores < _finite_mean(scores)
-    count = int(np.count_nonzero(is_below))
+    is_below = scores < _finite_mean(scores, shard)
+    count = shard.count(is_below)
     draws = max(1, round((1 - prune_rate) * count)) if count else 0
-    return _reweighted(~is_below & ~np.isnan(scores), is_below, draws, rng)
+    return _reweighted(~is_below & ~np.isnan(scores), is_below, draws, rng, shard)
 
 
 RULES: dict[str, Callable[..., Selection]] = {"top": top, "sample": sample, "threshold": threshold}
-"""Rules of the form (scores, k, generator) → Selection, by name."""
+"""Rules of the form (scores, k, generator, shard) → Selection, by name."""
 
 
 def check_gamma(gamma: float) -> None:
@@ -142,28 +159,34 @@ def check_threshold(below_share: float, weight_sum: str) -> None:
         raise ArgumentError("weight_sum", weight_sum, "'kept' or 'all'")
 
 
-def _reweighted(above: Mask, below: Mask, draws: int, rng: np.random.Generator) -> Selection:
+def _joined(parts: tuple[Ids, Ids]) -> Selection:
+    sure, drawn = parts
+    return Selection(np.concatenate([sure, drawn]), head=len(sure))
+
+
+def _reweighted(above: Mask, below: Mask, draws: int, rng: np.random.Generator, shard: Shard) -> Selection:
     """All of ``above`` with weight 1, ``draws`` of the B in ``below`` with weight B/draws."""
-    sure, drawn = np.flatnonzero(above), random_part(below, draws, rng)
+    sure, drawn = np.flatnonzero(above), random_part(below, draws, rng, shard)
     weights = np.ones(len(sure) + len(drawn), dtype=np.float32)
-    if len(drawn):
-        weights[len(sure) :] = np.count_nonzero(below) / len(drawn)
-    return Selection(np.concatenate([sure, drawn]), weights)
+    count = shard.count(below)
+    if draws:
+        weights[len(sure) :] = count / min(draws, count)
+    return Selection(np.concatenate([sure, drawn]), weights, len(sure))
 
 
-def _finite_mean(scores: Floats) -> np.float32:
+def _finite_mean(scores: Floats, shard: Shard) -> np.float32:
     """Mean of the finite scores, summed in float64; 0 without any."""
-    with np.errstate(invalid="ignore"):
-        mean = scores.mean(dtype=np.float64)
-    if not np.isfinite(mean):  # only then is a second pass needed: finite float32 never overflow the sum
-        finite = scores[np.isfinite(scores)]
-        mean = finite.mean(dtype=np.float64) if len(finite) else np.float64(0)
-    return np.float32(mean)
+    if shard.is_whole:
+        with np.errstate(invalid="ignore"):
+            mean = scores.mean(dtype=np.float64)
+        if np.isfinite(mean):  # only otherwise is a second pass needed: finite float32 never overflow the sum
+            return np.float32(mean)
+    return np.float32(shard.mean(scores[np.isfinite(scores)]))
 
 
-def _sampling_keys(scores: Floats, gamma: np.float32, rng: np.random.Generator) -> Floats:
+def _sampling_keys(scores: Floats, gamma: np.float32, rng: np.random.Generator, shard: Shard) -> Floats:
     """log(E / score^γ) with E ~ Exp(1), NaN where the score is: the k smallest are the sample."""
-    keys = rng.standard_exponential(len(scores), dtype=np.float32)
+    keys = shard.draw(rng, lambda generator, out: generator.standard_exponential(out=out, dtype=np.float32))
     for begin in range(0, len(keys), _CHUNK):  # by chunks, so that intermediate values stay in the cache
         part = slice(begin, begin + _CHUNK)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -174,12 +197,13 @@ def _sampling_keys(scores: Floats, gamma: np.float32, rng: np.random.Generator) 
     return keys
 
 
-def _check(scores: Floats, k: int) -> Floats:
+def _check(scores: Floats, k: int, shard: Shard | None) -> tuple[Floats, Shard]:
     scores = np.asarray(scores, dtype=np.float32)
     if scores.ndim != 1:
         raise ArgumentError("scores", f"of shape {scores.shape}", "one score a sample, shape [N]")
-    _check_k(k, len(scores))
-    return scores
+    shard = shard or Shard.whole(len(scores))
+    _check_k(k, shard.num_samples)
+    return scores, shard
 
 
 def _check_k(k: int, num_samples: int) -> None:

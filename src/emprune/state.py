@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from emprune.drawing import Floats, Ids
 from emprune.errors import StateError
 from emprune.observations import has_repeats
+from emprune.plan import EpochPlan
 from emprune.policies.base import Policy
 from emprune.schedule import PruneRate
+from emprune.shard import Shard
+from emprune.sharded import restored_plan
 
 SCHEMA_VERSION = 1
 
@@ -51,9 +54,9 @@ def _json_value(value: Any) -> Any:
 
 
 def restorable(
-    state: Mapping[str, Any], expected: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, torch.Tensor], tuple[Ids, Floats] | None]:
-    """Split a state into counters, table columns and the running epoch's plan (ids, weights), if any.
+    state: Mapping[str, Any], expected: Mapping[str, Any], shard: Shard
+) -> tuple[dict[str, Any], dict[str, torch.Tensor], EpochPlan | None, NDArray[np.bool_] | None]:
+    """Split a state into counters, table columns, and the running epoch's plan and reported rows, if any.
 
     Raises:
         StateError: the schema version or a field of the fingerprint differs (names the field and both
@@ -74,14 +77,25 @@ def restorable(
     if missing or ("plan.ids" in state) != ("plan.weights" in state):
         raise StateError(f"state is incomplete; it lacks {', '.join(sorted(missing)) or 'a part of the plan'}.")
     columns = {name.removeprefix("table."): column for name, column in state.items() if name.startswith("table.")}
+    rows = state.get("rows", [0, expected["num_samples"]])
+    if rows != [shard.begin, shard.end]:
+        raise StateError(
+            f"the state holds rows {rows[0]} to {rows[1]}, those of this rank are {shard.begin} to {shard.end}. Give "
+            "each rank the state that it saved itself."
+        )
+    if not shard.is_whole:
+        return counters, columns, *(restored_plan(state, counters["epoch"], shard) or (None, None))
+    return counters, columns, _whole_plan(state, counters["epoch"], expected["num_samples"]), None
+
+
+def _whole_plan(state: Mapping[str, Any], epoch: int, num_samples: int) -> EpochPlan | None:
     if "plan.ids" not in state:
-        return counters, columns, None
+        return None
     ids, weights = state["plan.ids"].cpu().numpy().copy(), state["plan.weights"].cpu().numpy().copy()
-    num_samples = expected["num_samples"]
     fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
     if not fits or has_repeats(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
         raise StateError(
             f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape {weights.shape}; "
             f"allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for each."
         )
-    return counters, columns, (ids, weights)
+    return EpochPlan(epoch, num_samples, ids, weights)

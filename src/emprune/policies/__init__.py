@@ -43,8 +43,14 @@ def get_policy(name: str, **settings: object) -> Policy:
         raise ArgumentError(f"settings of {name}", settings, str(error)) from error
 
 
+def shardable() -> list[str]:
+    """Names of the policies that work where no rank holds the whole score table."""
+    return [name for name, policy in REGISTRY.items() if policy.shardable]
+
+
 __all__ = [
     "EMP", "LFL", "REGISTRY", "RS2", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom", "EpsilonGreedy",
     "Full", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy", "RePB", "Request", "SeTa",
     "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset", "get_policy",
+    "shardable",
 ]  # fmt: skip

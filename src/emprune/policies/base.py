@@ -12,6 +12,7 @@ import torch
 from emprune.scores import ScoreTable
 from emprune.seeding import generator
 from emprune.selection import Selection
+from emprune.shard import Shard
 
 if TYPE_CHECKING:
     from emprune.observations import Collected
@@ -38,7 +39,17 @@ class Request:
 
     @property
     def prune_rate(self) -> float:
-        return 1 - self.k / len(self.table)
+        return 1 - self.k / self.num_samples
+
+    @property
+    def num_samples(self) -> int:
+        """N, of which the table holds this rank's rows."""
+        return self.table.shard.num_samples
+
+    @property
+    def shard(self) -> Shard:
+        """Which rows the table holds; to hand on to the selection rule."""
+        return self.table.shard
 
     def rng(self, purpose: str = "select", *, every_epoch: bool = True) -> np.random.Generator:
         """A generator for this epoch; with ``every_epoch=False`` the same one in all epochs."""
@@ -90,6 +101,8 @@ class Policy:
             backward inside each batch, by :meth:`select_within_batch`.
         observes_hidden: True where the training loop should also forward the samples that an epoch left
             out (``EpochPlan.left_out``) at its end and hand them to :meth:`emprune.Pruner.observe`.
+        shardable: True where :meth:`select` works on a part of the table, a rank's rows: it hands
+            ``request.shard`` on to a selection rule, and looks at the scores of other ranks by it alone.
         columns: names and initial values of further float32 columns that the score table holds for the
             policy; :meth:`update` writes them, and they are saved with the table.
     """
@@ -101,15 +114,26 @@ class Policy:
     scorer: ClassVar[str] = "classification"
     within_batch: ClassVar[bool] = False
     observes_hidden: ClassVar[bool] = False
+    shardable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
 
     def select(self, request: Request) -> Selection:
         """k distinct ids, with weights if the rule has any. Called once an epoch, not for full ones.
 
         A *static* policy returns the same subset each time: from scores given to its constructor, or
-        from ``request.rng(every_epoch=False)``.
+        from ``request.rng(every_epoch=False)``. Of a sharded table: rows of the shard, k on all ranks.
         """
         raise NotImplementedError(f"{type(self).__name__} must override select or set within_batch = True.")
+
+    @classmethod
+    def can_be_sharded(cls) -> bool:
+        """Whether the class whose ``select`` this is says so: a subclass's own select must say it again."""
+        for base in cls.__mro__:
+            if "shardable" in vars(base):
+                return bool(vars(base)["shardable"])
+            if "select" in vars(base):
+                break
+        return False
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
         """k of a batch's samples (in-batch policies). k is 0 where the batch's share rounds to none."""

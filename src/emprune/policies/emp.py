@@ -22,9 +22,10 @@ class LFL(Policy):
 
     name = "lfl"
     source = "Xiao et al. 2024, arXiv:2408.16031 (the problem; EMP with β = 0)"
+    shardable = True
 
     def select(self, request: Request) -> Selection:
-        return top(request.table.rank(request.table.loss, "first"), request.k, request.rng())
+        return top(request.table.rank(request.table.loss, "first"), request.k, request.rng(), request.shard)
 
 
 @dataclass(repr=False)
@@ -51,6 +52,7 @@ class EMP(Policy):
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
     needs_memory = True
+    shardable = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.beta < np.inf:
@@ -67,5 +69,5 @@ class EMP(Policy):
         # A score too large for float32 is the largest, and not +inf, which stands for never seen.
         scores = table.rank(np.clip(scores, -_MOST, _MOST), self.unseen)
         if self.rule == "sample":
-            return sample(scores, request.k, request.rng(), gamma=self.gamma)
-        return RULES[self.rule](scores, request.k, request.rng())
+            return sample(scores, request.k, request.rng(), request.shard, gamma=self.gamma)
+        return RULES[self.rule](scores, request.k, request.rng(), request.shard)

@@ -26,13 +26,17 @@ class InfoBatch(Policy):
 
     name = "infobatch"
     source = "Qin et al. 2024, arXiv:2303.04947, at an exact rate"
+    shardable = True
 
     def __post_init__(self) -> None:
         check_threshold(self.below_share, self.weight_sum)
 
     def select(self, request: Request) -> Selection:
         scores = request.table.rank(request.table.loss, "first")
-        return threshold(scores, request.k, request.rng(), below_share=self.below_share, weight_sum=self.weight_sum)
+        return threshold(
+            scores, request.k, request.rng(), request.shard,
+            below_share=self.below_share, weight_sum=self.weight_sum,
+        )  # fmt: skip
 
 
 class InfoBatchPublished(Policy):
@@ -44,10 +48,11 @@ class InfoBatchPublished(Policy):
 
     name = "infobatch-published"
     source = "Qin et al. 2024, arXiv:2303.04947"
+    shardable = True
 
     def epoch_size(self, num_samples: int, k: int) -> None:
         return None
 
     def select(self, request: Request) -> Selection:
         scores = request.table.rank(request.table.loss, "first")
-        return threshold_published(scores, request.prune_rate, request.rng())
+        return threshold_published(scores, request.prune_rate, request.rng(), request.shard)

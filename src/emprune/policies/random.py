@@ -13,6 +13,7 @@ class Full(Policy):
 
     name = "full"
     source = "reference"
+    shardable = True
 
     def epoch_size(self, num_samples: int, k: int) -> int:
         return num_samples
@@ -26,9 +27,10 @@ class StaticRandom(Policy):
 
     name = "static-random"
     source = "reference"
+    shardable = True
 
     def select(self, request: Request) -> Selection:
-        return uniform(len(request.table), request.k, request.rng(every_epoch=False))
+        return uniform(request.num_samples, request.k, request.rng(every_epoch=False), request.shard)
 
 
 class DynamicRandom(Policy):
@@ -36,9 +38,10 @@ class DynamicRandom(Policy):
 
     name = "random"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (with replacement)"
+    shardable = True
 
     def select(self, request: Request) -> Selection:
-        return uniform(len(request.table), request.k, request.rng())
+        return uniform(request.num_samples, request.k, request.rng(), request.shard)
 
 
 class RS2(Policy):
@@ -51,6 +54,7 @@ class RS2(Policy):
 
     name = "rs2"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (without replacement)"
+    shardable = True
 
     def select(self, request: Request) -> Selection:
-        return top(-request.table.times_trained.astype(np.float32), request.k, request.rng())
+        return top(-request.table.times_trained.astype(np.float32), request.k, request.rng(), request.shard)

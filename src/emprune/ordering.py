@@ -1,0 +1,56 @@
+"""The random order of an epoch's k samples, of which a rank may compute the places that it trains alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+
+LARGE = 2**20
+"""From so many samples on, the order is computed place by place instead of shuffled."""
+_ROUNDS = 6
+_CHUNK = 65_536
+
+
+def order(k: int, rng: np.random.Generator, places: Ids | None = None) -> Ids:
+    """Which of k samples stands at each place of a random order.
+
+    Up to 2²⁰ samples every order is equally likely. Beyond, a Feistel network with random tables for its round
+    functions (Luby & Rackoff 1988) permutes the numbers below the next power of two, and is applied until the result
+    is below k: no rank has to hold the whole order to know a part of it.
+
+    Args:
+        k: number of samples.
+        rng: in the same state on every rank.
+        places: int64, shape [M], in [0, k); None: all.
+
+    Returns:
+        int64, shape [M] or [k], in [0, k).
+    """
+    if k < LARGE:
+        shuffled: Ids = rng.permutation(k)
+        return shuffled if places is None else shuffled[places]
+    width = (k - 1).bit_length()
+    low = width // 2
+    sizes = [2**low, 2 ** (width - low)]
+    tables = [rng.integers(0, sizes[i % 2], sizes[1 - i % 2], dtype=np.int64) for i in range(_ROUNDS)]
+    found = np.arange(k, dtype=np.int64) if places is None else places.copy()
+    for begin in range(0, len(found), _CHUNK):  # by chunks, so that intermediate values stay in the cache
+        _walk(found[begin : begin + _CHUNK], k, low, tables)
+    return found
+
+
+def _walk(numbers: Ids, k: int, low: int, tables: list[Ids]) -> None:
+    """Permute ``numbers`` in place, those again and again that come out at k or above."""
+    left = np.arange(len(numbers))
+    while len(left):
+        numbers[left] = _permuted(numbers[left], low, tables)
+        left = left[numbers[left] >= k]
+
+
+def _permuted(numbers: Ids, low: int, tables: list[Ids]) -> Ids:
+    halves: list[Ids] = [numbers & (2**low - 1), numbers >> low]
+    for i, table in enumerate(tables):
+        halves[i % 2] ^= table[halves[1 - i % 2]]
+    return halves[0] | halves[1] << low
