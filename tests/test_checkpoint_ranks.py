@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +13,9 @@ from emprune import IdBatches, Pruner, StateError
 from emprune.checkpoint import restore, save
 from emprune.distributed import World
 from states import names
+from thread_world import on_all_ranks
 
 SIZE = 3
-
-
-class Together:
-    """What the ranks of one group share."""
-
-    def __init__(self, size: int) -> None:
-        self.barrier, self.columns = threading.Barrier(size), [np.empty(0)] * size
-
-
-class Thread(World):
-    """A rank that is a thread; a collective that another rank does not reach fails after 20 seconds."""
-
-    def __init__(self, together: Together, rank: int, size: int) -> None:
-        self.together, self.rank, self.size = together, rank, size
-
-    def gather(self, column: np.ndarray) -> list[np.ndarray]:
-        self.together.columns[self.rank] = column
-        self.together.barrier.wait(20)
-        columns = list(self.together.columns)
-        self.together.barrier.wait(20)
-        return columns
-
-
-def on_all_ranks(task: Any, size: int = SIZE) -> list[Any]:
-    """What ``task(world)`` returns or raises on each rank."""
-    together = Together(size)
-
-    def run(rank: int) -> Any:
-        try:
-            return task(Thread(together, rank, size))
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(size) as pool:
-        return list(pool.map(run, range(size)))
 
 
 def build(world: World) -> Pruner:
@@ -117,3 +81,58 @@ def test_another_global_batch_is_named(tmp_path: Path) -> None:
     on_all_ranks(lambda world: save(trained(world, 7), path, batch_size=2))
     failed = on_all_ranks(lambda world: restore(build(world), path, batch_size=2), size=2)
     assert all("batch_size is 4 here, but the state was saved with 6" in str(error) for error in failed)
+
+
+def sharded(world: World, steps: int) -> Pruner:
+    pruner = Pruner(60, "infobatch", prune_rate=0.5, num_epochs=3, seed=3, world=world, shard_batch_size=2)
+    for _ in pruner.epochs():
+        for ids in IdBatches(pruner, 2):
+            if steps == 0:
+                return pruner
+            step(pruner, ids)
+            steps -= 1
+    return pruner
+
+
+def test_each_rank_of_a_sharded_table_keeps_its_part(tmp_path: Path) -> None:
+    path = tmp_path / "run.state"
+    on_all_ranks(lambda world: save(sharded(world, 7), path))
+    assert names(tmp_path) == [f"run.state.rank-{rank}-of-3" for rank in range(3)]
+
+    def go_on(world: World) -> list[list[int]]:
+        pruner = sharded(world, 0)
+        restore(pruner, path)
+        return rest(pruner)
+
+    whole = on_all_ranks(lambda world: rest(sharded(world, 7)))
+    assert on_all_ranks(go_on) == whole
+    assert all(isinstance(batches, list) and len(batches) == 8 for batches in whole)
+
+
+def test_a_kill_between_the_saves_of_two_ranks(tmp_path: Path) -> None:
+    """Rank 0 has saved step 7, the others have not: their last one is of step 6."""
+    path = tmp_path / "run.state"
+    on_all_ranks(lambda world: save(sharded(world, 6), path))
+    ahead = tmp_path / "ahead"
+    on_all_ranks(lambda world: save(sharded(world, 7), ahead))
+    own = tmp_path / "run.state.rank-0-of-3"
+    own.rename(tmp_path / "run.state.rank-0-of-3.previous")
+    (tmp_path / "ahead.rank-0-of-3").rename(own)
+
+    def go_on(world: World, fall_back: bool) -> list[list[int]]:
+        pruner = sharded(world, 0)
+        restore(pruner, path, fall_back=fall_back)
+        return rest(pruner)
+
+    for error in on_all_ranks(lambda world: go_on(world, False)):
+        assert isinstance(error, StateError)
+        assert "rank 0 epoch 1 step 7, rank 1 epoch 1 step 6, rank 2 epoch 1 step 6" in str(error)
+    assert on_all_ranks(lambda world: go_on(world, True)) == on_all_ranks(lambda world: rest(sharded(world, 6)))
+
+
+def test_another_number_of_ranks_cannot_take_over_a_sharded_table(tmp_path: Path) -> None:
+    path = tmp_path / "run.state"
+    on_all_ranks(lambda world: save(sharded(world, 7), path))
+    for error in on_all_ranks(lambda world: restore(sharded(world, 0), path), size=2):
+        assert isinstance(error, StateError)
+        assert "saved by 3 ranks with a part of the table each, here are 2 rank(s)" in str(error)

@@ -30,6 +30,7 @@ from emprune.distributed import World
 from emprune.errors import ArgumentError, EmpruneError, StateError
 from emprune.fingerprints import fingerprint_of
 from emprune.pruner import Pruner
+from emprune.shardfiles import check_ranks, of_one_moment, shard_path
 from emprune.statefile import read, write
 from emprune.wholefile import previous_of, write_whole
 
@@ -55,7 +56,8 @@ def save(
 ) -> Path:
     """Save a pruner's state, in mid-epoch too; the state saved before stays as ``PATH.previous``.
 
-    Of several ranks all must call it; the first one writes, and all return when the file is whole.
+    Of several ranks all must call it; the first one writes, and all return when the file is whole. Where the table is
+    sharded each rank writes its part, to ``PATH.rank-R-of-W``.
 
     Args:
         pruner: its training steps so far are saved; batches that were only fetched come again.
@@ -64,7 +66,7 @@ def save(
         batch_size: samples of this rank in a step; what is compared is that of all ranks together.
 
     Returns:
-        The path.
+        The path of the file that holds this rank's state.
 
     Raises:
         StateError: the file cannot be written; what was saved before is whole. The same on every rank.
@@ -72,13 +74,14 @@ def save(
         EmpruneError: the package safetensors is missing.
     """
     failure, state = None, pruner.state_dict()
-    if pruner.world.rank == 0:
+    own = shard_path(Path(path), pruner.table.shard)
+    if pruner.world.rank == 0 or pruner.is_sharded:
         try:
-            save_state(path, {**state, "run": _run_settings(pruner, dataset_fingerprint, batch_size)})
+            save_state(own, {**state, "run": _run_settings(pruner, dataset_fingerprint, batch_size)})
         except EmpruneError as error:
             failure = error
     _raise_everywhere(pruner.world, failure)
-    return Path(path)
+    return own
 
 
 def restore(
@@ -112,9 +115,16 @@ def restore(
     for field in sorted(allow):
         if field not in OVERRIDABLE:
             raise ArgumentError("allow", field, f"fields among {', '.join(sorted(OVERRIDABLE))}")
-    failure, state = None, {}
+    failure, state, shard = None, {}, pruner.table.shard
+    own = shard_path(Path(path), shard)
     try:
-        state = load_state(path, fall_back=fall_back)
+        check_ranks(Path(path), shard)
+        state = load_state(own, fall_back=fall_back)
+    except EmpruneError as error:
+        failure = error
+    _raise_everywhere(pruner.world, failure)
+    state = of_one_moment(state, shard, previous_of(own) if fall_back else None, load_state)
+    try:
         _check_run(state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size), allow)
         state = _overridden(state, pruner, allow)
     except EmpruneError as error:

@@ -105,7 +105,7 @@ def selected(policy: Policy, request: Request) -> Selection:
     """
     shard = request.table.shard
     if request.k == shard.num_samples or policy.within_batch:
-        return Selection(np.arange(len(shard), dtype=np.int64))
+        return Selection(np.arange(shard.rows, dtype=np.int64))
     selection = policy.select(request)
     _check_selection(policy, selection, request.k, shard)
     return selection
@@ -119,7 +119,7 @@ def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int) -> E
 
 
 def _check_selection(policy: Policy, selection: Selection, k: int, shard: Shard) -> None:
-    ids, weights, rows = selection.ids, selection.weights, len(shard)
+    ids, weights, rows = selection.ids, selection.weights, shard.rows
     fault = None
     if ids.dtype != np.int64 or ids.ndim != 1:
         fault = f"ids of dtype {ids.dtype} and shape {ids.shape}; allowed: int64 of shape [k]"

@@ -64,7 +64,7 @@ class RunningEpoch:
         self._world, self._shard = world, shard
         self._pending = Pending()
         if reported is None:
-            reported = np.zeros(len(shard), dtype=bool)
+            reported = np.zeros(shard.rows, dtype=bool)
             reported[plan.ids[:start]] = True
         self.reported = reported
 

@@ -39,13 +39,13 @@ class ScoreTable:
 
     def __init__(self, num_samples: int, extra: Mapping[str, float] | None = None, shard: Shard | None = None) -> None:
         self.shard = shard or Shard.whole(num_samples)
-        self._columns = {name: np.zeros(len(self.shard), dtype=dtype) for name, dtype in _COLUMNS.items()}
+        self._columns = {name: np.zeros(self.shard.rows, dtype=dtype) for name, dtype in _COLUMNS.items()}
         self._columns["loss"].fill(np.inf)
         self._columns["last_seen"].fill(-1)
         for name, value in (extra or {}).items():
             if name in _COLUMNS:
                 raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
-            self._columns[name] = np.full(len(self.shard), value, dtype=np.float32)
+            self._columns[name] = np.full(self.shard.rows, value, dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self._columns["loss"])

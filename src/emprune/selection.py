@@ -46,7 +46,7 @@ def uniform(num_samples: int, k: int, rng: np.random.Generator, shard: Shard | N
     """k of N samples, every subset equally likely."""
     _check_k(k, num_samples)
     shard = shard or Shard.whole(num_samples)
-    return Selection(random_part(np.ones(len(shard), dtype=bool), k, rng, shard))
+    return Selection(random_part(np.ones(shard.rows, dtype=bool), k, rng, shard))
 
 
 def top(scores: Floats, k: int, rng: np.random.Generator, shard: Shard | None = None) -> Selection:

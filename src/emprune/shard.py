@@ -53,7 +53,9 @@ class Shard:
     def __repr__(self) -> str:
         return f"Shard(num_samples={self.num_samples}, begin={self.begin}, end={self.end}, ranks={self.world.size})"
 
-    def __len__(self) -> int:
+    @property
+    def rows(self) -> int:
+        """How many are held here; may be none."""
         return self.end - self.begin
 
     @property
@@ -129,7 +131,7 @@ class Shard:
         Args:
             fill: writes the next numbers of a generator into an array.
         """
-        drawn = np.empty(len(self), dtype=np.float32)
+        drawn = np.empty(self.rows, dtype=np.float32)
         seeds: list[Any] = []
         if self.num_samples > BLOCK:
             seeds = rng.bit_generator.seed_seq.spawn(-(-self.num_samples // BLOCK) - 1)  # type: ignore[attr-defined]

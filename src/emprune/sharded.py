@@ -69,7 +69,7 @@ def make_shard_plan(policy: Policy, request: Request, batch_size: int) -> ShardP
     part = part_of(0, total, batch_size, shard.world.size, shard.world.rank)
     places = order(total, generator(request.seed, request.epoch, "order"), part.positions)
     ids, weights = _asked_for(places, selection, counts, shard)
-    rows = np.full(len(shard), np.nan, dtype=np.float32)
+    rows = np.full(shard.rows, np.nan, dtype=np.float32)
     rows[selection.ids] = 1 if selection.weights is None else selection.weights
     return ShardPlan(request.epoch, shard.num_samples, ids, weights, total, rows, part.repeats)
 
@@ -168,12 +168,12 @@ def restored_plan(state: Mapping[str, Any], epoch: int, shard: Shard) -> tuple[S
         state[f"plan.{name}"].cpu().numpy().copy() for name in ("ids", "weights", "rows", "reported")
     )
     fits = ids.dtype == np.int64 and weights.dtype == rows.dtype == np.float32 and reported.dtype == bool
-    fits = fits and ids.shape == weights.shape == (len(ids),) and rows.shape == reported.shape == (len(shard),)
+    fits = fits and ids.shape == weights.shape == (len(ids),) and rows.shape == reported.shape == (shard.rows,)
     if not fits or (len(ids) and not 0 <= ids.min() <= ids.max() < shard.num_samples):
         raise StateError(
             f"the plan has {ids.dtype} ids of shape {ids.shape}, and {rows.dtype} weights of rows of shape "
             f"{rows.shape}; allowed: int64 ids from 0 to {shard.num_samples - 1} and one weight for each of "
-            f"{len(shard)} rows."
+            f"{shard.rows} rows."
         )
     shares = state["plan.shares"]
     return ShardPlan(epoch, shard.num_samples, ids, weights, shares["total"], rows, shares["repeats"]), reported
