@@ -18,8 +18,8 @@ from cases import loss_of, memory_of
 from emprune import EMP, ArgumentError, EpochOrderError, IdBatches, NonFiniteError, Pruner, StateError
 from emprune.distributed import World
 from emprune.drawing import kth_smallest_of_all
-from emprune.policies import shardable
 from emprune.observations import Step
+from emprune.policies import shardable
 from emprune.ranks import part_of
 from emprune.selection import Selection, sample, threshold, threshold_published, top, uniform
 from emprune.shard import Shard
@@ -90,7 +90,8 @@ def test_shards_train_what_one_rank_with_all_scores_would(policy: str, ranks: in
     outcomes = on_all_ranks(run, ranks)
     whole = build(policy=policy)
     for rank, (batches, *_) in enumerate(outcomes):
-        assert batches == of_one_rank(whole := build(policy=policy), ranks, rank)
+        whole = build(policy=policy)
+        assert batches == of_one_rank(whole, ranks, rank)
     for name, column in rows(whole).items():
         assert np.array_equal(np.concatenate([part[name] for _, part, _ in outcomes]), column, equal_nan=True), name
     told, report = outcomes[-1][2], whole.report()
@@ -201,7 +202,8 @@ def test_a_state_of_mid_epoch_goes_on_with_what_is_left(stop: int) -> None:
 
     outcomes = on_all_ranks(run, 3)
     for rank, (batches, _) in enumerate(outcomes):
-        expected = of_one_rank(whole := build(), 3, rank)
+        whole = build()
+        expected = of_one_rank(whole, 3, rank)
         first = next(i for i, (epoch, *_) in enumerate(expected) if epoch == 1)
         assert batches == expected[first + min(stop + 1, 3) :]
     for name, column in rows(whole).items():
@@ -281,7 +283,7 @@ def test_a_rank_sees_at_once_what_does_not_belong_to_its_batches(foreign: bool) 
         pruner = build(world)
         others = np.setdiff1d(np.concatenate(world.gather(pruner.plan.ids)), pruner.plan.ids)
         ids = torch.tensor([others[0] if foreign else N])
-        with pytest.raises(EpochOrderError if foreign else ArgumentError, match="not in the plan|dataset positions"):
+        with pytest.raises(EpochOrderError if foreign else ArgumentError, match=r"not in the plan|dataset positions"):
             pruner.loss(ids, torch.ones(1), torch.ones(1))
 
     assert on_all_ranks(run, 3) == [None] * 3
