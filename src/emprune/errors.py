@@ -19,9 +19,13 @@ class ArgumentError(EmpruneError, ValueError):
     """
 
     def __init__(self, argument: str, value: object, allowed: str, hint: str = "") -> None:
-        self.argument, self.value, self.allowed = argument, value, allowed
+        self.argument, self.value, self.allowed, self.hint = argument, value, allowed, hint
         message = f"{argument} is {value!r}; allowed: {allowed}."
         super().__init__(f"{message} {hint}".rstrip())
+
+    def __reduce__(self) -> tuple[type[ArgumentError], tuple[object, ...]]:
+        """Errors travel between processes by pickling, which knows the message alone."""
+        return type(self), (self.argument, self.value, self.allowed, self.hint)
 
 
 def check_batch_size(batch_size: object) -> None:

@@ -215,7 +215,7 @@ class RunningEpoch:
 
     def _batch_share(self, batch_size: int) -> int:
         """Samples of the next batch that go through backward; the shares of an epoch add up to k."""
-        if not self._policy.within_batch:
+        if not self._policy.within_batch or self._k == self.plan.num_samples:
             return batch_size
         num_samples, before = self.plan.num_samples, self._begin(batch_size)
         after = min(before + batch_size, num_samples)  # repeats that fill up the last ranks have no share
