@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before there is a process group; see below
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import TensorDataset
@@ -34,6 +35,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/ddp"))
     options = parser.parse_args()
 
+    # torch.distributed.nn takes the group as a default argument. Imported only now, as torch.optim does, it would hold
+    # the group beyond destroy_process_group, and gloo's threads abort the process at its exit now and then.
     dist.init_process_group("gloo")  # one line for one process or many; "nccl" on accelerators
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -51,6 +54,8 @@ def main() -> None:
     if checkpoint.is_file():
         for name, state in torch.load(checkpoint, weights_only=True).items():
             parts[name].load_state_dict(state)
+        if dist.get_rank() == 0:
+            print(f"going on after step {pruner.report().steps}, in epoch {pruner.epoch}", flush=True)
 
     steps = 0
     for _ in pruner.epochs():

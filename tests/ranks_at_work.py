@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before there is a group, which it would hold for ever
 import torch.multiprocessing as mp
 
 from emprune import EmpruneError, IdBatches, PrunedLoader, Pruner, get_policy

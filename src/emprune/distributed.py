@@ -19,6 +19,11 @@ from numpy.typing import NDArray
 from emprune.errors import RankError
 from emprune.observations import Collected
 
+if dist.is_available():
+    # Its functions take the default group as a default argument. Imported after that group, as torch.optim does, they
+    # hold it beyond destroy_process_group, and gloo's threads abort the process at its exit now and then.
+    import torch.distributed.nn
+
 _ROW = np.dtype(
     [("ids", np.int64), ("step", np.int64), ("loss", np.float32), ("memory", np.float32), ("trained", np.bool_),
      ("planned", np.bool_)]
@@ -40,6 +45,10 @@ class World:
     def gather(self, column: NDArray[Any]) -> list[NDArray[Any]]:
         """Every rank's array, in the order of ranks; they may differ in length, not in dtype."""
         return [column]
+
+    def gather_alike(self, column: NDArray[Any]) -> list[NDArray[Any]]:
+        """As :meth:`gather`, of arrays that are as long on every rank: in one round instead of two."""
+        return self.gather(column)
 
     def sum(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Every rank's int64 array, added up place by place."""
@@ -77,6 +86,9 @@ class ProcessGroup(World):
         return [
             part[:size].cpu().numpy().view(column.dtype) for part, size in zip(parts, sizes, strict=True)
         ]  # fmt: skip
+
+    def gather_alike(self, column: NDArray[Any]) -> list[NDArray[Any]]:
+        return [part.cpu().numpy().view(column.dtype) for part in self._all_gather(self._bytes(column))]
 
     def sum(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         summed = torch.from_numpy(counts.astype(np.int64)).to(self._device)
@@ -121,7 +133,7 @@ def check_agreement(world: World, values: Mapping[str, Any]) -> None:
         return
     text = json.dumps(values, sort_keys=False)
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    if len({part.tobytes() for part in world.gather(np.frombuffer(digest, np.uint8))}) == 1:
+    if len({part.tobytes() for part in world.gather_alike(np.frombuffer(digest, np.uint8))}) == 1:
         return
     texts = world.gather(np.frombuffer(text.encode(), np.uint8))
     first, *others = [json.loads(part.tobytes()) for part in texts]
@@ -152,10 +164,9 @@ def exchange(world: World, local: Collected, owner: NDArray[np.int64] | None = N
     else:
         sizes = np.bincount(owner, minlength=world.size)
         parts = world.deal(np.split(rows[np.argsort(owner, kind="stable")], np.cumsum(sizes)[:-1]))
-    ranks = np.repeat(np.arange(world.size), [len(part) for part in parts])
-    rows = np.concatenate(parts)
-    rows = rows[np.lexsort((ranks, rows["step"]))]
-    return Collected(**{name: rows[name].copy() for name in _FIELDS})
+    rows = np.concatenate(parts)  # by rank: a stable order by step keeps that
+    order = np.argsort(rows["step"], kind="stable")
+    return Collected(**{name: rows[name][order] for name in _FIELDS})
 
 
 def without_repeats(seen: Collected, reported: NDArray[np.bool_], *, in_batch: bool) -> Collected:
@@ -167,8 +178,12 @@ def without_repeats(seen: Collected, reported: NDArray[np.bool_], *, in_batch: b
         reported: bool, shape [N]: samples reported before these observations.
         in_batch: keep those that went through backward, since a batch's share of the budget was spent on them.
     """
-    first = np.zeros(len(seen.ids), dtype=bool)
     planned = np.flatnonzero(seen.planned)
-    first[planned[np.unique(seen.ids[planned], return_index=True)[1]]] = True
+    ids = seen.ids[planned]
+    place = np.empty(len(reported), dtype=np.int64)  # only places of these ids are written and read
+    place[ids[::-1]] = planned[::-1]
+    first = np.zeros(len(seen.ids), dtype=bool)
+    first[planned] = place[ids] == planned
     kept = ~seen.planned | (first & ~reported[seen.ids])
-    return seen.rows(np.flatnonzero(kept | seen.trained if in_batch else kept))
+    kept = kept | seen.trained if in_batch else kept
+    return seen if kept.all() else seen.rows(np.flatnonzero(kept))

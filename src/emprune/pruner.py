@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emprune.compiling import outside_graphs
 from emprune.distributed import World, check_agreement, current_world
 from emprune.errors import ArgumentError, EpochOrderError, StateError, check_batch_size
 from emprune.export import export
@@ -157,6 +158,7 @@ class Pruner:
         self._running = None
         self._agree_on_plan()
 
+    @outside_graphs
     def loss(
         self,
         ids: torch.Tensor,
@@ -192,6 +194,7 @@ class Pruner:
             loss = loss * chosen.weights.to(loss.dtype)
         return loss.mean() if len(loss) else loss.sum()  # a batch whose share is none still has a gradient: zero
 
+    @outside_graphs
     def select_batch(
         self,
         ids: torch.Tensor,
@@ -207,6 +210,7 @@ class Pruner:
         """
         return self._now().select_batch(ids, loss, memory, features)
 
+    @outside_graphs
     def observe(
         self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None, *, epoch: int | None = None
     ) -> None:

@@ -70,7 +70,7 @@ class Shard:
 
     def counts(self, *values: int) -> NDArray[np.int64]:
         """int64, shape [ranks, len(values)]: every rank's numbers."""
-        return np.stack(self.world.gather(np.array(values, dtype=np.int64)))
+        return np.stack(self.world.gather_alike(np.array(values, dtype=np.int64)))
 
     def total(self, count: int) -> int:
         """The sum of every rank's number."""
@@ -116,7 +116,7 @@ class Shard:
         """
         if self.is_whole:
             return float(values.mean(dtype=np.float64)) if len(values) else 0.0
-        sums = np.stack(self.world.gather(np.array([values.sum(dtype=np.float64), len(values)])))
+        sums = np.stack(self.world.gather_alike(np.array([values.sum(dtype=np.float64), len(values)])))
         total, count = sums.sum(axis=0)
         return float(total / count) if count else 0.0
 
