@@ -1,0 +1,139 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,import-not-found,import-untyped,misc"
+"""Loss, entropy and gradient of tokens as two Triton kernels: the logits are read once in each direction.
+
+The formulas are those of ``fused.py``. Forward goes along a token's row in blocks and keeps the largest logit m so
+far, s = Σ e^(x - m) and t = Σ (x - m)·e^(x - m); when m grows by d, s becomes e^(-d)·s and t becomes e^(-d)·(t - d·s).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from emprune.scoring.plain_loss import LOWEST, Forward, Slopes
+
+try:
+    import triton
+    import triton.language as tl
+
+    jit = triton.jit
+except ImportError:  # the module can be imported without Triton, as documentation tools do, and not be used
+
+    def jit(kernel):
+        """Leave the kernel as it is."""
+        return kernel
+
+
+_BLOCK = 4096  # entries at a time; with 8 warps 16 a thread, and no register spills on sm_80 and sm_90
+_WARPS = 8
+
+
+def forward(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> Forward:
+    """As :func:`emprune.scoring.plain_loss.forward`."""
+    _, length, vocabulary = logits.shape
+    found = Forward(*(torch.empty(len(targets), dtype=torch.float32, device=logits.device) for _ in Forward._fields))
+    if len(targets):
+        with torch.cuda.device_of(logits):
+            _forward_kernel[(len(targets),)](
+                logits, targets, *found, *logits.stride(), length, vocabulary, smoothing,
+                SMOOTH=smoothing > 0, **_launch(vocabulary),
+            )  # fmt: skip
+    return found
+
+
+def backward(
+    logits: torch.Tensor, targets: torch.Tensor, found: Forward, slopes: Slopes, smoothing: float, grad: torch.Tensor
+) -> None:
+    """As :func:`emprune.scoring.plain_loss.backward`."""
+    _, length, vocabulary = logits.shape
+    launch = _launch(vocabulary)
+    entropy_slope = slopes.loss if slopes.entropy is None else slopes.entropy
+    if len(targets):
+        with torch.cuda.device_of(logits):
+            _backward_kernel[(len(targets), triton.cdiv(vocabulary, launch["BLOCK"]))](
+                logits, grad, targets, found.entropy, found.log_z, found.share, slopes.loss, entropy_slope,
+                *logits.stride(), *grad.stride(), length, vocabulary, smoothing,
+                SMOOTH=smoothing > 0, MEMORY=slopes.entropy is not None, **launch,
+            )  # fmt: skip
+
+
+def _launch(vocabulary: int) -> dict[str, Any]:
+    block = min(_BLOCK, triton.next_power_of_2(vocabulary))
+    return {"BLOCK": block, "LOWEST": LOWEST, "num_warps": _WARPS if block == _BLOCK else 4}
+
+
+@jit
+def _forward_kernel(
+    logits, targets, loss, entropy, log_z, share, stride_batch, stride_token, stride_entry, length, vocabulary,
+    smoothing, SMOOTH: tl.constexpr, BLOCK: tl.constexpr, LOWEST: tl.constexpr,
+):  # fmt: skip
+    token = tl.program_id(0).to(tl.int64)
+    target = tl.load(targets + token)
+    row = logits + (token // length) * stride_batch + (token % length) * stride_token
+    top = -float("inf")
+    total = 0.0
+    weighted = 0.0
+    spread = 0.0
+    live = 0.0
+    end = tl.where(target >= 0, vocabulary, 0)  # a token without target is not read
+    for first in range(0, end, BLOCK):
+        entries = first + tl.arange(0, BLOCK)
+        inside = entries < vocabulary
+        x = tl.load(row + entries.to(tl.int64) * stride_entry, mask=inside, other=-float("inf")).to(tl.float32)
+        if SMOOTH:
+            counted = x != -float("inf")
+            spread += tl.sum(tl.where(counted, x, 0.0), axis=0)
+            live += tl.sum(counted.to(tl.float32), axis=0)
+        higher = tl.maximum(top, tl.max(x, axis=0))
+        reference = tl.where(higher == -float("inf"), 0.0, higher)  # so far every entry was masked
+        drop = top - reference
+        # Compared, because tl.maximum would hide a NaN.
+        drop = tl.where(drop < LOWEST, LOWEST, drop)
+        lower = x - reference
+        lower = tl.where(lower < LOWEST, LOWEST, lower)
+        power = tl.exp(lower)
+        weighted = tl.exp(drop) * (weighted + drop * total) + tl.sum(lower * power, axis=0)
+        total = tl.exp(drop) * total + tl.sum(power, axis=0)
+        top = higher
+    has = target >= 0
+    own = tl.load(row + target * stride_entry, mask=has, other=0.0).to(tl.float32)
+    total = tl.where(has, total, 1.0)
+    log_s = tl.log(total)
+    value = log_s - (own - top)
+    if SMOOTH:
+        live = tl.where(has, live, 1.0)
+        value = (1.0 - smoothing) * value + smoothing * (log_s - (spread / live - top))
+        tl.store(share + token, smoothing / live)
+    tl.store(loss + token, tl.where(has, value, 0.0))
+    tl.store(entropy + token, tl.where(has, log_s - weighted / total, 0.0))
+    tl.store(log_z + token, tl.where(has, top + log_s, 0.0))
+
+
+@jit
+def _backward_kernel(
+    logits, grad, targets, entropy, log_z, share, slope, entropy_slope, stride_batch, stride_token, stride_entry,
+    grad_batch, grad_token, grad_entry, length, vocabulary, smoothing,
+    SMOOTH: tl.constexpr, MEMORY: tl.constexpr, BLOCK: tl.constexpr, LOWEST: tl.constexpr,
+):  # fmt: skip
+    token = tl.program_id(0).to(tl.int64)
+    entries = (tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)).to(tl.int64)
+    inside = entries < vocabulary
+    target = tl.load(targets + token)
+    has = target >= 0
+    row = logits + (token // length) * stride_batch + (token % length) * stride_token
+    x = tl.load(row + entries * stride_entry, mask=inside & has, other=-float("inf")).to(tl.float32)
+    log_p = x - tl.load(log_z + token)
+    scale = tl.load(slope + token)
+    if MEMORY:
+        finite = tl.where(log_p < LOWEST, LOWEST, log_p)
+        change = scale - tl.load(entropy_slope + token) * (finite + tl.load(entropy + token))
+        result = tl.exp(log_p) * change
+    else:
+        result = tl.exp(log_p) * scale
+    if SMOOTH:
+        result -= tl.where(x == -float("inf"), 0.0, scale * tl.load(share + token))
+    result -= tl.where(entries == target, (1.0 - smoothing) * scale, 0.0)
+    result = tl.where(has, result, 0.0)
+    out = grad + (token // length) * grad_batch + (token % length) * grad_token
+    tl.store(out + entries * grad_entry, result.to(grad.dtype.element_ty), mask=inside)

@@ -1,0 +1,252 @@
+"""Loss, entropy and gradient of tokens: against float64, in every dtype and layout, and what memory they take."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from emprune import ArgumentError
+from emprune.scoring import plain_loss, token_loss, tokens
+from emprune.scoring.fused import formula
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+
+
+@pytest.fixture(autouse=True)
+def _many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_loss, "chunk_elements", lambda device: 4 * 31)
+
+
+def example(dtype: torch.dtype, layout: str = "whole") -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits [3, 11, 31] with masked entries and extreme values, labels with gaps."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 13, 31, generator=generator).mul(3)
+    logits[..., 5] = -torch.inf
+    logits[0, 0, :20] = -torch.inf
+    logits[1, 1, 7], logits[1, 2, 7] = 1e4, -1e4
+    labels = torch.randint(20, 31, (3, 11), generator=generator)
+    labels[0, 3] = labels[2, 8] = -100
+    labels[2, :6] = -100
+    logits = logits.to(dtype)
+    if layout == "sliced":
+        return logits[:, 1:-1], labels
+    if layout == "transposed":
+        return logits[:, :11].transpose(1, 2).contiguous().transpose(1, 2), labels
+    return logits[:, :11].contiguous(), labels
+
+
+def in_float64(
+    logits: torch.Tensor, labels: torch.Tensor, smoothing: float, slopes: tuple[torch.Tensor, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Loss, entropy and gradient token by token, each over the entries that are not masked."""
+    logits = logits.detach().double().requires_grad_()
+    losses, entropies = (torch.zeros(labels.shape, dtype=torch.float64) for _ in range(2))
+    for place in (labels != -100).nonzero().tolist():
+        b, t = place
+        live = logits[b, t].detach() > -torch.inf
+        log_p = torch.log_softmax(logits[b, t][live], dim=0)
+        own = live[: labels[b, t]].sum()
+        losses[b, t] = -(1 - smoothing) * log_p[own] - smoothing * log_p.mean()
+        entropies[b, t] = -(log_p.exp() * log_p).sum()
+    (losses * slopes[0] + entropies * slopes[1]).sum().backward()
+    return losses.detach(), entropies.detach(), logits.grad
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("layout", ["whole", "sliced", "transposed"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("memory_gradient", [False, True])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_values_and_gradients_match_float64(
+    dtype: torch.dtype, layout: str, smoothing: float, memory_gradient: bool, overwrite: bool
+) -> None:
+    logits, labels = example(dtype, layout)
+    generator = torch.Generator().manual_seed(1)
+    slopes = torch.randn(2, *labels.shape, generator=generator, dtype=torch.float64)
+    slopes[1] *= memory_gradient
+    right = in_float64(logits, labels, smoothing, tuple(slopes))
+    leaf = logits.requires_grad_()
+    given = leaf * 1 if overwrite else leaf
+    loss, entropy = token_loss(
+        given, labels, label_smoothing=smoothing, memory_gradient=memory_gradient, overwrite_logits=overwrite
+    )
+    assert entropy.requires_grad is memory_gradient
+    assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    down = (loss * slopes[0].to(loss.dtype)).sum()
+    if memory_gradient:
+        down = down + (entropy * slopes[1].to(loss.dtype)).sum()
+    down.backward()
+    sums = 1e-12 if dtype == torch.float64 else 1e-5
+    torch.testing.assert_close(loss.double(), right[0], rtol=sums, atol=sums)
+    torch.testing.assert_close(entropy.double(), right[1], rtol=sums, atol=sums)
+    assert leaf.grad.dtype == dtype
+    torch.testing.assert_close(leaf.grad.double(), right[2], rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_gradcheck(smoothing: float) -> None:
+    logits = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([[0, -100, 2], [4, 3, -100]])
+
+    def both(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return tuple(token_loss(x, labels, label_smoothing=smoothing, memory_gradient=True))
+
+    assert torch.autograd.gradcheck(both, logits)
+
+
+def test_half_precision_sums_in_float32() -> None:
+    """Over 50,000 entries of bfloat16: sums in the logits' own precision would be off by far more."""
+    logits = torch.randn(2, 50_000, generator=torch.Generator().manual_seed(0)).bfloat16()
+    labels = torch.tensor([3, 4])
+    loss, entropy = token_loss(logits, labels)
+    log_q = torch.log_softmax(logits.double(), dim=1)
+    torch.testing.assert_close(loss.double(), F.nll_loss(log_q, labels, reduction="none"), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(entropy.double(), -(log_q.exp() * log_q).sum(dim=1), rtol=1e-6, atol=1e-6)
+
+
+def test_no_autocast_inside() -> None:
+    logits, labels = example(torch.float32)
+    alone = token_loss(logits, labels)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = token_loss(logits, labels)
+    assert torch.equal(torch.stack(alone), torch.stack(within))
+
+
+def test_a_masked_label_is_infinite_and_nan_stays_nan() -> None:
+    """As in torch: nothing is hidden. The entropy of a masked vocabulary is finite all the same."""
+    logits = torch.tensor([[0.0, -torch.inf], [torch.nan, 0.0], [torch.inf, 0.0], [0.0, 0.0]])
+    loss, entropy = token_loss(logits, torch.tensor([1, 0, 0, 0]))
+    assert loss[0] == torch.inf
+    assert entropy[0] == 0
+    assert torch.isnan(loss[1:3]).all()
+    assert torch.isnan(entropy[1:3]).all()
+    assert torch.isfinite(loss[3])
+
+
+class Largest(TorchDispatchMode):
+    """Elements of every new tensor that an operation makes, largest first."""
+
+    def __init__(self, *known: torch.Tensor) -> None:
+        super().__init__()
+        self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
+        self._kept: list[torch.Tensor] = []
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in self._known:
+                self._known.add(tensor.untyped_storage().data_ptr())
+                self._kept.append(tensor)  # so that no address comes twice
+                self.sizes = sorted([*self.sizes, tensor.numel()], reverse=True)
+        return out
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shift", [False, True])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_no_second_tensor_of_the_logits_size(
+    dtype: torch.dtype, shift: bool, gaps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing larger than a chunk of 4 tokens in forward, the gradient alone in backward, not even that in place."""
+    monkeypatch.setattr(plain_loss, "chunk_elements", lambda device: 4 * 311)
+    buffers = 2 * 4 * 311
+    leaf = torch.randn(2, 40, 311).to(dtype).requires_grad_()
+    labels = torch.randint(311, (2, 40))
+    if gaps:
+        labels[:, ::3] = -100
+    with Largest(leaf) as forward:
+        loss = tokens(leaf, labels, shift=shift).loss.sum()
+    with Largest(leaf) as backward:
+        loss.backward()
+    assert forward.sizes[0] == buffers
+    assert backward.sizes[:2] == [leaf.numel(), buffers]
+    given = leaf.detach().clone().requires_grad_() * 1
+    loss = tokens(given, labels, shift=shift, overwrite_logits=True).loss.sum()
+    with Largest(given) as in_place:
+        torch.autograd.grad(loss, given)
+    assert in_place.sizes[0] == buffers
+    with Largest(leaf) as plain:
+        F.cross_entropy(leaf.flatten(0, 1), labels.flatten()).backward()
+    assert plain.sizes[2] == leaf.numel()  # the yardstick sees what torch makes
+
+
+def test_overwritten_logits_are_missed_by_whoever_else_needs_them() -> None:
+    logits = torch.randn(2, 3, 5, requires_grad=True) * 1
+    other = logits.square().sum()
+    token_loss(logits, torch.zeros(2, 3, dtype=torch.int64), overwrite_logits=True).loss.sum().backward()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        other.backward()
+
+
+def test_a_slice_of_a_larger_tensor_is_overwritten_alone() -> None:
+    whole = torch.randn(2, 4, 5)
+    before = whole.clone()
+    part = whole[:, :3].requires_grad_()
+    token_loss(part, torch.zeros(2, 3, dtype=torch.int64), overwrite_logits=True).loss.sum().backward()
+    assert torch.equal(whole[:, 3], before[:, 3])
+    assert not torch.equal(whole[:, :3], before[:, :3])
+
+
+def test_second_derivatives_are_refused() -> None:
+    logits = torch.randn(1, 2, 5, requires_grad=True)
+    loss = token_loss(logits, torch.tensor([[1, 2]])).loss.sum()
+    with pytest.raises(ArgumentError, match="second derivatives"):
+        torch.autograd.grad(loss, logits, create_graph=True)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("memory_gradient", [False, True])
+def test_the_formula_for_compilers_says_the_same(smoothing: float, memory_gradient: bool) -> None:
+    logits, labels = example(torch.float32)
+    one, other = (logits.detach().clone().requires_grad_() for _ in range(2))
+    found = token_loss(one, labels, label_smoothing=smoothing, memory_gradient=memory_gradient)
+    same = formula(other, labels.flatten(), smoothing, memory_gradient=memory_gradient)
+    torch.testing.assert_close(torch.stack(found).flatten(1), torch.stack(same))
+    for loss, entropy in (found, same):
+        (loss.sum() + entropy.sum() if memory_gradient else loss.sum()).backward()
+    torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_it_compiles_into_one_graph() -> None:
+    logits, labels = torch.randn(2, 6, 9), torch.randint(9, (2, 6))
+    ids = torch.tensor([[0, 0, 0, 1, 1, 1], [2] * 6])
+    torch.manual_seed(0)
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        loss, memory = tokens(x, labels, shift=True, sequence_ids=ids, num_sequences=3)
+        return loss + memory
+
+    compiled = torch.compile(step, backend="aot_eager", fullgraph=True)
+    one, other = (logits.clone().requires_grad_() for _ in range(2))
+    torch.testing.assert_close(compiled(one), step(other))
+    compiled(one).sum().backward()
+    step(other).sum().backward()
+    torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_where_values_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on an accelerator: a bad label makes its own sequence NaN, a bad id the batch; gradients stay finite."""
+    monkeypatch.setattr(sys.modules["emprune.scoring.tokens"], "can_look", lambda values: False)
+    logits = torch.randn(2, 3, 5, requires_grad=True)
+    loss, memory = tokens(logits, torch.tensor([[0, 5, 1], [2, -1, -100]]))
+    assert torch.isnan(loss).all()
+    loss, memory = tokens(logits, torch.tensor([[0, 5, 1], [2, 3, -100]]))
+    assert torch.isnan(loss).tolist() == [True, False]
+    assert torch.isfinite(memory).all()
+    loss.sum().backward()
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad[0, 1] == 0).all()
+    ids = torch.tensor([[0, 0, 2], [1, 1, 3]])
+    assert torch.isnan(tokens(logits, torch.zeros_like(ids), sequence_ids=ids, num_sequences=2).loss).all()
+    fine = torch.tensor([[0, 0, -100], [1, 1, -100]])
+    assert torch.isfinite(tokens(logits, fine, sequence_ids=ids, num_sequences=2).loss).all()
+
+
+def test_token_loss_names_a_label_outside() -> None:
+    with pytest.raises(ArgumentError, match="a token is 9 and the model has logits for 5"):
+        token_loss(torch.zeros(1, 5), torch.tensor([9]))
