@@ -8,10 +8,11 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ARGUMENTS = {"plain_loop.py": ["--epochs", "6"]}
-UNDER_TORCHRUN = {"ddp_fashion_mnist.py"}  # see test_ddp_example.py
+# See test_ddp_example.py, integrations/test_trainer_examples.py and integrations/test_killed_trainers.py.
+ELSEWHERE = {"ddp_fashion_mnist.py", "trainer_text.py", "instruction_tuning.py", "accelerate_loop.py"}
 
 
-@pytest.mark.parametrize("name", sorted({path.name for path in EXAMPLES.glob("*.py")} - UNDER_TORCHRUN))
+@pytest.mark.parametrize("name", sorted({path.name for path in EXAMPLES.glob("*.py")} - ELSEWHERE))
 def test_example_runs(name):
     done = subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / name), *ARGUMENTS.get(name, [])], capture_output=True, text=True

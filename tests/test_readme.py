@@ -50,3 +50,17 @@ def test_the_policy_of_ones_own_works_and_is_the_example():
 def test_files_named_exist():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_trainer_s_four_lines_are_those_that_are_tested():
+    """The diff that the tests apply and run has the README's lines, and no other."""
+
+    def lines(text, sign):
+        found = [line[1:].strip() for line in text.splitlines() if line.startswith(sign) and not line.startswith(sign * 3)]
+        return sorted(found)
+
+    shown = next(block for block in re.findall(r"```diff\n(.*?)```", README, re.DOTALL) if "PrunedTrainer" in block)
+    applied = (ROOT / "examples" / "trainer_text.diff").read_text()
+    assert lines(shown, "+") == lines(applied, "+")
+    assert lines(shown, "-") == lines(applied, "-")
+    assert len(lines(shown, "+")) == 4

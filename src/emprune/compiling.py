@@ -34,4 +34,4 @@ def outside_graphs(method: Callable[P, R]) -> Callable[P, R]:
 def _disable(method: Callable[..., Any]) -> Any:
     import torch
 
-    return torch.compiler.disable(method)
+    return torch.compiler.disable(method)  # type: ignore[no-untyped-call]

@@ -40,7 +40,7 @@ def fingerprint_of(dataset: Any, samples: int = 64) -> str:
     size = len(dataset)
     digest = hashlib.blake2b(f"{size}".encode(), digest_size=8)
     for index in np.unique(np.linspace(0, size - 1, min(samples, size)).round().astype(np.int64)).tolist():
-        with _fixed_generators():
+        with fixed_generators():
             sample = dataset[index]
         for part in _parts(sample):
             digest.update(len(part).to_bytes(8, "little"))
@@ -79,7 +79,7 @@ def _parts(value: Any) -> Iterator[bytes]:
 
 
 @contextmanager
-def _fixed_generators() -> Iterator[None]:
+def fixed_generators() -> Iterator[None]:
     """Global generators of the host at a fixed seed inside, and as they were outside."""
     python, array, tensor = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
