@@ -43,8 +43,9 @@ def test_the_part_of_a_batch_is_trained_like_a_batch_of_its_own():
 
     training.pruner.policy = Spy()
     training.model.train()
-    images, labels = training.images[ids], training.labels[ids]
-    training._backward_part(ids, images, labels)
+    batch = training.task.plain_batch(ids)
+    images, labels = batch.inputs, batch.labels
+    training._backward_part(ids, batch)
     part = chosen["selection"].positions
     assert len(part) == 15
     gradients = [weight.grad.clone() for weight in training.model.parameters()]

@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError
 from emprune.lab import compare
+from emprune.lab.console import LiveView
 from emprune.lab.methods import methods_table
 from emprune.lab.options import Fractions, Names, Setting
-from emprune.lab.publishing import Publication, carry_out, publish, work_off
-from emprune.lab.results import RESULTS_FILE, load_result, save_results
+from emprune.lab.parallel import per_rank
+from emprune.lab.publishing import Publication, carry_out, publish
+from emprune.lab.results import RESULTS_FILE, Result, load_result, save_results
+from emprune.lab.runner import run
+from emprune.lab.spec import RunSpec
 from emprune.lab.stopping import Stop
+from emprune.lab.torchrun import Launch
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Train:
-    """Train one policy at one rate."""
+    """Train one policy at one rate; by torchrun, on several processes that share each batch."""
 
     setting: Annotated[Setting, tyro.conf.arg(name="")] = field(default_factory=Setting)
     policy: str = "emp"
@@ -72,18 +78,36 @@ class Train:
     out: Path = Path("runs/train")
     """Folder of the result; a second call goes on where the first stopped."""
 
-    def __call__(self, console: Console, command: str) -> int:
+    def __call__(self, console: Console, command: str, launch: Launch | None = None) -> int:
+        launch = launch or Launch()
         template = self.setting.template()
         anneal = template.anneal if self.anneal is None else self.anneal
         specs = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise], [anneal])
-        (result,) = work_off(specs, self.out, self.setting, Stop(), console, command)
+        per_rank(template.recipe.batch_size, launch.size)
+        compare.check(specs)
+        result = self._run(specs[0], launch, console, command)
+        if launch.rank > 0:
+            return 0
         if self.setting.json:
             print(json.dumps(dataclasses.asdict(result)))
         console.print(
-            f"{result.metric} {result.accuracy:.2%}, remembered {result.remembered:.2%}, realised rate "
+            f"{result.headline}, remembered {result.remembered:.2%}, realised rate "
             f"{result.realised_rate:.4f}: {self.out / compare.RUNS_FOLDER / result.run_id}", highlight=False,
         )  # fmt: skip
         return 0
+
+    def _run(self, spec: RunSpec, launch: Launch, console: Console, command: str) -> Result:
+        device, stop = launch.device(self.setting.device), Stop()
+        stop.on_signals(console.print)
+        torch.set_num_threads(self.setting.threads)
+        with LiveView(console, 1) as view:
+            result = run(
+                spec, self.out / compare.RUNS_FOLDER / spec.run_id, command=command, device=device,
+                compiled=self.setting.compile, on_progress=lambda progress: view.show(compare.Event(spec, progress)),
+                should_stop=stop.is_set, ranks=launch.join(device),
+            )  # fmt: skip
+            view.show(compare.Event(spec, result=result))
+        return result
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import torch
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.lab.progress import Progress
 from emprune.lab.results import Result
-from emprune.lab.runner import Interrupted, run, training_data
+from emprune.lab.runner import Interrupted, run
 from emprune.lab.spec import RunSpec, build_pruner, parse_policy
+from emprune.lab.tasks import training_data
 
 RUNS_FOLDER = "runs"
 

@@ -72,7 +72,7 @@ class LiveView:
         self.bars.update(self.all_runs, completed=self.finished, detail=f"about {_duration(left)} left")
         result = event.result
         self.console.print(
-            f"[{self.finished}/{self.total}] {_title(event)}: {result.metric} {result.accuracy:.2%}, "
+            f"[{self.finished}/{self.total}] {_title(event)}: {result.headline}, "
             f"{result.samples_backward:,} samples in {result.optimizer_steps:,} steps, {result.seconds['total']:.1f} s",
             highlight=False,
         )

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from emprune.lab.resident import ResidentImages
 from emprune.scoring import classification
 
 EVALUATION_BATCH = 2000
-"""Samples of a forward pass without gradient."""
+"""Images of a forward pass without gradient."""
+
+
+class Inputs(Protocol):
+    """What can be sliced into batches: a tensor, or inputs that are made ready batch by batch."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: slice, /) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -34,24 +42,26 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    images: torch.Tensor | ResidentImages,
+    inputs: Inputs,
     labels: torch.Tensor,
     *,
     forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    size: int = EVALUATION_BATCH,
 ) -> Evaluation:
-    """Run the model in evaluation mode over all images, in order; the mode is put back afterwards.
+    """Run the model in evaluation mode over all samples, in order; the mode is put back afterwards.
 
     Args:
-        images: float32, shape [N, C, H, W], on the model's device.
+        inputs: of N samples, on the model's device; of images float32, shape [N, C, H, W].
         labels: int64, shape [N], likewise.
-        forward: how to get logits [B, classes] from images through the model; None: by calling it.
+        forward: how to get logits [B, classes] from inputs through the model; None: by calling it.
+        size: samples of a forward pass.
     """
     was_training = model.training
     model.eval()
     columns: list[list[torch.Tensor]] = [[], [], []]
-    for begin in range(0, len(images), EVALUATION_BATCH):
-        part = slice(begin, begin + EVALUATION_BATCH)
-        logits = (forward or model)(images[part])
+    for begin in range(0, len(inputs), size):
+        part = slice(begin, begin + size)
+        logits = (forward or model)(inputs[part])
         for column, values in zip(columns, (*classification(logits, labels[part]), logits.argmax(1)), strict=True):
             column.append(values)
     model.train(was_training)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class GrowingResults:
         self.path = folder / RESULTS_FILE
         self._results = {result.run_id: result for result in load_results(self.path)} if self.path.is_file() else {}
         asked = {spec.run_id: spec for spec in specs}
-        kinds = {_kind(spec.data, spec.split, spec.imbalance, dataclasses.asdict(spec.recipe)) for spec in specs}
+        kinds = {_kind(spec.data, spec.split, spec.imbalance, spec.recipe.as_dict()) for spec in specs}
         for result in self._results.values():
             kind = _kind(result.data, result.split, result.imbalance, result.recipe)
             if result.run_id not in asked and kind not in kinds:

@@ -1,4 +1,4 @@
-"""Optimisers of the lab: SGD, and LARS as the peers' ResNet-50 recipe uses it."""
+"""Optimisers of the lab: SGD, AdamW, and LARS as the peers' ResNet-50 recipe uses it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import nn
 from emprune.errors import ArgumentError
 from emprune.lab.recipe import Recipe
 
-OPTIMIZERS = ("sgd", "lars")
+OPTIMIZERS = ("sgd", "lars", "adamw")
 """Every optimiser by name."""
+
+_ADAM_BETA2 = 0.999
 
 
 class LARS(torch.optim.Optimizer):
@@ -92,8 +94,9 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch
 
     Args:
         recipe: its ``optimizer`` is one of :data:`OPTIMIZERS`; ``max_lr`` and ``weight_decay`` are at least 0,
-            ``momentum`` is in [0, 1). ``nesterov`` is of SGD; LARS has none.
-        parameters: all are decayed, batch norms and biases included.
+            ``momentum`` is in [0, 1), AdamW's β₁. ``nesterov`` is of SGD alone.
+        parameters: all are decayed, batch norms and biases included; AdamW, as transformers are usually trained,
+            decays matrices (embeddings among them) and leaves vectors alone.
 
     Raises:
         ArgumentError: unknown name, or a value outside its range.
@@ -103,12 +106,26 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch
     _check_ranges(recipe.max_lr, recipe.momentum, recipe.weight_decay)
     if recipe.optimizer == "lars":
         return LARS(parameters, recipe.max_lr, recipe.momentum, recipe.weight_decay)
+    if recipe.optimizer == "adamw":
+        return _adamw(list(parameters), recipe)
     if recipe.nesterov and recipe.momentum == 0:
         raise ArgumentError("nesterov", recipe.nesterov, "False where momentum is 0")
     return torch.optim.SGD(
         parameters, lr=recipe.max_lr, momentum=recipe.momentum,
         weight_decay=recipe.weight_decay, nesterov=recipe.nesterov,
     )  # fmt: skip
+
+
+def _adamw(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.AdamW:
+    matrices = [parameter for parameter in parameters if parameter.ndim > 1]
+    vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    filled = [group for group in groups if group["params"]]
+    # Fused: on a processor, ten times as fast.
+    return torch.optim.AdamW(filled, lr=recipe.max_lr, betas=(recipe.momentum, _ADAM_BETA2), fused=True)
 
 
 def _check_ranges(lr: float, momentum: float, weight_decay: float) -> None:

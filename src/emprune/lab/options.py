@@ -11,8 +11,9 @@ import tyro
 
 from emprune.errors import ArgumentError
 from emprune.lab.data import Split
+from emprune.lab.language.text import digest_of, read_text
 from emprune.lab.models import MODELS
-from emprune.lab.recipe import Precision, preset_for
+from emprune.lab.recipe import Precision, Recipe, preset_for
 from emprune.lab.spec import RunSpec
 from emprune.schedule import Budget
 
@@ -37,19 +38,24 @@ class Setting:
     """What is trained, and where."""
 
     data: str = "digits"
-    """Data set: digits, fashion-mnist, cifar10 or cifar100."""
+    """Data set: digits, fashion-mnist, cifar10, cifar100; of GLUE cola, mrpc, rte, sst-2; tinyshakespeare, or text."""
     preset: str | None = None
-    """Recipe: cpu, infobatch, infobatch-resnet50, digits or fashion-mnist; else the data set's own."""
+    """Recipe: cpu, infobatch, infobatch-resnet50, of text bpe-gpt, char-gpt or mlm-bert, or the name of a data set;
+    else the data set's own."""
     data_dir: str | None = None
-    """Folder with its files; else EMPRUNE_DATA, else where Debian installs them."""
+    """Folder with its files, of text also a file; else EMPRUNE_DATA, else where Debian installs them."""
     model: str | None = None
-    """mlp, cnn, resnet10-thin, resnet18 or resnet50; else the preset's."""
+    """Of images mlp, cnn, resnet10-thin, resnet18, resnet50; of GLUE minilm, or an encoder's folder or hub name; of
+    text gpt-LxW or bert-LxW, layers and width."""
     epochs: int | None = None
-    """Epochs of a full run; else the preset's. Likewise the next five."""
+    """Epochs of a full run; else the preset's. Likewise the next eight."""
     batch_size: int | None = None
     max_lr: float | None = None
     train_size: int | None = None
     shift: int | None = None
+    window: int | None = None
+    dropout: float | None = None
+    vocabulary: str | None = None
     precision: Precision | None = None
     imbalance: float = 1.0
     """Largest class of the training set over its smallest, exponential profile; 1 leaves the classes as they are."""
@@ -67,13 +73,26 @@ class Setting:
 
     def template(self) -> RunSpec:
         """A spec with all but policy, rate, seed, label noise and annealing."""
-        overrides = ("model", "epochs", "batch_size", "max_lr", "train_size", "shift", "precision")
-        given: dict[str, Any] = {name: getattr(self, name) for name in overrides}
-        if self.model is not None and self.model not in MODELS:
-            raise ArgumentError("model", self.model, f"one of {', '.join(MODELS)}")
         preset = preset_for(self.data, self.preset)
-        recipe = dataclasses.replace(preset.recipe, **{k: v for k, v in given.items() if v is not None})
+        if self.model is not None and self.model not in MODELS and not preset.recipe.window:
+            raise ArgumentError("model", self.model, f"one of {', '.join(MODELS)}")
+        recipe = dataclasses.replace(preset.recipe, **self._overrides(preset.recipe))
+        if self.data == "text":
+            recipe = dataclasses.replace(recipe, text=digest_of(read_text(self.data_dir)))
         return RunSpec(
             self.data, "full", 0.0, 0, recipe, split=self.split, budget=self.budget, imbalance=self.imbalance,
             anneal=preset.anneal, data_dir=self.data_dir,
         )  # fmt: skip
+
+    def _overrides(self, recipe: Recipe) -> dict[str, Any]:
+        """What is given in place of the preset's. Raises ArgumentError where it means nothing for the data."""
+        names = (
+            "model", "epochs", "batch_size", "max_lr", "train_size", "shift", "window", "dropout", "vocabulary",
+            "precision",
+        )  # fmt: skip
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        foreign = ["shift"] if recipe.window else ["window", "dropout"]
+        for name in foreign if recipe.vocabulary else [*foreign, "vocabulary"]:
+            if name in given:
+                raise ArgumentError(name, given[name], f"left out: it means nothing for {self.data}")
+        return given

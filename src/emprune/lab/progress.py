@@ -36,15 +36,17 @@ class Progress:
 def progress_of(training: Training) -> Progress:
     """Where the run stands."""
     pruner, done = training.pruner, training.pruner.report()
-    speed = done.samples_backward / max(training.seconds, 1e-9)
-    spared = len(training.data) * training.spec.recipe.epochs - sum(pruner.kept)
+    # A report of several ranks knows nothing of the running epoch.
+    trained = done.samples_backward if training.ranks.size == 1 else training.samples_seen
+    speed = trained / max(training.seconds, 1e-9)
+    spared = pruner.num_samples * training.spec.recipe.epochs - sum(pruner.kept)
     epoch = min(pruner.epoch, pruner.num_epochs - 1)
     entry, total_steps = training.latest_entry, training.learning_rate.total_steps
     return Progress(
         epoch=epoch,
         epochs=pruner.num_epochs,
         kept=pruner.kept[epoch],
-        num_samples=len(training.data),
+        num_samples=pruner.num_samples,
         step=done.steps,
         total_steps=total_steps,
         loss=entry["loss"],

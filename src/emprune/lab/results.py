@@ -8,7 +8,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.errors import DataError
+from emprune.lab.metrics import metric_named
 
 RESULT_FILE, SAMPLES_FILE, RESULTS_FILE = "result.json", "samples.npz", "results.json"
 SCHEMA_VERSION = 1
@@ -35,7 +36,9 @@ class Result:
         samples_forward, samples_backward, optimizer_steps: what training cost; forward passes that only
             score (hidden samples, whole batches before a part is trained, a static score's run) included.
         samples_backward_scoring: samples that a static score's run trained, on top of samples_backward.
-        metric: the name of the measure in ``accuracy``; accuracy: fraction right on the split.
+        metric: the name of the measure in ``accuracy``, a key of :data:`emprune.lab.metrics.METRICS`, which says
+            whether higher is better; accuracy: its value on the split, for "accuracy" the fraction right.
+            metrics: that and the task's further measures, by name; empty in older results.
         remembered: fraction of the training set predicted right at the end, augmentation off, against
             the labels trained on; remembered_true: against the true labels (differs under label noise).
         seconds: total, train, select, score (separate scoring passes), evaluate.
@@ -76,7 +79,14 @@ class Result:
     run_id: str
     imbalance: float = 1.0
     samples_backward_scoring: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def headline(self) -> str:
+        """The measure and its value, as the console shows it: "accuracy 97.33%", "matthews 0.4560"."""
+        value = f"{self.accuracy:.2%}" if metric_named(self.metric).unit == "%" else f"{self.accuracy:.4f}"
+        return f"{self.metric} {value}"
 
 
 @dataclass(frozen=True)
@@ -85,13 +95,14 @@ class Samples:
 
     Attributes:
         times_trained: int32. loss, entropy: float32, nats, evaluated on the final model.
-        correct: bool, predicted right against the label trained on. mislabelled: bool, label was flipped.
+        correct: bool, predicted right against the label trained on; float32 in [0, 1] where a sample makes
+            several predictions. mislabelled: bool, label was flipped.
     """
 
     times_trained: NDArray[np.int32]
     loss: NDArray[np.float32]
     entropy: NDArray[np.float32]
-    correct: NDArray[np.bool_]
+    correct: NDArray[Any]
     mislabelled: NDArray[np.bool_]
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.lab import data as lab_data
-from emprune.lab.data import ImageData
+from emprune.lab.parallel import Ranks
 from emprune.lab.progress import Progress, progress_of
 from emprune.lab.provenance import device_name, git_commit, versions
 from emprune.lab.results import RESULT_FILE, Result, Samples, load_result, save_run
 from emprune.lab.scoring import static_policy
 from emprune.lab.scoring_run import Cost
 from emprune.lab.spec import RunSpec
+from emprune.lab.tasks import training_data
 from emprune.lab.training import Training
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -39,44 +37,46 @@ def run(
     compiled: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks | None = None,
 ) -> Result:
     """Train a spec in ``folder``, from its checkpoint if one lies there; a finished run is only read.
 
     Args:
         command: what repeats the run; stored in the result.
         compiled: whether the model goes through torch.compile.
-        should_stop: asked between steps.
+        should_stop: asked between steps; of several ranks, one that is asked to stop stops all.
+        ranks: that train it together, each of which calls this; rank 0 evaluates, and it alone reads and writes.
 
     Raises:
         Interrupted: ``should_stop`` said so; the same call goes on from there.
         ArgumentError: the device's memory does not suffice for the batch size.
     """
-    if (folder / RESULT_FILE).is_file():
-        return load_result(folder)
-    checkpoint = folder / CHECKPOINT_FILE
+    ranks, checkpoint = ranks or Ranks(), folder / CHECKPOINT_FILE
+    finished = ranks.from_first(lambda: load_result(folder) if (folder / RESULT_FILE).is_file() else None)
+    if finished is not None:
+        return finished
     try:
         data = training_data(spec)
-        policy, scoring = static_policy(
-            spec, data, folder.parent.with_name("scores"), device, _stopping(spec, should_stop)
+        scores = folder.parent.with_name("scores")
+        policy, scoring = ranks.from_first(
+            lambda: static_policy(spec, data, scores, device, _stopping(spec, should_stop))
         )
-        training = Training(spec, data, device, policy=policy, compiled=compiled)
-        if checkpoint.is_file():
+        training = Training(spec, data, device, policy=policy, compiled=compiled, ranks=ranks)
+        if ranks.from_first(checkpoint.is_file):
             training.restore(checkpoint)
         training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
         on_progress(progress_of(training))
-        result, samples = _outcome(training, scoring, command, device)
+        return ranks.from_first(lambda: _finish(training, scoring, folder, command, device))
     except torch.OutOfMemoryError as error:
         allowed = f"a smaller one: the memory of {device} does not suffice for {spec.recipe.model}"
         raise ArgumentError("batch_size", spec.recipe.batch_size, allowed) from error
+
+
+def _finish(training: Training, scoring: Cost, folder: Path, command: str, device: str) -> Result:
+    result, samples = _outcome(training, scoring, command, device)
     save_run(folder, result, samples)
-    checkpoint.unlink(missing_ok=True)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     return result
-
-
-def training_data(spec: RunSpec) -> ImageData:
-    """The data that a spec trains on, read from its files."""
-    loaded = lab_data.load(spec.data, spec.data_dir, split=spec.split, train_size=spec.recipe.train_size)
-    return lab_data.as_trained(loaded, imbalance=spec.imbalance, label_noise=spec.label_noise, seed=spec.seed)
 
 
 def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], None]:
@@ -90,18 +90,21 @@ def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], No
 def _between_steps(
     training: Training, checkpoint: Path, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
 ) -> Callable[[], None]:
+    ranks = training.ranks
     told = saved = time.perf_counter()
 
     def after_step() -> None:
         nonlocal told, saved
         now = time.perf_counter()
-        if should_stop():
+        # One clock decides for all, since saving needs every rank at the same step.
+        stop, save = ranks.any_of(should_stop(), ranks.first and now - saved > _SECONDS_BETWEEN_CHECKPOINTS)
+        if stop:
             training.save(checkpoint)
             raise Interrupted(training.spec.run_id)
         if now - told > _SECONDS_BETWEEN_PROGRESS:
             told = now
             on_progress(progress_of(training))
-        if now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+        if save:
             saved = now
             training.save(checkpoint)
 
@@ -109,13 +112,12 @@ def _between_steps(
 
 
 def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tuple[Result, Samples]:
-    spec, data, pruner = training.spec, training.data, training.pruner
+    spec, task, pruner = training.spec, training.task, training.pruner
     start = time.perf_counter()
-    test, train = training.evaluate_test(), training.evaluate_train()
+    test, train = task.evaluate_test(), task.evaluate_train()
     evaluated = time.perf_counter() - start
     seconds_scoring = training.seconds_scoring + scoring.seconds
     report = pruner.report()
-    right, true_labels = train.predicted == data.labels.numpy(), data.true_labels.numpy()
     result = Result(
         data=spec.data,
         model=spec.recipe.model,
@@ -125,17 +127,18 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
         policy_settings=pruner.policy.settings(),
         prune_rate=spec.prune_rate,
         # Against a full run of the recipe's length, which is longer than a short run.
-        realised_rate=1 - report.samples_backward / (len(data) * spec.recipe.epochs),
+        realised_rate=1 - report.samples_backward / (task.num_samples * spec.recipe.epochs),
         seed=spec.seed,
         epochs=pruner.num_epochs,
-        num_samples=len(data),
+        num_samples=task.num_samples,
         samples_forward=report.samples_forward + training.forwarded_again + scoring.samples_forward,
         samples_backward=report.samples_backward,
         optimizer_steps=report.steps,
-        metric="accuracy",
-        accuracy=float(np.mean(test.predicted == data.test_labels.numpy())),
-        remembered=float(np.mean(right)),
-        remembered_true=float(np.mean(train.predicted == true_labels)),
+        metric=task.metric,
+        accuracy=test[task.metric],
+        metrics=test,
+        remembered=float(train.right.mean()),
+        remembered_true=float(train.right_true.mean()),
         seconds={
             "total": training.seconds + seconds_scoring + report.seconds_selecting + evaluated,
             "train": training.seconds,
@@ -144,10 +147,10 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
             "evaluate": evaluated,
         },
         history=training.history,
-        recipe=dataclasses.asdict(spec.recipe),
+        recipe=spec.recipe.as_dict(),
         anneal=spec.anneal,
         budget=spec.budget,
-        device=device_name(device),
+        device=device_name(device) + (f", {training.ranks.size} ranks" if training.ranks.size > 1 else ""),
         versions=versions(),
         git_commit=git_commit(),
         command=command,
@@ -159,7 +162,7 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
         times_trained=pruner.table.times_trained.copy(),
         loss=train.loss,
         entropy=train.entropy,
-        correct=right,
-        mislabelled=(data.labels != data.true_labels).numpy(),
+        correct=train.right,
+        mislabelled=train.mislabelled,
     )
     return result, samples

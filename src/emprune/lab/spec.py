@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emprune import DynamicRandom, Policy, Pruner, StaticRandom, get_policy
+from emprune.distributed import World
 from emprune.errors import ArgumentError
 from emprune.lab.data import Split
 from emprune.lab.recipe import Recipe
@@ -50,7 +51,7 @@ class RunSpec:
     @property
     def run_id(self) -> str:
         """A readable name, unique to the spec: a folder under runs/."""
-        identity = dataclasses.asdict(self)
+        identity = dataclasses.asdict(self) | {"recipe": self.recipe.as_dict()}
         del identity["data_dir"]
         digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
         name = self.policy.replace(":", "_").replace("=", "-")
@@ -93,21 +94,22 @@ def build_policy(label: str) -> Policy:
     return DynamicRandom() if name == SHORT else get_policy(name, **settings)
 
 
-def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) -> Pruner:
+def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None, world: World | None = None) -> Pruner:
     """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``.
 
     Args:
         policy: instead of the one that :func:`build_policy` gives.
+        world: the ranks that train together; as for :class:`emprune.Pruner`.
     """
     policy, recipe = policy or build_policy(spec.policy), spec.recipe
     if parse_policy(spec.policy)[0] != SHORT:
         return Pruner(
             num_samples, policy, prune_rate=spec.prune_rate, num_epochs=recipe.epochs, seed=spec.seed,
-            anneal=spec.anneal, budget=spec.budget,
+            anneal=spec.anneal, budget=spec.budget, world=world,
         )  # fmt: skip
     counts = short_counts(num_samples, budget_of(spec, num_samples))
     rates = [1 - count / num_samples for count in counts]
-    return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed)
+    return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed, world=world)
 
 
 def budget_of(spec: RunSpec, num_samples: int) -> int:

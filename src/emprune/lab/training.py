@@ -14,15 +14,12 @@ import torch
 import emprune
 from emprune import Policy
 from emprune.errors import DataError
-from emprune.lab.augment import shift_and_flip
-from emprune.lab.data import ImageData
-from emprune.lab.evaluate import EVALUATION_BATCH, Evaluation
 from emprune.lab.learning_rate import LearningRate
-from emprune.lab.network import Network
 from emprune.lab.optimizers import build_optimizer
-from emprune.lab.resident import ResidentImages
+from emprune.lab.parallel import Ranks, per_rank, rows_of, without_tail
 from emprune.lab.results import write_atomically
 from emprune.lab.spec import RunSpec, build_pruner
+from emprune.lab.tasks import Data, Scores, build_task
 
 
 class Training:
@@ -30,38 +27,40 @@ class Training:
 
     Args:
         spec: what to train.
-        data: the set, imbalance and label noise included.
+        data: what the spec trains on, imbalance and label noise included.
         device: where.
         policy: instead of the one that the spec's label names.
         compiled: whether the model goes through torch.compile.
-        watch: called with each step's ids, logits and labels.
+        watch: called with each step's ids and scores.
+        ranks: that train together, in lockstep; see :mod:`emprune.lab.parallel`.
 
     Attributes:
-        history: one entry for each finished epoch: kept, loss, accuracy, seconds.
+        task: the model and its data.
+        history: one entry for each finished epoch: kept, loss, accuracy, seconds, and what the task measures.
         seconds: spent training so far, in all sessions of the run.
         seconds_scoring: spent on forward passes that only refresh scores, likewise.
 
     Raises:
-        ArgumentError: the model has fewer outputs than the data has classes.
+        ArgumentError: the spec's model, recipe and data do not fit.
     """
 
     def __init__(
         self,
         spec: RunSpec,
-        data: ImageData,
+        data: Data,
         device: str = "cpu",
         *,
         policy: Policy | None = None,
         compiled: bool = False,
-        watch: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None] | None = None,
+        watch: Callable[[torch.Tensor, Scores], None] | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         recipe = spec.recipe
-        self.spec, self.data, self.device = spec, data, torch.device(device)
-        self.images = ResidentImages(data.images, self.device, recipe.pool)
-        self.labels = data.labels.to(self.device)
-        self.network = Network(recipe, self.images.shape, data, spec.seed, self.device, compiled=compiled)
-        self.model = self.network.model
-        self.pruner = build_pruner(spec, len(data), policy)
+        self.spec, self.device, self.ranks = spec, torch.device(device), ranks or Ranks()
+        self.task = build_task(spec, data, self.device, compiled=compiled)
+        self.model = self.task.model
+        self.ranks.as_first([*self.model.parameters(), *self.model.buffers()])
+        self.pruner = build_pruner(spec, len(data), policy, self.ranks.world)
         self._watch = watch
         self.optimizer = build_optimizer(recipe, self.model.parameters())
         self.learning_rate = LearningRate(self.optimizer, recipe, self.pruner)
@@ -76,7 +75,7 @@ class Training:
             after_step: called between steps; may save a checkpoint, and may raise to stop.
         """
         self.model.train()
-        batches = emprune.IdBatches(self.pruner, self.spec.recipe.batch_size)
+        batches = emprune.IdBatches(self.pruner, per_rank(self.spec.recipe.batch_size, self.ranks.size))
         for _ in self.pruner.epochs():
             for ids in batches:
                 began = time.perf_counter()
@@ -84,22 +83,18 @@ class Training:
                 self._add_seconds(time.perf_counter() - began)
                 after_step()
             self._observe_hidden()
-            self.history.append(self._epoch_entry())
+            self.history.append(self._epoch_entry() | self.ranks.from_first(self.task.after_epoch))
             self._epoch_sums = self._zero_sums()
-
-    def evaluate_test(self) -> Evaluation:
-        """The model on the images held out."""
-        images = ResidentImages(self.data.test_images, self.device, self.spec.recipe.pool)
-        return self.network.evaluate(images, self.data.test_labels.to(self.device))
-
-    def evaluate_train(self) -> Evaluation:
-        """The model on the whole training set, against the labels trained on."""
-        return self.network.evaluate(self.images, self.labels)
 
     @property
     def latest_entry(self) -> dict[str, float]:
         """The running epoch's entry of the history so far, or the last one's where none has begun."""
         return self._epoch_entry() if self._epoch_sums["samples"] or not self.history else self.history[-1]
+
+    @property
+    def samples_seen(self) -> int:
+        """Samples of all ranks' training steps so far."""
+        return int(sum(entry["kept"] for entry in self.history)) + int(self._epoch_sums["samples"])
 
     def save(self, path: Path) -> None:
         """Write everything that training needs to go on; the old file stays until the new one is whole."""
@@ -112,9 +107,13 @@ class Training:
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
         state |= {"history": self.history, "sums": self._epoch_sums}
         state |= {"seconds": self.seconds, "scoring": self.seconds_scoring}
-        packed = io.BytesIO()
-        torch.save(state, packed)
-        write_atomically(path, packed.getvalue())
+
+        def write() -> None:
+            packed = io.BytesIO()
+            torch.save(state, packed)
+            write_atomically(path, packed.getvalue())
+
+        self.ranks.from_first(write)
 
     def restore(self, path: Path) -> None:
         """Go on from a file written by :meth:`save`, in mid-epoch too.
@@ -123,7 +122,8 @@ class Training:
             DataError: the file is damaged.
         """
         try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            packed = io.BytesIO(self.ranks.from_first(path.read_bytes))
+            state: dict[str, Any] = torch.load(packed, map_location=self.device, weights_only=True)
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
             raise DataError(f"{path} is damaged; remove it to begin this run again.") from error
         self.pruner.load_state_dict(state["pruner"])
@@ -134,24 +134,37 @@ class Training:
         self.seconds_scoring = state["scoring"]
 
     def _step(self, ids: torch.Tensor) -> None:
-        recipe, position = self.spec.recipe, self._epoch_sums["samples"]
-        images = shift_and_flip(self.images[ids], recipe.shift, self.spec.seed, self.pruner.epoch, position)
-        labels = self.labels[ids]
+        ids, batch, own, total = self._ready(ids)
         self.learning_rate.before_step()
         if self.forwards_first:
-            logits, loss = self._backward_part(ids, images, labels)
+            scores, trained = self._backward_part(ids, batch)
+            divisor = trained
         else:
-            _, logits = self.network.forward(images)
-            loss, memory = self._score(logits, labels)
-            self.pruner.loss(ids, loss, memory).backward()  # type: ignore[no-untyped-call]
+            scores = self.task.forward(batch, self.pruner.policy.scorer)
+            self.pruner.loss(ids, without_tail(scores.loss, own), scores.memory).backward()  # type: ignore[no-untyped-call]
+            divisor, trained = len(ids), own
+        seen = [scores.loss.detach()[:own].sum(), scores.right[:own].sum()]
+        loss, right = self.ranks.mean_gradients(self.model.parameters(), divisor, trained, seen)
+        if self.spec.recipe.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.recipe.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self._watch:
-            self._watch(ids, logits, labels)
-        self._epoch_sums["samples"] += len(ids)
-        self._epoch_sums["loss"] += loss.detach().sum()
-        self._epoch_sums["right"] += (logits.argmax(1) == labels).sum()
+            self._watch(ids, scores)
+        self._epoch_sums["samples"] += total
+        self._epoch_sums["loss"] += loss
+        self._epoch_sums["right"] += right
         self.learning_rate.after_step(self._epoch_sums["samples"])
+
+    def _ready(self, ids: torch.Tensor) -> tuple[torch.Tensor, Any, int, int]:
+        """A step's ids and inputs on this rank, how many of these no other rank has, and the samples of all ranks."""
+        epoch, position = self.pruner.epoch, self._epoch_sums["samples"]
+        if self.ranks.size == 1:
+            return ids, self.task.batch(ids, epoch, position), len(ids), len(ids)
+        whole = torch.from_numpy(self.pruner.plan.ids[position : position + self.spec.recipe.batch_size].copy())
+        rows, own = rows_of(len(whole), self.ranks.size, self.ranks.rank)
+        batch = self.task.part(self.task.batch(whole, epoch, position), rows.to(self.device))
+        return whole[rows], batch, own, len(whole)
 
     @property
     def forwarded_again(self) -> int:
@@ -167,39 +180,34 @@ class Training:
         """
         return self.pruner.policy.within_batch and self.pruner.kept[self.pruner.epoch] < self.pruner.num_samples
 
-    def _backward_part(
-        self, ids: torch.Tensor, images: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Forward the batch, let the policy choose, train the chosen; logits [B, C] and losses [B] of all."""
+    def _backward_part(self, ids: torch.Tensor, batch: Any) -> tuple[Scores, int]:
+        """Forward the batch, let the policy choose, train the chosen; the scores of all, and how many were chosen."""
+        policy = self.pruner.policy
         with torch.no_grad():
-            features, logits = self.network.forward(images)
-            loss, memory = self._score(logits, labels)
-        if self.pruner.policy.needs_features:
-            features = emprune.scoring.gradient_products(logits, labels, features)
-        chosen = self.pruner.select_batch(ids, loss, memory, features=features)
-        if chosen.positions is None or not len(chosen.positions):
-            return logits, loss
-        part = chosen.positions
-        trained, _ = self._score(self.network.forward(images[part])[1], labels[part])
+            scores = self.task.forward(batch, policy.scorer, with_features=policy.needs_features)
+        chosen = self.pruner.select_batch(ids, scores.loss, scores.memory, features=scores.features)
+        part = batch if chosen.positions is None else self.task.part(batch, chosen.positions)
+        count = len(ids) if chosen.positions is None else len(chosen.positions)
+        if not count:
+            return scores, 0
+        trained = self.task.forward(part, policy.scorer).loss
         weighted = trained if chosen.weights is None else trained * chosen.weights
         weighted.mean().backward()  # type: ignore[no-untyped-call]
-        return logits, loss
-
-    def _score(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        scorer = getattr(emprune.scoring, self.pruner.policy.scorer)
-        loss, memory = scorer(logits, labels, label_smoothing=self.spec.recipe.label_smoothing)
-        return loss, memory
+        return scores, count
 
     @torch.no_grad()
     def _observe_hidden(self) -> None:
         """Refresh the scores of what the epoch left out, for policies that ask for it; not augmented."""
-        if not self.pruner.policy.observes_hidden:
+        policy, size = self.pruner.policy, self.task.evaluation_batch
+        if not policy.observes_hidden or not len(self.pruner.plan.left_out):
             return
         began = time.perf_counter()
+        self.ranks.as_first(self.model.buffers())
         self.model.eval()
-        for ids in torch.from_numpy(self.pruner.plan.left_out).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
-            _, logits = self.network.forward(self.images[ids])
-            self.pruner.observe(ids, *self._score(logits, self.labels[ids]))
+        hidden = torch.from_numpy(self.pruner.plan.left_out[self.ranks.rank :: self.ranks.size])
+        for ids in hidden.split(size) if len(hidden) else ():  # type: ignore[no-untyped-call]
+            scores = self.task.forward(self.task.plain_batch(ids), policy.scorer)
+            self.pruner.observe(ids, scores.loss, scores.memory)
         self.model.train()
         self.seconds_scoring += time.perf_counter() - began
 

@@ -9,8 +9,10 @@ from emprune.errors import ArgumentError
 from emprune.lab.data.cifar import load_cifar10, load_cifar100
 from emprune.lab.data.digits import load_digits
 from emprune.lab.data.fashion_mnist import FASHION_MNIST_DIR, load_fashion_mnist
-from emprune.lab.data.images import (
-    ImageData,
+from emprune.lab.data.glue import LOADERS as GLUE
+from emprune.lab.data.images import ImageData
+from emprune.lab.data.labelled import (
+    LabelledData,
     Split,
     as_trained,
     first_samples,
@@ -18,24 +20,27 @@ from emprune.lab.data.images import (
     with_imbalance,
     with_label_noise,
 )
+from emprune.lab.data.sentences import SentenceData
 
 __all__ = [
-    "DATA_SETS", "FASHION_MNIST_DIR", "ImageData", "Split", "as_trained", "load", "with_imbalance", "with_label_noise",
+    "DATA_SETS", "FASHION_MNIST_DIR", "GLUE", "ImageData", "LabelledData", "SentenceData", "Split", "as_trained",
+    "load", "with_imbalance", "with_label_noise",
 ]  # fmt: skip
 
-DATA_SETS: dict[str, Callable[[str | Path | None], ImageData]] = {
+DATA_SETS: dict[str, Callable[[str | Path | None], LabelledData]] = {
     "digits": load_digits,
     "fashion-mnist": load_fashion_mnist,
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
+    **GLUE,
 }
-"""Every data set by name."""
+"""Every labelled data set by name."""
 
 
 def load(
     name: str, data_dir: str | Path | None = None, *, split: Split = "test", train_size: int | None = None
-) -> ImageData:
-    """Load a data set by name.
+) -> LabelledData:
+    """Load a labelled data set by name.
 
     Args:
         name: one of :data:`DATA_SETS`.

@@ -1,121 +1,27 @@
-"""ImageData, a classification set in memory, and what makes another training set of it."""
+"""ImageData, an image classification set in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from emprune.errors import ArgumentError
-from emprune.seeding import generator
-
-Split = Literal["test", "validation"]
-
-_VALIDATION_SEED = 0
+from emprune.lab.data.labelled import LabelledData
 
 
 @dataclass(frozen=True)
-class ImageData:
-    """An image classification set in memory.
+class ImageData(LabelledData):
+    """An image classification set in memory; inputs are uint8, shape [N, C, H, W]."""
 
-    Attributes:
-        images, test_images: uint8, shape [N, C, H, W].
-        labels, test_labels: int64, shape [N]; ``labels`` are those trained on.
-        true_labels: int64, shape [N], before label noise.
-        class_names: C names; labels lie in [0, C).
-    """
-
-    name: str
-    images: torch.Tensor
-    labels: torch.Tensor
-    true_labels: torch.Tensor
-    test_images: torch.Tensor
-    test_labels: torch.Tensor
-    class_names: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.labels)
+    inputs: torch.Tensor
+    test_inputs: torch.Tensor
 
     @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
+    def images(self) -> torch.Tensor:
+        """The training set's, uint8, shape [N, C, H, W]."""
+        return self.inputs
 
-
-def with_label_noise(data: ImageData, fraction: float, seed: int) -> ImageData:
-    """Replace the labels of round(fraction·N) training samples by another class, uniformly (symmetric noise).
-
-    Args:
-        fraction: in [0, 1].
-        seed: which samples and which classes; the same for every policy of a seed.
-    """
-    if not 0 <= fraction <= 1:
-        raise ArgumentError("label_noise", fraction, "a number in [0, 1], the fraction of wrong labels")
-    rng = generator(seed, 0, "label noise")
-    flipped = rng.choice(len(data), round(fraction * len(data)), replace=False)
-    labels = data.true_labels.clone()
-    shift = torch.from_numpy(rng.integers(1, data.num_classes, len(flipped)))
-    labels[flipped] = (labels[flipped] + shift) % data.num_classes
-    return replace(data, labels=labels)
-
-
-def with_imbalance(data: ImageData, factor: float, seed: int) -> ImageData:
-    """Make the training set long-tailed (Cui et al. 2019, arXiv:1901.05555; Cao et al. 2019, arXiv:1906.07413).
-
-    Of a class, the samples that a larger factor keeps are among those that a smaller one keeps. The order of
-    the samples and the test set stay as they are. Label noise, if any, comes afterwards.
-
-    Args:
-        factor: largest over smallest class of a set that was balanced, at least 1; 1: unchanged.
-        seed: which samples; the same for every policy of a seed.
-
-    Raises:
-        ArgumentError: the factor is below 1 or not finite.
-    """
-    members = [np.flatnonzero(data.true_labels.numpy() == label) for label in range(data.num_classes)]
-    counts = long_tail_counts([len(ids) for ids in members], factor)
-    rng = generator(seed, 0, "class imbalance")
-    drawn = [rng.permutation(ids)[:count] for ids, count in zip(members, counts, strict=True)]
-    return _subset(data, torch.from_numpy(np.sort(np.concatenate(drawn))))
-
-
-def as_trained(data: ImageData, *, imbalance: float, label_noise: float, seed: int) -> ImageData:
-    """The set that a run trains on: first unbalanced, then mislabelled; see the two functions for the arguments."""
-    return with_label_noise(with_imbalance(data, imbalance, seed), label_noise, seed)
-
-
-def long_tail_counts(counts: Sequence[int], factor: float) -> list[int]:
-    """Samples that each class keeps: ⌊n_c·factor^(−c/(C−1))⌋, at least 1 where there are any.
-
-    The papers' n_max stands for every class, as their sets are balanced; here a class that has fewer keeps
-    its share of what it has. Rounded down as in the code that belongs to the second paper.
-
-    >>> long_tail_counts([5000] * 10, 100)
-    [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
-    """
-    if not 1 <= factor < float("inf"):
-        raise ArgumentError("imbalance", factor, "a number of at least 1, the largest class over the smallest")
-    last = max(1, len(counts) - 1)
-    # Without the nudge, a share that is an integer in exact arithmetic could be rounded down to the one below.
-    shares = [count * factor ** (-label / last) * (1 + 1e-12) for label, count in enumerate(counts)]
-    return [min(count, max(1, int(share))) for count, share in zip(counts, shares, strict=True)]
-
-
-def hold_out(data: ImageData) -> ImageData:
-    """Replace the test set by a sixth of the training set, drawn once and for all."""
-    order = torch.from_numpy(generator(_VALIDATION_SEED, 0, "validation split").permutation(len(data)))
-    held, kept = order[: len(data) // 6], order[len(data) // 6 :].sort().values
-    return replace(_subset(data, kept), test_images=data.images[held], test_labels=data.true_labels[held])
-
-
-def first_samples(data: ImageData, train_size: int) -> ImageData:
-    """Cut the training set off after ``train_size`` samples. Raises ArgumentError where there are fewer."""
-    if not 1 <= train_size <= len(data):
-        raise ArgumentError("train_size", train_size, f"an integer from 1 to {len(data)}")
-    return _subset(data, slice(None, train_size))
-
-
-def _subset(data: ImageData, kept: torch.Tensor | slice) -> ImageData:
-    return replace(data, images=data.images[kept], labels=data.labels[kept], true_labels=data.true_labels[kept])
+    @property
+    def test_images(self) -> torch.Tensor:
+        """Likewise of the set held out."""
+        return self.test_inputs

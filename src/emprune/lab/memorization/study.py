@@ -15,7 +15,7 @@ from torch import nn
 
 from emprune import Pruner, get_policy
 from emprune.errors import ArgumentError
-from emprune.lab.data import ImageData, load, with_label_noise
+from emprune.lab.data import LabelledData, load, with_label_noise
 from emprune.lab.memorization.estimate import check_subsets
 from emprune.lab.memorization.store import Arrays, claim, kept
 from emprune.lab.memorization.training import Setup, Task, evaluate, tasks_of, train, train_subsets
@@ -126,7 +126,7 @@ def _inside(num_samples: int, fraction: float, models: range) -> NDArray[np.bool
     return inside
 
 
-def _condition(study: Study, data: ImageData, noise: float, folder: Path, tell: Callable[[str], None]) -> Condition:
+def _condition(study: Study, data: LabelledData, noise: float, folder: Path, tell: Callable[[str], None]) -> Condition:
     data = with_label_noise(data, noise, seed=0)
     task, test = tasks_of(data, study.setup.pool)
     parts = []

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from emprune import IdBatches, Pruner, scoring
 from emprune.lab import evaluate as lab_evaluate
 from emprune.lab import models
-from emprune.lab.data import ImageData
+from emprune.lab.data import LabelledData
 from emprune.lab.resident import ResidentImages
 from emprune.seeding import generator
 
@@ -71,10 +71,10 @@ class Outcome(NamedTuple):
     predicted: NDArray[np.int8]
 
 
-def tasks_of(data: ImageData, pool: int) -> tuple[Task, Task]:
+def tasks_of(data: LabelledData, pool: int) -> tuple[Task, Task]:
     """Training and test set: uint8 to float32 in [-1, 1], averaged over pool × pool pixels."""
     images, test_images = (
-        ResidentImages(stored, torch.device("cpu"), pool)[:] for stored in (data.images, data.test_images)
+        ResidentImages(stored, torch.device("cpu"), pool)[:] for stored in (data.inputs, data.test_inputs)
     )
     train_part = Task(images, data.labels, data.num_classes)
     return train_part, Task(test_images, data.test_labels, data.num_classes)

@@ -14,6 +14,8 @@ from emprune.lab.reporting.intervals import NAMES, SCOPE, seeds_in_words
 from emprune.lab.reporting.statistics import Row
 from emprune.lab.spec import SHORT
 
+_OFF_AXIS = {True: "↓ lies below", False: "↑ lies above"}
+
 
 def accuracy_caption(rows: Sequence[Row]) -> str:
     """Under the figure of accuracy over rate."""
@@ -36,10 +38,11 @@ def accuracy_caption(rows: Sequence[Row]) -> str:
         if any(row.cost.samples_backward_scoring for row in rows)
         else ""
     )
+    off_axis = _OFF_AXIS[rows[0].metric.higher_is_better]
     return (
-        f"Accuracy over prune rate. {bars}{full}{own}The points of one rate stand side by side and cost the same "
-        f"number of training samples{scoring}. The numbers on the right are those of the highest rate. A value with ↓ "
-        "lies below the axis."
+        f"{rows[0].metric.title} over prune rate. {bars}{full}{own}The points of one rate stand side by side and cost "
+        f"the same number of training samples{scoring}. The numbers on the right are those of the highest rate. A "
+        f"value with {off_axis} the axis."
     )
 
 
@@ -55,8 +58,8 @@ def difference_caption(rows: Sequence[Row]) -> str:
         else " One seed: no interval, so a difference may be chance."
     )
     return (
-        f"Accuracy minus that of {reference} with the same seed, hence the same initial weights and the same wrong "
-        f"labels, {samples}.{bars} ◂ and ▸ mark values off the scale."
+        f"{rows[0].metric.title} minus that of {reference} with the same seed, hence the same initial weights and the "
+        f"same wrong labels, {samples}.{bars} ◂ and ▸ mark values off the scale."
     )
 
 
@@ -71,7 +74,7 @@ def spending_caption(rows: Sequence[Row]) -> str:
     )
     plain = (
         f" The broad grey line joins {SHORT} and {FULL}: what plain training buys at that cost, and what a method has "
-        "to lie above."
+        f"to lie {'above' if rows[0].metric.higher_is_better else 'below'}."
         if {FULL, SHORT} <= {row.policy for row in rows}
         else ""
     )
@@ -82,8 +85,9 @@ def spending_caption(rows: Sequence[Row]) -> str:
     )
     hollow = " Hollow: rules with a budget of their own." if any(row.own_budget for row in rows) else ""
     return (
-        f"Accuracy over what it cost, means over the seeds, every policy at every rate. {time} that went through "
-        f"backward{scoring}. Both axes are logarithmic.{plain}{hollow} A value with ↓ lies below the axis."
+        f"{rows[0].metric.title} over what it cost, means over the seeds, every policy at every rate. {time} that went "
+        f"through backward{scoring}. Both axes are logarithmic.{plain}{hollow} A value with "
+        f"{_OFF_AXIS[rows[0].metric.higher_is_better]} the axis."
     )
 
 

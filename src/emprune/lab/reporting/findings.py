@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emprune.lab.reporting.costs import FULL
-from emprune.lab.reporting.estimate import Estimate
 from emprune.lab.reporting.formats import signed
 from emprune.lab.reporting.statistics import Row
 
@@ -17,10 +16,10 @@ def findings(rows: Sequence[Row]) -> list[str]:
     for rate in sorted({row.prune_rate for row in rows if row.ranked}):
         sentences.append(_one_rate([row for row in rows if row.ranked and row.prune_rate == rate], full))
     if full:
-        sentences.append(f"All the data reaches {full[0].accuracy.value:.2f} %.")
+        sentences.append(f"All the data reaches {full[0].metric.said(full[0].accuracy.value)}.")
     own = [
         f"{row.policy}, asked for {row.prune_rate:g}, trains {row.cost.samples_backward:,} samples and reaches "
-        f"{row.accuracy.value:.2f} %"
+        f"{row.metric.said(row.accuracy.value)}"
         for row in rows
         if row.own_budget
     ]
@@ -33,23 +32,27 @@ def _one_rate(rows: Sequence[Row], full: Sequence[Row]) -> str:
     reference = rows[0].reference
     start = f"Prune rate {rows[0].prune_rate:g} ({rows[0].cost.samples_backward:,} samples"
     start += f" instead of {full[0].cost.samples_backward:,})" if full else ")"
-    said = _groups([(row.policy, row.difference) for row in rows if row.difference], reference)
+    said = _groups([row for row in rows if row.difference], reference)
     if reference != FULL:
-        base = [row.accuracy.value for row in rows if row.policy == reference]
-        said.insert(0, f"{reference} reaches {base[0]:.2f} %" if base else f"{reference} was not run")
+        base = [row.metric.said(row.accuracy.value) for row in rows if row.policy == reference]
+        said.insert(0, f"{reference} reaches {base[0]}" if base else f"{reference} was not run")
     return f"{start}: {'; '.join(said)}." if said else f"{start}."
 
 
-def _groups(compared: Sequence[tuple[str, Estimate]], reference: str) -> list[str]:
+def _groups(compared: Sequence[Row], reference: str) -> list[str]:
     if not compared:
         return []
-    listed = [f"{policy} ({signed(one.value)})" for policy, one in compared]
-    if all(one.low is None for _, one in compared):
-        return [f"one seed tells no difference from chance, points over {reference}: {', '.join(listed)}"]
-    names = {1: f"above {reference}", -1: f"below {reference}", 0: "not told apart from it by these seeds"}
+    metric = compared[0].metric
+    differences = [(row, row.difference) for row in compared if row.difference]
+    listed = [f"{row.policy} ({signed(one.value, metric.digits)})" for row, one in differences]
+    if all(one.low is None for _, one in differences):
+        unit = "points over" if metric.unit == "%" else f"{metric.difference_unit} more than"
+        return [f"one seed tells no difference from chance, {unit} {reference}: {', '.join(listed)}"]
+    better, worse = ("above", "below") if metric.higher_is_better else ("better, which is below", "worse, above")
+    names = {1: f"{better} {reference}", -1: f"{worse} {reference}", 0: "not told apart from it by these seeds"}
     groups = []
-    for sign, name in names.items():
-        members = [text for text, (_, one) in zip(listed, compared, strict=True) if one.sign == sign]
+    for gain, name in names.items():
+        members = [text for text, row in zip(listed, compared, strict=True) if row.gain == gain]
         if members:
             groups.append(f"{name}: {', '.join(members)}")
     return groups

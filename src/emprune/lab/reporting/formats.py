@@ -17,20 +17,20 @@ def signed(number: float, digits: int = 2) -> str:
     return f"{round(number, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
-def format_mean(estimate: Estimate) -> str:
+def format_mean(estimate: Estimate, digits: int = 2) -> str:
     """Mean ± half the interval's length."""
     half = estimate.half_width
-    return f"{estimate.value:.2f}" + ("" if half is None else f" ± {half:.2f}")
+    return f"{estimate.value:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 
-def format_difference(estimate: Estimate | None) -> str:
+def format_difference(estimate: Estimate | None, digits: int = 2) -> str:
     """Signed, with its interval in brackets."""
     if estimate is None:
         return NONE
-    value = signed(estimate.value)
+    value = signed(estimate.value, digits)
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} [{signed(estimate.low)}, {signed(estimate.high)}]"
+    return f"{value} [{signed(estimate.low, digits)}, {signed(estimate.high, digits)}]"
 
 
 def format_fraction(estimate: Estimate | None) -> str:

@@ -9,7 +9,7 @@ from emprune.lab.reporting.intervals import NAMES, SCOPE, seeds_in_words
 from emprune.lab.reporting.statistics import Row
 
 OWN_BUDGET_NOTE = (
-    "These rules decide by the scores how many samples they train. Their accuracy belongs to that number, not to the "
+    "These rules decide by the scores how many samples they train. What they reach belongs to that number, not to the "
     "rate asked for, and is compared with no other."
 )
 
@@ -39,7 +39,9 @@ def cost_note(rows: Sequence[Row]) -> str:
 
 def overview_note(rows: Sequence[Row]) -> str:
     """Under the overview: its reading, and its intervals."""
-    cells = f"Accuracy in %, then the difference to {rows[0].reference} at the same rate, paired by seed."
+    metric = rows[0].metric
+    measure = f"{metric.title} in %" if metric.unit else metric.title
+    cells = f"{measure}, then the difference to {rows[0].reference} at the same rate, paired by seed."
     left_out = sorted({row.policy for row in rows if row.own_budget})
     if left_out:
         cells += f" Not ranked here, since they have budgets of their own: {', '.join(left_out)}."
@@ -61,7 +63,7 @@ def interval_sentences(rows: Sequence[Row], *, gap: bool = True) -> list[str]:
         brackets = f"Brackets: the 95 % interval of the difference paired by seed ({name})"
         closed = gap and any(row.gap_closed for row in rows)
         brackets += f", of gap closed ({NAMES['bootstrap']})" if closed else ""
-        sentences.append(f"{brackets}; bold: above zero.")
+        sentences.append(f"{brackets}; bold: {'above' if rows[0].metric.higher_is_better else 'below'} zero.")
     elif gap and any(row.gap_closed for row in rows):
         sentences.append(f"Brackets: the 95 % interval of gap closed ({NAMES['bootstrap']}).")
     return [*sentences, f"{SCOPE}."]

@@ -17,10 +17,10 @@ from emprune.lab.results import Result
 
 
 def overview_markdown(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> str:
-    """Accuracy in percent and the paired difference to the reference, one column a setting and rate.
+    """The measure, for accuracy in percent, and the paired difference to the reference, one column a setting and rate.
 
     A cell reads: mean ± half the 95 % interval over seeds, then the difference to the reference at the same
-    rate and seeds with its interval; bold where that interval lies above zero. ``full`` trains on more
+    rate and seeds with its interval; bold where that interval says that it is better. ``full`` trains on more
     samples and has no difference; policies with a budget of their own are left out.
 
     Raises:
@@ -65,7 +65,8 @@ def _overview(rows: Sequence[Row]) -> str:
 def _cell(row: Row | None) -> str:
     if row is None:
         return NONE
+    mean = format_mean(row.accuracy, row.metric.digits)
     if row.difference is None:
-        return format_mean(row.accuracy)
-    difference = format_difference(row.difference)
-    return f"{format_mean(row.accuracy)}, " + (f"**{difference}**" if row.difference.sign > 0 else difference)
+        return mean
+    difference = format_difference(row.difference, row.metric.digits)
+    return f"{mean}, " + (f"**{difference}**" if row.gain > 0 else difference)

@@ -41,12 +41,16 @@ def row_pictures(rows: Sequence[Row]) -> list[Picture]:
     if all(row.policy == FULL for row in rows):
         return []
     figure = figures.accuracy_figure(rows)
-    pictures = [_picture("accuracy", "Accuracy over prune rate", captions.accuracy_caption(rows), figure)]
+    pictures = [
+        _picture("accuracy", f"{rows[0].metric.title} over prune rate", captions.accuracy_caption(rows), figure)
+    ]
     if any(row.difference for row in rows):
         caption, title = captions.difference_caption(rows), f"Gain on {rows[0].reference}"
         pictures.append(_picture("difference", title, caption, figures.difference_figure(rows)))
     figure = figures.spending_figure(rows)
-    pictures.append(_picture("spending", "Accuracy over time and samples", captions.spending_caption(rows), figure))
+    pictures.append(
+        _picture("spending", f"{rows[0].metric.title} over time and samples", captions.spending_caption(rows), figure)
+    )
     return pictures
 
 
@@ -86,6 +90,8 @@ def single_run_pictures(
     chosen = {run.policy: run for run in pruned if (run.prune_rate, run.seed) == (rate, seed)}
     one = next(iter(chosen.values()))
     noisy = one.label_noise > 0
+    if one.data not in lab_data.DATA_SETS:
+        return [], []  # without labels there are no classes to draw a map of
     try:
         loaded = lab_data.load(one.data, data_dir, split=one.split, train_size=one.recipe["train_size"])  # type: ignore[arg-type]
     except DataError as error:
@@ -94,9 +100,9 @@ def single_run_pictures(
     arrays = {policy: samples[run.run_id] for policy, run in chosen.items()}
     figure = figures.map_figure(arrays, data.num_classes)
     pictures = [_picture("map", "Loss against entropy", captions.map_caption(rate, seed, noisy=noisy), figure)]
-    for policy in _sheets(list(chosen)):
+    for policy in _sheets(list(chosen)) if isinstance(data, lab_data.ImageData) else []:
         caption = captions.contact_caption(policy, rate, seed, noisy=noisy)
-        sheet = figures.contact_figure(data, arrays[policy], policy)
+        sheet = figures.contact_figure(data, arrays[policy], policy)  # type: ignore[arg-type]
         name = "images-" + re.sub(r"[^A-Za-z0-9.-]+", "-", policy)
         pictures.append(_picture(name, f"Images that {policy} trains most and least", caption, sheet))
     return pictures, []

@@ -89,6 +89,8 @@ def _html(sections: Sequence[Section], results: Sequence[Result], rows: Sequence
         sections=sections,
         origin=_origin(results),
         reference=rows[0].reference,
+        measures=" / ".join(dict.fromkeys(row.metric.words for row in rows)),
+        units=" / ".join(dict.fromkeys(row.metric.difference_unit for row in rows)),
         seeds=seeds_in_words(counts),
         fewest=min(counts),
         most=max(counts),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emprune.errors import DataError
+from emprune.lab.language.figures import learning_pictures
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.findings import findings
 from emprune.lab.reporting.layout import Table
@@ -15,6 +16,8 @@ from emprune.lab.reporting.settings import full_recipe
 from emprune.lab.reporting.statistics import Row, by_cell
 from emprune.lab.reporting.tables import setting_tables
 from emprune.lab.results import Result, Samples, load_samples
+
+_OPTIMIZERS = {"sgd": "SGD", "lars": "LARS", "adamw": "AdamW"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ def build_section(
     cells = by_cell(results)
     samples, missing = _load(cells, runs)
     single, missed = single_run_pictures(cells, samples, data_dir)
-    pictures = [*row_pictures(rows), *sample_pictures(cells, samples), *single]
+    # The "accuracy" of a history is that of training batches; what is held out has another name there.
+    held_out = learning_pictures(cells) if rows[0].metric.name != "accuracy" else []
+    pictures = [*row_pictures(rows), *held_out, *sample_pictures(cells, samples), *single]
     return Section(
         anchor=anchor,
         title=title,
@@ -103,12 +108,20 @@ def _facts(results: Sequence[Result]) -> tuple[tuple[str, str], ...]:
 def _recipe(result: Result) -> str:
     recipe = full_recipe(result)
     nesterov = "Nesterov " if recipe["nesterov"] and recipe["optimizer"] == "sgd" else ""
-    augmented = f"shifted by up to {recipe['shift']} pixels and mirrored" if recipe["shift"] else "no augmentation"
-    autocast = "" if recipe["precision"] == "float32" else f", {recipe['precision']} autocast"
+    momentum = "β₁" if recipe["optimizer"] == "adamw" else f"{nesterov}momentum"
+    rise = f"up in {100 * recipe['pct_start']:g} % of the steps"
+    schedule = "OneCycle" if recipe["schedule"] == "onecycle" else f"linear schedule, {rise},"
+    more = [f"gradients clipped to a norm of {recipe['clip_norm']:g}"] if recipe["clip_norm"] is not None else []
+    if recipe["window"]:
+        more.append(f"at most {recipe['window']} tokens a sample, dropout {recipe['dropout']:g}")
+    else:
+        augmented = f"shifted by up to {recipe['shift']} pixels and mirrored" if recipe["shift"] else "no augmentation"
+        more.append(augmented)
+    more += [] if recipe["precision"] == "float32" else [f"{recipe['precision']} autocast"]
     return (
-        f"{recipe['epochs']} epochs, batches of {recipe['batch_size']}, {recipe['optimizer'].upper()} with {nesterov}"
-        f"momentum {recipe['momentum']:g}, OneCycle up to a learning rate of {recipe['max_lr']:g}, weight decay "
-        f"{recipe['weight_decay']:g}, label smoothing {recipe['label_smoothing']:g}, {augmented}{autocast}"
+        f"{recipe['epochs']} epochs, batches of {recipe['batch_size']}, {_OPTIMIZERS[recipe['optimizer']]} with "
+        f"{momentum} {recipe['momentum']:g}, {schedule} up to a learning rate of {recipe['max_lr']:g}, weight decay "
+        f"{recipe['weight_decay']:g}, label smoothing {recipe['label_smoothing']:g}, {', '.join(more)}"
     )
 
 

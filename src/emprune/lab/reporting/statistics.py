@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from emprune.errors import ArgumentError
+from emprune.lab.metrics import Metric, metric_named
 from emprune.lab.reporting.bootstrap import gap_closed
 from emprune.lab.reporting.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
 from emprune.lab.reporting.estimate import Estimate, Interval
@@ -24,9 +27,11 @@ class Row:
         setting, policy, prune_rate, seeds: what it is; seeds in ascending order.
         reference: the policy that the difference is taken to.
         own_budget: whether the policy decides itself how many samples it trains; such a row is not ranked.
-        accuracy, remembered, remembered_true: percent, means over seeds.
-        difference: accuracy minus the reference policy's at the same rate, percentage points, over the
-            seeds that both have; None for ``full``, for an own budget and where there are no such seeds.
+        metric: the measure, which says whether higher is better.
+        accuracy: its scaled value, for accuracy percent, mean over seeds. remembered, remembered_true: likewise,
+            percent.
+        difference: accuracy minus the reference policy's at the same rate, in the metric's scale, over the seeds
+            that both have; None for ``full``, for an own budget and where there are no such seeds.
         gap_closed: fraction of the way from ``random`` to ``full``, whatever the reference, see
             :func:`~emprune.lab.reporting.bootstrap.gap_closed`; None for these two, for an own budget and where
             it is undefined.
@@ -39,6 +44,7 @@ class Row:
     seeds: tuple[int, ...]
     reference: str
     own_budget: bool
+    metric: Metric
     accuracy: Estimate
     remembered: Estimate
     remembered_true: Estimate
@@ -50,6 +56,11 @@ class Row:
     def ranked(self) -> bool:
         """Whether it stands among the policies of its rate: neither ``full`` nor with a budget of its own."""
         return self.policy != FULL and not self.own_budget
+
+    @property
+    def gain(self) -> int:
+        """+1 where the difference's interval says that it is better than the reference, −1 worse; else 0."""
+        return 0 if self.difference is None else self.difference.sign * self.metric.sign
 
 
 def by_cell(results: Iterable[Result]) -> dict[tuple[str, float], dict[int, Result]]:
@@ -122,7 +133,9 @@ def _row(
     setting: Setting, policy: str, rate: float, runs: dict[int, Result],
     cells: dict[tuple[str, float], dict[int, Result]], reference: str, interval: Interval,
 ) -> Row:  # fmt: skip
-    every, accuracy, full = list(runs.values()), _accuracies(runs), cells.get((FULL, 0.0), {})
+    every, full = list(runs.values()), cells.get((FULL, 0.0), {})
+    metric = metric_named(every[0].metric)
+    accuracy = _accuracies(runs, metric)
     compared = policy != FULL and not own_budget(policy)
     base = cells.get((reference, 0.0 if reference == FULL else rate), {}) if compared else {}
     random = cells.get((RANDOM, rate), {}) if compared and policy != RANDOM else {}
@@ -135,14 +148,15 @@ def _row(
         seeds=tuple(runs),
         reference=reference,
         own_budget=own_budget(policy),
+        metric=metric,
         accuracy=mean(list(accuracy.values()), interval),
         remembered=mean([100 * run.remembered for run in every], interval),
         remembered_true=mean([100 * run.remembered_true for run in every], interval),
-        difference=paired_difference(_pick(accuracy, paired), _pick(_accuracies(base), paired), interval)
+        difference=paired_difference(_pick(accuracy, paired), _pick(_accuracies(base, metric), paired), interval)
         if paired
         else None,
         gap_closed=gap_closed(
-            _pick(accuracy, tripled), _pick(_accuracies(random), tripled), _pick(_accuracies(full), tripled)
+            *(metric.sign * np.array(_pick(_accuracies(one, metric), tripled)) for one in (runs, random, full))
         )
         if tripled
         else None,
@@ -150,8 +164,8 @@ def _row(
     )
 
 
-def _accuracies(runs: dict[int, Result]) -> dict[int, float]:
-    return {seed: 100 * run.accuracy for seed, run in runs.items()}
+def _accuracies(runs: dict[int, Result], metric: Metric) -> dict[int, float]:
+    return {seed: metric.scale * run.accuracy for seed, run in runs.items()}
 
 
 def _pick(values: dict[int, float], seeds: Sequence[int]) -> list[float]:

@@ -66,15 +66,15 @@ def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
 def _ranked(rows: Sequence[Row], title: str) -> Table:
     noisy = rows[0].setting.label_noise > 0
     columns = (
-        "policy", "accuracy %", f"minus {rows[0].reference}", "gap closed", "remembered %",
+        "policy", rows[0].metric.column, f"minus {rows[0].reference}", "gap closed", "remembered %",
         *(["true labels %"] * noisy), "backward", "forward",
     )  # fmt: skip
 
     def line(row: Row) -> tuple[Cell, ...]:
         return (
             Cell(row.policy),
-            Cell(format_mean(row.accuracy)),
-            Cell(format_difference(row.difference), _TONES[row.difference.sign if row.difference else 0]),
+            Cell(format_mean(row.accuracy, row.metric.digits)),
+            Cell(format_difference(row.difference, row.metric.digits), _TONES[row.gain]),
             Cell(format_fraction(row.gap_closed)),
             Cell(format_mean(row.remembered)),
             *([Cell(format_mean(row.remembered_true))] if noisy else []),
@@ -86,12 +86,12 @@ def _ranked(rows: Sequence[Row], title: str) -> Table:
 
 
 def _own_budget(rows: Sequence[Row], title: str) -> Table:
-    columns = ("policy", "accuracy %", "realised rate", "backward", "forward", "steps")
+    columns = ("policy", rows[0].metric.column, "realised rate", "backward", "forward", "steps")
 
     def line(row: Row) -> tuple[Cell, ...]:
         return (
             Cell(row.policy),
-            Cell(format_mean(row.accuracy)),
+            Cell(format_mean(row.accuracy, row.metric.digits)),
             Cell(f"{row.cost.realised_rate:.3f}"),
             *_samples(row),
             Cell(f"{row.cost.optimizer_steps:,}"),

@@ -1,4 +1,4 @@
-"""Accuracy over the prune rate."""
+"""Accuracy, or another measure, over the prune rate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from emprune.lab.metrics import Metric
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.estimate import Estimate
 from emprune.lab.reporting.figures.style import (
@@ -32,11 +33,11 @@ _FEW = 8
 
 @styled
 def accuracy_figure(rows: Sequence[Row]) -> Figure:
-    """Accuracy in percent over prune rate, one line a policy with its intervals, full as a horizontal line.
+    """Accuracy in percent, or another measure, over prune rate, with intervals; full is a horizontal line.
 
     The axis is the realised rate, on which the policies of one nominal rate agree; those with a budget of their own
-    are hollow marks at theirs, without a line. A policy far below all others leaves the picture through the
-    bottom, with its value beside an arrow: one collapse must not flatten the differences between the rest.
+    are hollow marks at theirs, without a line. A policy far worse than all others leaves the picture,
+    with its value beside an arrow: one collapse must not flatten the differences between the rest.
 
     Args:
         rows: of one setting.
@@ -46,7 +47,8 @@ def accuracy_figure(rows: Sequence[Row]) -> Figure:
     lines = [policy for policy in policies if any(row.policy == policy for row in ranked)]
     figure = new_figure(max(_HEIGHT, 0.9 + _LABEL_INCHES * (len(lines) + 1)))
     axes = figure.add_subplot()
-    limits = accuracy_limits([row.accuracy for row in rows])
+    metric = rows[0].metric
+    limits = accuracy_limits([row.accuracy for row in rows], metric)
     places = _places(rows)
     realised = [row.cost.realised_rate for row in rows if row.policy != FULL]
     shifts = _shifts(lines, sorted(places.values()), max(realised) - min(realised))
@@ -57,30 +59,52 @@ def accuracy_figure(rows: Sequence[Row]) -> Figure:
             _full_line(axes, row.accuracy)
     _own_marks(axes, [row for row in rows if row.own_budget], policies)
     _rate_axis(axes, places, realised, shifts)
-    axes.set(ylim=limits, ylabel="accuracy, %")
+    axes.set(ylim=limits, ylabel=metric.axis)
     _collapsed(axes, ranked, policies, shifts)
     grid_lines(axes)
     ends = {row.policy: row.accuracy.value for row in rows if row.policy == FULL or row.ranked}
-    _end_labels(axes, ends, limits, policies, _LABEL_INCHES / (figure.get_figheight() - 0.8))
+    gap = _LABEL_INCHES / (figure.get_figheight() - 0.8)
+    _end_labels(axes, ends, limits, policies, gap, metric.digits - 1)
     return figure
 
 
-def accuracy_limits(values: Sequence[Estimate]) -> tuple[float, float]:
-    """Limits of an accuracy axis that hold all but collapsed policies.
+def accuracy_limits(values: Sequence[Estimate], metric: Metric) -> tuple[float, float]:
+    """Limits of a measure's axis that hold all but collapsed policies.
 
-    Collapsed: six points below the best, and eight times as far as the median is.
+    Collapsed: six points worse than the best, and eight times as far as the median is.
     """
+    if not metric.higher_is_better:
+        turned = [Estimate(-one.value, _minus(one.high), _minus(one.low), one.spread, one.count) for one in values]
+        low, high = _limits(turned, metric.point)
+        return -high, -low
+    return _limits(values, metric.point, 100.0 if metric.unit == "%" else float("inf"))
+
+
+def off_axis(row: Row, limits: tuple[float, float]) -> str:
+    """The value of a collapsed policy beside an arrow; "" for others."""
+    value, digits = row.accuracy.value, row.metric.digits - 1
+    if row.metric.higher_is_better:
+        return f"↓ {value:.{digits}f}" if value < limits[0] else ""
+    return f"↑ {value:.{digits}f}" if value > limits[1] else ""
+
+
+def _minus(number: float | None) -> float | None:
+    return None if number is None else -number
+
+
+def _limits(values: Sequence[Estimate], point: float, most: float = float("inf")) -> tuple[float, float]:
+    """Of a measure of which higher is better, and which is at most ``most``."""
     means = np.array([value.value for value in values])
     best = means.max()
-    reach = max(8 * (best - np.median(means)), 6.0)
+    reach = max(8 * (best - np.median(means)), 6 * point)
     inside = [value for value in values if value.value >= best - reach]
     # A long interval, of two seeds say, may leave the picture: it must not flatten the means either.
-    room = max(1.5 * float(np.ptp([value.value for value in inside])), 1.5)
+    room = max(1.5 * float(np.ptp([value.value for value in inside])), 1.5 * point)
     lowest, highest = (pick(value.value for value in inside) for pick in (min, max))
     low = min(value.value if value.low is None else max(value.low, lowest - room) for value in inside)
     high = max(value.value if value.high is None else min(value.high, highest + room) for value in inside)
-    margin = 0.08 * max(high - low, 0.5)
-    return low - margin, min(high + margin, max(100.0, highest + margin))
+    margin = 0.08 * max(high - low, 0.5 * point)
+    return low - margin, min(high + margin, max(most, highest + margin))
 
 
 def _places(rows: Sequence[Row]) -> dict[float, float]:
@@ -117,13 +141,14 @@ def _policy_line(
 
 
 def _collapsed(axes: Axes, rows: Sequence[Row], policies: Sequence[str], shifts: Mapping[str, float]) -> None:
-    """The values below the axis, each at a height of its own: several may have collapsed."""
-    for height, row in enumerate(row for row in rows if row.accuracy.value < axes.get_ylim()[0]):
+    """The values off the axis, each at a height of its own: several may have collapsed."""
+    for height, row in enumerate(row for row in rows if off_axis(row, axes.get_ylim())):
+        side = row.metric.sign
         axes.annotate(
-            f"↓ {row.accuracy.value:.1f}", (row.cost.realised_rate + shifts[row.policy], 0),
-            xycoords=("data", "axes fraction"), xytext=(0, 4 + 12 * (height % 10)), textcoords="offset points",
-            color=text_colours(policies)[row.policy], ha="center", va="bottom", zorder=5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            off_axis(row, axes.get_ylim()), (row.cost.realised_rate + shifts[row.policy], 0 if side > 0 else 1),
+            xycoords=("data", "axes fraction"), xytext=(0, side * (4 + 12 * (height % 10))),
+            textcoords="offset points", color=text_colours(policies)[row.policy], ha="center",
+            va="bottom" if side > 0 else "top", zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )  # fmt: skip
 
 
@@ -169,7 +194,12 @@ def _rate_axis(
 
 
 def _end_labels(
-    axes: Axes, ends: Mapping[str, float], limits: tuple[float, float], policies: Sequence[str], gap: float
+    axes: Axes,
+    ends: Mapping[str, float],
+    limits: tuple[float, float],
+    policies: Sequence[str],
+    gap: float,
+    digits: int,
 ) -> None:
     """Name each line at its right end, with its mark; labels are moved apart where lines meet."""
     low, high = limits
@@ -181,7 +211,7 @@ def _end_labels(
             color=colours(policies)[policy], linestyle="none",
         )  # fmt: skip
         axes.annotate(
-            f"{policy}  {value:.1f}", (1.016, height), xycoords="axes fraction", xytext=(8, 0),
+            f"{policy}  {value:.{digits}f}", (1.016, height), xycoords="axes fraction", xytext=(8, 0),
             textcoords="offset points", color=text_colours(policies)[policy], va="center", fontweight="bold",
             annotation_clip=False,
         )  # fmt: skip

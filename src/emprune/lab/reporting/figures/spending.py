@@ -1,4 +1,4 @@
-"""Accuracy over what it cost: wall-clock time and samples trained."""
+"""Accuracy, or another measure, over what it cost: wall-clock time and samples trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from emprune.lab.reporting.costs import FULL
-from emprune.lab.reporting.figures.accuracy import accuracy_limits
+from emprune.lab.reporting.figures.accuracy import accuracy_limits, off_axis
 from emprune.lab.reporting.figures.style import colours, dashes, grid_lines, markers, new_figure, styled
 from emprune.lab.reporting.statistics import Row, policy_order
 from emprune.lab.spec import SHORT
@@ -40,13 +40,13 @@ def spending_figure(rows: Sequence[Row]) -> Figure:
     } if one_machine(rows) else {}  # fmt: skip
     costs["samples trained"] = lambda row: row.cost.samples_trained
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
-    limits = accuracy_limits([row.accuracy for row in rows])
+    limits = accuracy_limits([row.accuracy for row in rows], rows[0].metric)
     for axes, (name, cost) in zip(panels, costs.items(), strict=True):
         _panel(axes, rows, policies, cost, limits)
         axes.set_xlabel(name)
     # The budgets themselves are the ticks that matter.
     panels[-1].set_xticks(sorted({row.cost.samples_backward for row in rows if not row.own_budget}))
-    panels[0].set_ylabel("accuracy, %")
+    panels[0].set_ylabel(rows[0].metric.axis)
     handles, labels = panels[0].get_legend_handles_labels()
     columns = -(-len(labels) // -(-len(labels) // _COLUMNS))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.6)
@@ -68,10 +68,12 @@ def _panel(
             label=f"{policy}, own budget" if hollow else policy, zorder=3,
         )  # fmt: skip
         for row in own:
-            if row.accuracy.value < limits[0]:
+            if off_axis(row, limits):
+                side = row.metric.sign
                 axes.annotate(
-                    f"↓ {row.accuracy.value:.1f}", (cost(row), 0), xycoords=("data", "axes fraction"), xytext=(0, 4),
-                    textcoords="offset points", color=colour, ha="center", va="bottom", fontsize=8,
+                    off_axis(row, limits), (cost(row), 0 if side > 0 else 1), xycoords=("data", "axes fraction"),
+                    xytext=(0, 4 * side), textcoords="offset points", color=colour, ha="center",
+                    va="bottom" if side > 0 else "top", fontsize=8,
                 )  # fmt: skip
     axes.set(xscale="log", ylim=limits)
     axes.margins(x=0.09)
