@@ -56,8 +56,8 @@ def test_the_trainer_s_four_lines_are_those_that_are_tested():
     """The diff that the tests apply and run has the README's lines, and no other."""
 
     def lines(text, sign):
-        found = [line[1:].strip() for line in text.splitlines() if line.startswith(sign) and not line.startswith(sign * 3)]
-        return sorted(found)
+        found = [line for line in text.splitlines() if line.startswith(sign) and not line.startswith(sign * 3)]
+        return sorted(line[1:].strip() for line in found)
 
     shown = next(block for block in re.findall(r"```diff\n(.*?)```", README, re.DOTALL) if "PrunedTrainer" in block)
     applied = (ROOT / "examples" / "trainer_text.diff").read_text()

@@ -23,14 +23,11 @@ def test_the_first_signal_asks_and_the_second_ends(number):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     said = []
     stop = Stop()
-    try:
-        stop.on_signals(said.append)
+    with stop.on_signals(said.append):
         os.kill(os.getpid(), number)
         assert stop.is_set()
         assert not stop.out_of_time
         assert len(said) == 1
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
-    finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

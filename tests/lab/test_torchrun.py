@@ -157,15 +157,7 @@ def test_killed_and_resumed_is_the_uninterrupted_run(on_two, tmp_path):
         np.testing.assert_array_equal(getattr(here, name), getattr(whole, name), err_msg=name)
 
 
-@pytest.fixture
-def old_signals():
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGINT, before[0])
-    signal.signal(signal.SIGTERM, before[1])
-
-
-def test_stopped_on_two_ranks_goes_on_with_one(tmp_path, capsys, old_signals):
+def test_stopped_on_two_ranks_goes_on_with_one(tmp_path, capsys):
     process = torchrun(SCRIPT, 0.02, "train", *STOPPED, "--out", tmp_path / "parts")
     wait_for_checkpoint(process, tmp_path / "parts")
     process.send_signal(signal.SIGINT)

@@ -98,9 +98,8 @@ class Train:
 
     def _run(self, spec: RunSpec, launch: Launch, console: Console, command: str) -> Result:
         device, stop = launch.device(self.setting.device), Stop()
-        stop.on_signals(console.print)
         torch.set_num_threads(self.setting.threads)
-        with LiveView(console, 1) as view:
+        with stop.on_signals(console.print), LiveView(console, 1) as view:
             result = run(
                 spec, self.out / compare.RUNS_FOLDER / spec.run_id, command=command, device=device,
                 compiled=self.setting.compile, on_progress=lambda progress: view.show(compare.Event(spec, progress)),

@@ -97,8 +97,7 @@ def work_off(
 ) -> list[Result]:
     """Run specs with a live view; ``on_result`` is called as each one finishes. Raises Interrupted when stopped."""
     compare.check(specs)
-    stop.on_signals(console.print)
-    with LiveView(console, len(specs)) as view:
+    with stop.on_signals(console.print), LiveView(console, len(specs)) as view:
 
         def on_event(event: compare.Event) -> None:
             if event.result is not None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
@@ -28,8 +31,9 @@ class Stop:
         """Whether to stop now."""
         return self._asked.is_set() or time.monotonic() > self._deadline
 
-    def on_signals(self, say: Callable[[str], None]) -> None:
-        """Let Ctrl-C and SIGTERM set the flag; a second one ends the process at once."""
+    @contextmanager
+    def on_signals(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Inside, Ctrl-C and SIGTERM set the flag and a second one ends the process at once; afterwards all is as before."""
 
         def handle(number: int, frame: object) -> None:
             if self._asked.is_set():
@@ -37,6 +41,11 @@ class Stop:
             self._asked.set()
             say("Stopping after this step; once more to end without saving.")
 
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handle)
-            signal.signal(signal.SIGTERM, handle)
+        # Other threads may not say what a signal does.
+        numbers = _NUMBERS if threading.current_thread() is threading.main_thread() else ()
+        before = {number: signal.signal(number, handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
