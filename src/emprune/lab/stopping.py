@@ -33,7 +33,7 @@ class Stop:
 
     @contextmanager
     def on_signals(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Inside, Ctrl-C and SIGTERM set the flag and a second one ends the process at once; afterwards all is as before."""
+        """Inside, Ctrl-C and SIGTERM set the flag, and a second one ends the process at once."""
 
         def handle(number: int, frame: object) -> None:
             if self._asked.is_set():
