@@ -20,6 +20,14 @@ N, BATCH, EPOCHS, STEPS = 60, 4, 3, 8  # 30 samples an epoch, the last step on t
 Row = tuple[int, list[int], list[float]]
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where a shell started the tests in the background, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def build() -> Pruner:
     return Pruner(N, "infobatch", prune_rate=0.5, num_epochs=EPOCHS, seed=1)
 
