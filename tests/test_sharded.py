@@ -17,7 +17,7 @@ import emprune.shard
 from cases import loss_of, memory_of
 from emprune import EMP, ArgumentError, EpochOrderError, IdBatches, NonFiniteError, Pruner, StateError
 from emprune.distributed import World
-from emprune.drawing import kth_smallest_of_all
+from emprune.drawing import kth_smallest
 from emprune.observations import Step
 from emprune.policies import shardable
 from emprune.ranks import part_of
@@ -162,7 +162,7 @@ def test_the_kth_smallest_of_all_ranks(scores: list[float], part: float, ranks: 
 
     def find(world: World) -> np.float32:
         shard = Shard.of(len(column), world)
-        return kth_smallest_of_all(column[shard.begin : shard.end], k, shard)
+        return kth_smallest(column[shard.begin : shard.end], k, shard)
 
     expected = np.partition(column, k - 1)[k - 1]
     for found in on_all_ranks(find, ranks):

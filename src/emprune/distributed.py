@@ -162,11 +162,19 @@ def exchange(world: World, local: Collected, owner: NDArray[np.int64] | None = N
     if owner is None:
         parts = world.gather(rows)
     else:
-        sizes = np.bincount(owner, minlength=world.size)
-        parts = world.deal(np.split(rows[np.argsort(owner, kind="stable")], np.cumsum(sizes)[:-1]))
+        parts = world.deal([rows[places] for places in places_by_rank(owner, world.size)])
     rows = np.concatenate(parts)  # by rank: a stable order by step keeps that
     order = np.argsort(rows["step"], kind="stable")
     return Collected(**{name: rows[name][order] for name in _FIELDS})
+
+
+def places_by_rank(owner: NDArray[np.int64], ranks: int) -> list[NDArray[np.int64]]:
+    """For each rank the places at which it is the owner, in increasing order.
+
+    >>> [places.tolist() for places in places_by_rank(np.array([1, 0, 1]), 3)]
+    [[1], [0, 2], []]
+    """
+    return np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner, minlength=ranks))[:-1])
 
 
 def without_repeats(seen: Collected, reported: NDArray[np.bool_], *, in_batch: bool) -> Collected:

@@ -41,7 +41,7 @@ def smallest_parts(keys: Floats, k: int, rng: np.random.Generator, shard: Shard)
         return none, none
     if k >= shard.num_samples:
         return np.arange(len(keys), dtype=np.int64), none
-    boundary = kth_smallest(keys, k) if shard.is_whole else kth_smallest_of_all(keys, k, shard)
+    boundary = kth_smallest(keys, k, shard)
     if np.isnan(boundary):
         tied = np.isnan(keys)
         sure = np.flatnonzero(~tied)
@@ -51,8 +51,17 @@ def smallest_parts(keys: Floats, k: int, rng: np.random.Generator, shard: Shard)
     return sure, random_part(tied, k - shard.total(len(sure)), rng, shard)
 
 
-def kth_smallest(keys: Floats, k: int) -> np.float32:
-    """The k-th smallest key, NaN last: the value that ``np.partition(keys, k - 1)[k - 1]`` gives.
+def kth_smallest(keys: Floats, k: int, shard: Shard | None = None) -> np.float32:
+    """The k-th smallest key of all ranks, NaN last: the value that ``np.partition(keys, k - 1)[k - 1]`` gives.
+
+    Args:
+        keys: float32, of rows of the shard; None: of the whole.
+    """
+    return _kth_smallest_here(keys, k) if shard is None or shard.is_whole else _kth_smallest_of_all(keys, k, shard)
+
+
+def _kth_smallest_here(keys: Floats, k: int) -> np.float32:
+    """All keys are here.
 
     Of many keys, every so many are sorted first. They tell a narrow window in which the k-th lies unless
     the keys are laid out in step with them; counting tells whether it does, and then only the window is
@@ -69,8 +78,8 @@ def kth_smallest(keys: Floats, k: int) -> np.float32:
     return np.float32(np.partition(keys, k - 1)[k - 1])
 
 
-def kth_smallest_of_all(keys: Floats, k: int, shard: Shard) -> np.float32:
-    """The k-th smallest of all ranks' keys, NaN last: exact, in three rounds that exchange counts alone.
+def _kth_smallest_of_all(keys: Floats, k: int, shard: Shard) -> np.float32:
+    """Each rank has some keys: exact, in three rounds that exchange counts alone.
 
     The bits of a float32 order like an integer once the sign is turned; each round counts keys by their next bits,
     and goes on with those that share the k-th one's.
@@ -124,7 +133,5 @@ def random_part(mask: Mask, k: int, rng: np.random.Generator, shard: Shard | Non
 
 def _before(here: int, shard: Shard) -> tuple[int, int]:
     """How many rows the ranks before this one count, and all ranks."""
-    if shard.is_whole:
-        return 0, here
     counts = shard.counts(here)[:, 0]
     return int(counts[: shard.world.rank].sum()), int(counts.sum())

@@ -20,7 +20,7 @@ from emprune.plan import EpochPlan, make_plan
 from emprune.policies import get_policy, shardable
 from emprune.policies.base import BatchSelection, Policy, Request
 from emprune.ranks import Part, num_steps, part_of
-from emprune.report import Report, Totals, summarise, totals_of
+from emprune.report import Report, summarise, totals_of
 from emprune.running import RunningEpoch
 from emprune.schedule import Budget, PruneRate, kept_per_epoch
 from emprune.scores import ScoreTable
@@ -95,11 +95,11 @@ class Pruner:
         if self.is_sharded:
             self._fingerprint["shards"] = f"{self.world.size} of batch size {shard_batch_size}"
         self._running: RunningEpoch | None = None
-        self._totals = Totals()
         self._samples_forward = 0
         self._steps = 0
         self._seconds = 0.0
         check_agreement(self.world, {**self._fingerprint, "on_nonfinite": on_nonfinite})
+        self._count_together()
         self._agree_on_plan()
 
     @property
@@ -261,15 +261,23 @@ class Pruner:
             ArgumentError: the batch size is below 1, or the policy's epochs have no fixed size.
         """
         check_batch_size(batch_size)
-        steps = 0
+        return sum(num_steps(size, batch_size, self.world.size, drop_last=drop_last) for size in self.epoch_sizes())
+
+    def epoch_sizes(self) -> tuple[int, ...]:
+        """Samples that go through the model in each epoch of the run, on all ranks, exact before it starts.
+
+        Raises:
+            ArgumentError: the policy's epochs have no fixed size.
+        """
+        sizes = []
         for k in self.kept:
             size = self.num_samples if self.policy.within_batch else self.policy.epoch_size(self.num_samples, k)
             if size is None:
                 raise ArgumentError(
                     "policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand"
                 )
-            steps += num_steps(size, batch_size, self.world.size, drop_last=drop_last)
-        return steps
+            sizes.append(size)
+        return tuple(sizes)
 
     def report(self) -> Report:
         """What the run has done so far; the running epoch's observations are moved into the table.
@@ -278,7 +286,7 @@ class Pruner:
         """
         if self.world.size == 1:
             self._flush()
-        totals = self._totals if self.is_sharded else totals_of(self.table)
+        totals = self._totals or totals_of(self.table)
         running = self._current()
         begun = self.epoch + (running is not None and running.consumed > 0)
         steps = self._steps + (running.unflushed_steps if running else 0)
@@ -334,7 +342,7 @@ class Pruner:
         self._samples_forward, self._steps = counters["samples_forward"], counters["steps"]
         self._seconds = counters["seconds_selecting"]
         self._running = None
-        self._totals = totals_of(self.table)
+        self._count_together()
         if plan is not None:
             self._run(plan, counters["consumed"], reported).global_batch = counters["global_batch"]
         self._agree_on_plan()
@@ -390,7 +398,11 @@ class Pruner:
         running = self._current()
         if running:
             running.flush(self.table, self._count)
-            self._totals = totals_of(self.table)
+            self._count_together()
+
+    def _count_together(self) -> None:
+        """Where the table is sharded: what all ranks' parts count, for reports, which do not wait for other ranks."""
+        self._totals = totals_of(self.table) if self.is_sharded else None
 
     def _count(self, samples: int, steps: int) -> None:
         self._samples_forward += samples

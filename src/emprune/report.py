@@ -43,10 +43,10 @@ class Report:
 class Totals:
     """What the score tables of all ranks count together: see :class:`Report`."""
 
-    samples_backward: int = 0
-    never_trained: int = 0
-    quarantined: int = 0
-    quarantined_ids: tuple[int, ...] = ()
+    samples_backward: int
+    never_trained: int
+    quarantined: int
+    quarantined_ids: tuple[int, ...]
 
 
 def totals_of(table: ScoreTable) -> Totals:

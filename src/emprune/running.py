@@ -31,7 +31,7 @@ from emprune.policies.base import BatchRequest, BatchSelection, Policy
 from emprune.scores import ScoreTable
 from emprune.seeding import generator
 from emprune.shard import Shard
-from emprune.sharded import ShardPlan, plan_state, reported_first
+from emprune.sharded import ShardPlan, reported_first, shard_state
 
 
 class RunningEpoch:
@@ -148,12 +148,11 @@ class RunningEpoch:
 
     def state(self, plan: EpochPlan) -> dict[str, Any]:
         """Tensors that :meth:`emprune.Pruner.load_state_dict` makes the epoch of again, ``plan`` as reordered."""
-        if isinstance(plan, ShardPlan):
-            return plan_state(plan, self.reported)
-        return {
+        state = {
             "plan.ids": torch.from_numpy(plan.ids.copy()),
             "plan.weights": torch.from_numpy(plan.weights.copy()),
         }
+        return state | shard_state(plan, self.reported) if isinstance(plan, ShardPlan) else state
 
     @cached_property
     def _weight_of(self) -> Weights:

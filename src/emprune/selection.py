@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from emprune.drawing import Floats, Ids, Mask, kth_smallest, kth_smallest_of_all, random_part, smallest_parts
+from emprune.drawing import Floats, Ids, Mask, kth_smallest, random_part, smallest_parts
 from emprune.errors import ArgumentError
 from emprune.shard import Shard
 
@@ -109,9 +109,7 @@ def threshold(
     above = (scores > _finite_mean(scores, shard)) & (scores < np.inf)
     most, count = k - draws, shard.count(above)
     if count > most:
-        high = scores[above]
-        nth = count - most
-        above &= scores > (kth_smallest(high, nth) if shard.is_whole else kth_smallest_of_all(high, nth, shard))
+        above &= scores > kth_smallest(scores[above], count - most, shard)
         count = shard.count(above)
     selection = _reweighted(above, ~above & ~np.isnan(scores), k - count, rng, shard)
     if weight_sum == "kept" and selection.weights is not None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emprune.distributed import World
+from emprune.distributed import World, places_by_rank
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -74,7 +74,7 @@ class Shard:
 
     def total(self, count: int) -> int:
         """The sum of every rank's number."""
-        return count if self.is_whole else int(self.counts(count).sum())
+        return int(self.counts(count).sum())
 
     def count(self, mask: NDArray[np.bool_]) -> int:
         """How many rows are marked, on all ranks."""
@@ -82,11 +82,11 @@ class Shard:
 
     def sum(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Every rank's counts, added up place by place."""
-        return counts if self.is_whole else self.world.sum(counts)
+        return self.world.sum(counts)
 
     def together(self, values: NDArray[_T]) -> NDArray[_T]:
         """Every rank's values, in the order of ranks: for the few that every rank must know."""
-        return values if self.is_whole else np.concatenate(self.world.gather(values))
+        return np.concatenate(self.world.gather(values))
 
     def ask(
         self,
@@ -100,12 +100,11 @@ class Shard:
             owner, about: int64, shape [M]: whom to ask, and what.
             answer: this rank's answers to what it is asked, one for each.
         """
-        by_owner = np.argsort(owner, kind="stable")
-        sizes = np.bincount(owner, minlength=self.world.size)
-        asked = self.world.deal(np.split(about[by_owner], np.cumsum(sizes)[:-1]))
+        places = places_by_rank(owner, self.world.size)
+        asked = self.world.deal([about[place] for place in places])
         answers = np.concatenate(self.world.deal([answer(part) for part in asked]))
         found = np.empty_like(answers)
-        found[by_owner] = answers
+        found[np.concatenate(places)] = answers
         return found
 
     def mean(self, values: NDArray[np.float32]) -> float:
@@ -114,8 +113,6 @@ class Shard:
         The sum's last bit depends on how the rows are cut, the float32 to which callers round it does not, unless the
         exact mean lies within some 10⁻¹⁵ of the middle between two of them.
         """
-        if self.is_whole:
-            return float(values.mean(dtype=np.float64)) if len(values) else 0.0
         sums = np.stack(self.world.gather_alike(np.array([values.sum(dtype=np.float64), len(values)])))
         total, count = sums.sum(axis=0)
         return float(total / count) if count else 0.0

@@ -142,11 +142,9 @@ def reported_first(plan: ShardPlan, reported: NDArray[np.bool_], shard: Shard) -
     return replace(plan, ids=plan.ids[places], weights=plan.weights[places]), int(np.count_nonzero(done))
 
 
-def plan_state(plan: ShardPlan, reported: NDArray[np.bool_]) -> dict[str, Any]:
-    """A running epoch's part of a state; see :func:`restored_plan`."""
+def shard_state(plan: ShardPlan, reported: NDArray[np.bool_]) -> dict[str, Any]:
+    """What a state holds of a running epoch beside the plan's ids and weights; see :func:`restored_plan`."""
     return {
-        "plan.ids": torch.from_numpy(plan.ids.copy()),
-        "plan.weights": torch.from_numpy(plan.weights.copy()),
         "plan.rows": torch.from_numpy(plan.rows.copy()),
         "plan.reported": torch.from_numpy(reported.copy()),
         "plan.shares": {"total": plan.total, "repeats": plan.repeats},
@@ -154,7 +152,7 @@ def plan_state(plan: ShardPlan, reported: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def restored_plan(state: Mapping[str, Any], epoch: int, shard: Shard) -> tuple[ShardPlan, NDArray[np.bool_]] | None:
-    """The plan that :func:`plan_state` took apart, and the rows reported; None where no epoch was running.
+    """The plan that was taken apart with :func:`shard_state`, and the rows reported; None where no epoch was running.
 
     Raises:
         StateError: a part is missing or does not fit the shard.

@@ -19,7 +19,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from emprune.errors import ArgumentError, EmpruneError
+from emprune.errors import ArgumentError, EmpruneError, check_batch_size
 from emprune.loading import PlanSampler, seed_workers
 from emprune.pruner import Pruner
 from emprune.ranks import num_steps
@@ -86,9 +86,9 @@ def updates_per_epoch(
     """
     if not isinstance(accumulation, int) or accumulation < 1:
         raise ArgumentError("accumulation", accumulation, "an integer of at least 1")
-    pruner.total_steps(batch_size)  # raises where nothing is known beforehand
+    check_batch_size(batch_size)
     updates = []
-    for epoch, size in enumerate(samples_per_epoch(pruner)):
+    for epoch, size in enumerate(pruner.epoch_sizes()):
         batches = num_steps(size, batch_size, pruner.world.size, drop_last=drop_last)
         if not batches:
             raise ArgumentError(
@@ -97,12 +97,6 @@ def updates_per_epoch(
             )  # fmt: skip
         updates.append(-(-batches // accumulation))
     return tuple(updates)
-
-
-def samples_per_epoch(pruner: Pruner) -> tuple[int, ...]:
-    """Samples that go through the model in each epoch, for policies whose epochs have a fixed size."""
-    policy, whole = pruner.policy, pruner.num_samples
-    return tuple(whole if policy.within_batch else policy.epoch_size(whole, k) or 0 for k in pruner.kept)
 
 
 def check_accelerator(accelerator: Any, pruner: Pruner) -> None:

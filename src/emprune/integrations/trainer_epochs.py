@@ -14,7 +14,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from emprune import checkpoint
 from emprune.errors import ArgumentError
 from emprune.fingerprints import fingerprint_of
-from emprune.integrations.accelerate import samples_per_epoch, updates_per_epoch
+from emprune.integrations.accelerate import updates_per_epoch
 from emprune.integrations.trainer_batches import IDS
 from emprune.pruner import Pruner
 from emprune.ranks import num_steps, part_of
@@ -46,7 +46,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
             self.pruner, self._train_batch_size, accumulation=args.gradient_accumulation_steps,
             drop_last=args.dataloader_drop_last,
         )  # fmt: skip
-        epochs, samples = self.pruner.num_epochs, sum(samples_per_epoch(self.pruner))
+        epochs, samples = self.pruner.num_epochs, sum(self.pruner.epoch_sizes())
         whole_batch = self.get_total_train_batch_size(args)
         # Batches and updates of an epoch, the second and the last but one here, are those of each one in _run_epoch.
         return epochs, updates[0], self.pruner.num_samples, samples, whole_batch, updates[0], sum(updates)
@@ -71,7 +71,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
     def _run_epoch(self, **arguments: Any) -> None:
         """One epoch of the pruner, of its own length; of a restored one, what is left."""
         pruner, batches = self.pruner, len(arguments["train_dataloader"])
-        whole = samples_per_epoch(pruner)[pruner.epoch]
+        whole = pruner.epoch_sizes()[pruner.epoch]
         self._batches = self._batches_left = batches
         steps = num_steps(
             whole, self._train_batch_size, pruner.world.size, drop_last=self.args.dataloader_drop_last

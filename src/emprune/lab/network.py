@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
 from emprune.errors import ArgumentError
 from emprune.lab.data import LabelledData
 from emprune.lab.recipe import Precision
+from emprune.seeding import derive_seed
 
 
 class Network:
@@ -39,14 +43,23 @@ class Network:
         Args:
             seed: of what the model draws (dropout); the global generator is left as it was. None: it draws nothing.
         """
-        if seed is None:
-            return self._forward(inputs)
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            return self._forward(inputs)
-
-    def _forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+        with seeded(seed, self.device), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
             features = self._body(inputs)
             logits = self.model[-1](features)
         return features.float(), logits.float()
+
+
+def step_seed(seed: int, epoch: int, position: int) -> int:
+    """Of what a run's model draws in a step that begins at a position of the epoch."""
+    return derive_seed(seed, epoch, f"dropout at {position}", bits=56)
+
+
+@contextmanager
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Inside, torch draws from the seed; the global generators are left as they were. None: nothing is drawn."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -21,6 +21,7 @@ import torch.distributed as dist
 
 from emprune.distributed import ProcessGroup, World
 from emprune.errors import ArgumentError
+from emprune.ranks import part_of
 
 T = TypeVar("T")
 
@@ -46,9 +47,8 @@ def rows_of(total: int, ranks: int, rank: int) -> Rows:
     >>> [rows_of(3, ranks=2, rank=rank).positions.tolist() for rank in (0, 1)], rows_of(3, ranks=2, rank=1).own
     ([[0, 1], [2, 0]], 1)
     """
-    share = -(-total // ranks)
-    first = rank * share
-    return Rows((first + torch.arange(share)) % total, max(0, min(share, total - first)))
+    part = part_of(0, total, -(-total // ranks), ranks, rank)
+    return Rows(torch.from_numpy(part.positions), len(part.positions) - part.repeats)
 
 
 def per_rank(batch_size: int, ranks: int) -> int:

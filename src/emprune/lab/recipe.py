@@ -125,7 +125,8 @@ PRESETS: dict[str, Preset] = {
         ),
         "this project: CIFAR in about ten minutes on one core; full data masters the training set",
     ),
-    "cola": Preset(dataclasses.replace(_GLUE, window=32), "this project"),
+    # Ten epochs: at a prune rate of 0.7 five of them show each sentence 1.5 times, and all scores lose to full data.
+    "cola": Preset(dataclasses.replace(_GLUE, window=32, epochs=10), "this project"),
     "mrpc": Preset(_GLUE, "this project"),
     "rte": Preset(_GLUE, "this project"),
     "sst-2": Preset(dataclasses.replace(_GLUE, window=32), "this project"),

@@ -45,7 +45,7 @@ def get_policy(name: str, **settings: object) -> Policy:
 
 def shardable() -> list[str]:
     """Names of the policies that work where no rank holds the whole score table."""
-    return [name for name, policy in REGISTRY.items() if policy.shardable]
+    return [name for name, policy in REGISTRY.items() if policy.can_be_sharded()]
 
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.lab.data import GLUE
+from emprune.lab.data import DATA_SETS, GLUE
 from emprune.lab.spec import RunSpec
 from emprune.lab.tasks import images, pretraining, sentences
 from emprune.lab.tasks.base import Data, Scores, Task, TrainingSet
@@ -34,9 +34,9 @@ _SENTENCES = Kind(sentences.load, sentences.build)
 _TEXT = Kind(pretraining.load, pretraining.build)
 
 KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("digits", "fashion-mnist", "cifar10", "cifar100"), _IMAGES),
+    **dict.fromkeys(DATA_SETS, _IMAGES),
     **dict.fromkeys(GLUE, _SENTENCES),
-    **dict.fromkeys(("tinyshakespeare", "text"), _TEXT),
+    **dict.fromkeys(pretraining.READERS, _TEXT),
 }
 """Every data set's kind by name."""
 

@@ -14,16 +14,17 @@ from emprune.lab.language import networks
 from emprune.lab.language.objectives import HiddenToken, NextToken, Objective, Windows
 from emprune.lab.language.text import digest_of, read_text, read_tinyshakespeare, split_text
 from emprune.lab.language.windows import IGNORED, TextData, first_windows, text_data
+from emprune.lab.network import seeded, step_seed
 from emprune.lab.recipe import Precision
 from emprune.lab.spec import RunSpec
 from emprune.lab.tasks.base import Scores, TrainingSet
 from emprune.scoring.tokens import tokens
-from emprune.seeding import derive_seed
 
 QUICK_LOOK = 8
 """After an epoch, one held-out window of so many is read."""
 _EVALUATION_BATCH = 64
-_READERS = {"tinyshakespeare": read_tinyshakespeare, "text": read_text}
+READERS = {"tinyshakespeare": read_tinyshakespeare, "text": read_text}
+"""Every text's reader by name: data_dir → text."""
 
 
 def load(spec: RunSpec) -> TextData:
@@ -36,7 +37,7 @@ def load(spec: RunSpec) -> TextData:
     for name, value, none in (("label_noise", spec.label_noise, 0.0), ("imbalance", spec.imbalance, 1.0)):
         if value != none:
             raise ArgumentError(name, value, f"{none:g}: {spec.data} has no labels")
-    recipe, text = spec.recipe, _READERS[spec.data](spec.data_dir)
+    recipe, text = spec.recipe, READERS[spec.data](spec.data_dir)
     if recipe.text not in ("", digest_of(text)):
         raise DataError(f"The text in {spec.data_dir} has the digest {digest_of(text)}, not {recipe.text}; it changed.")
     data = text_data(split_text(spec.data, text, spec.split), recipe.vocabulary, recipe.window)
@@ -98,7 +99,7 @@ class PretrainingTask:
 
     def batch(self, ids: torch.Tensor, epoch: int, position: int) -> WindowBatch:
         """Windows as the epoch has them."""
-        seed = derive_seed(self._seed, epoch, f"dropout at {position}", bits=56) if self._dropout else None
+        seed = step_seed(self._seed, epoch, position) if self._dropout else None
         return WindowBatch(*self._picked(self.objective.training(epoch), ids), seed)
 
     def plain_batch(self, ids: torch.Tensor) -> WindowBatch:
@@ -146,10 +147,7 @@ class PretrainingTask:
 
     def _training_logits(self, batch: WindowBatch) -> torch.Tensor:
         self.model.train(batch.seed is not None)
-        if batch.seed is None:
-            return self._logits(batch.inputs)
-        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
-            torch.manual_seed(batch.seed)
+        with seeded(batch.seed, self._device):
             return self._logits(batch.inputs)
 
     def _picked(self, windows: Windows, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

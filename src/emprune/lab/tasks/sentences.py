@@ -12,11 +12,10 @@ from emprune.errors import ArgumentError
 from emprune.lab.data import SentenceData
 from emprune.lab.language.pretrained import Attention, load_tokenizer
 from emprune.lab.language.sentence_encoder import ResidentSentences, sentence_classifier
-from emprune.lab.network import Network
+from emprune.lab.network import Network, step_seed
 from emprune.lab.spec import RunSpec
 from emprune.lab.tasks.classification import ClassificationTask
 from emprune.lab.tasks.images import load
-from emprune.seeding import derive_seed
 
 __all__ = ["HEADLINES", "build", "load"]
 
@@ -42,15 +41,12 @@ def build(spec: RunSpec, data: SentenceData, device: torch.device, *, compiled: 
     attention: Attention = "eager" if device.type == "cpu" and recipe.precision == "bfloat16" else "sdpa"
     model = sentence_classifier(recipe.model, tokenizer, data.num_classes, spec.seed, recipe.dropout, attention)
 
-    def step_seed(epoch: int, position: int) -> int:
-        return derive_seed(spec.seed, epoch, f"dropout at {position}", bits=56)
-
     return ClassificationTask(
         data, Network(model, data, recipe.precision, device, compiled=compiled), resident(data.inputs),
         lambda: resident(data.test_inputs),
         label_smoothing=recipe.label_smoothing,
         evaluation_batch=_EVALUATION_BATCH,
-        step_seed=step_seed if recipe.dropout else None,
+        step_seed=partial(step_seed, spec.seed) if recipe.dropout else None,
         metric=HEADLINES[spec.data],
         measures=glue_measures,
         per_sample_gradients=False,  # the encoders look at their masks' values, which vmap forbids
