@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,6 +72,16 @@ def memory_of(ids: torch.Tensor, epoch: int = 0) -> torch.Tensor:
 def step(pruner: Pruner, ids: torch.Tensor) -> torch.Tensor:
     """Report a batch as a training step would."""
     return pruner.loss(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch))
+
+
+def steps(pruner: Pruner, loader: Iterable[Any]) -> Iterator[tuple[int, list[int], list[float]]]:
+    """Train what is left from a loader of positions; yield (epoch, ids, weights) after each step."""
+    for epoch in pruner.epochs():
+        weight_of = pruner.plan.weight_of
+        for ids, (_, positions) in loader:
+            assert ids.tolist() == positions.tolist()
+            step(pruner, ids)
+            yield epoch, ids.tolist(), weight_of[ids.numpy()].tolist()
 
 
 def play(pruner: Pruner, batch_size: int = 7) -> Iterator[tuple[int, list[int], list[float]]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cases import Positions, step
+from cases import Positions, steps
 from emprune import PrunedLoader, Pruner
 from emprune.checkpoint import restore, save
 
@@ -32,15 +32,9 @@ def build() -> Pruner:
     return Pruner(N, "infobatch", prune_rate=0.5, num_epochs=EPOCHS, seed=1)
 
 
-def steps(pruner: Pruner, data: Positions, **options: int) -> Iterator[Row]:
-    """Train what is left; yield (epoch, ids, weights) after each step."""
-    loader = PrunedLoader(data, pruner, BATCH, **options)
-    for epoch in pruner.epochs():
-        weight_of = pruner.plan.weight_of
-        for ids, (_, positions) in loader:
-            assert ids.tolist() == positions.tolist()
-            step(pruner, ids)
-            yield epoch, ids.tolist(), weight_of[ids.numpy()].tolist()
+def trained(pruner: Pruner, data: Positions, **options: int) -> Iterator[Row]:
+    """What is left of the run, step by step."""
+    return steps(pruner, PrunedLoader(data, pruner, BATCH, **options))
 
 
 def go_on(pruner: Pruner) -> None:
@@ -63,8 +57,8 @@ class Counting(Positions):
 
 @pytest.mark.parametrize(("first", "then"), [(2, 0), (0, 2), (1, 2)])
 def test_samples_read_ahead_are_not_counted(first: int, then: int, tmp_path: Path) -> None:
-    expected, data, pruner = list(steps(build(), Positions(N))), Counting(N), build()
-    run = steps(pruner, data, num_workers=first, **({"prefetch_factor": 2} if first else {}))
+    expected, data, pruner = list(trained(build(), Positions(N))), Counting(N), build()
+    run = trained(pruner, data, num_workers=first, **({"prefetch_factor": 2} if first else {}))
     done = [next(run) for _ in range(STEPS + 2)]
     deadline = time.monotonic() + 30
     while data.read.value < (ahead := N // 2 + (2 + 2 * first) * BATCH) and time.monotonic() < deadline:
@@ -73,7 +67,7 @@ def test_samples_read_ahead_are_not_counted(first: int, then: int, tmp_path: Pat
     again = build()
     restore(again, save(pruner, tmp_path / "run.state"))
     assert again.plan.ids[again.start :].tolist() == pruner.plan.ids[2 * BATCH :].tolist()
-    assert done + list(steps(again, Positions(N), num_workers=then)) == expected
+    assert done + list(trained(again, Positions(N), num_workers=then)) == expected
 
 
 class Interrupting(Positions):
@@ -91,10 +85,10 @@ class Interrupting(Positions):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("after", [1, STEPS, STEPS + 3, 2 * STEPS - 1])
 def test_ctrl_c_after_a_step(after: int, workers: int) -> None:
-    expected, pruner, done = list(steps(build(), Positions(N))), build(), []
+    expected, pruner, done = list(trained(build(), Positions(N))), build(), []
 
     def loop() -> None:
-        for row in steps(pruner, Positions(N), num_workers=workers):
+        for row in trained(pruner, Positions(N), num_workers=workers):
             done.append(row)
             if len(done) == after:
                 signal.raise_signal(signal.SIGINT)
@@ -108,10 +102,10 @@ def test_ctrl_c_after_a_step(after: int, workers: int) -> None:
 
 
 def test_ctrl_c_while_a_batch_is_read() -> None:
-    expected, pruner, data, done = list(steps(build(), Positions(N))), build(), Interrupting(N), []
+    expected, pruner, data, done = list(trained(build(), Positions(N))), build(), Interrupting(N), []
     data.at = expected[STEPS + 5][1][1]
     with pytest.raises(KeyboardInterrupt):
-        done.extend(steps(pruner, data))
+        done.extend(trained(pruner, data))
     assert 0 < len(done) <= STEPS + 5
     go_on(pruner)
-    assert done + list(steps(pruner, data)) == expected
+    assert done + list(trained(pruner, data)) == expected

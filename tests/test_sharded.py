@@ -79,6 +79,11 @@ def of_one_rank(pruner: Pruner, ranks: int, rank: int, *, drop_last: bool = Fals
     return batches
 
 
+def test_a_report_counts_the_samples_of_all_ranks_before_the_first_exchange() -> None:
+    for report in on_all_ranks(lambda world: build(world).report(), 3):
+        assert (report.num_samples, report.never_trained, report.samples_backward) == (N, N, 0)
+
+
 @pytest.mark.usefixtures("sizes")
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 @pytest.mark.parametrize("policy", shardable())

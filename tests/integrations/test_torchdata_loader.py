@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from cases import Positions, play, step
+from cases import Positions, play, step, steps
 from emprune import ArgumentError, EmpruneError, Pruner, StateError
 from emprune.checkpoint import restore, save
 from emprune.integrations.torchdata import _loader_class, stateful_loader
@@ -32,16 +31,6 @@ def build(**changed: Any) -> Pruner:
 def loader_of(pruner: Pruner, workers: int = 0, **options: Any) -> Any:
     more = {"num_workers": workers, "prefetch_factor": 3} if workers else {}
     return stateful_loader(Positions(N), pruner, BATCH, **more, **options)
-
-
-def steps(pruner: Pruner, loader: Any) -> Iterator[Row]:
-    """Train what is left; yield (epoch, ids, weights) after each step."""
-    for epoch in pruner.epochs():
-        weight_of = pruner.plan.weight_of
-        for ids, (_, positions) in loader:
-            assert ids.tolist() == positions.tolist()
-            step(pruner, ids)
-            yield epoch, ids.tolist(), weight_of[ids.numpy()].tolist()
 
 
 @pytest.mark.parametrize("workers", [[0], [2], [2, 0, 1]], ids=["none", "two", "changed each time"])

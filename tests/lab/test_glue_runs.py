@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lab_runs import stop_after, without_times
 from made_glue import samples, save_encoder, write_cola, write_mrpc
 
 from emprune.errors import ArgumentError, DataError
@@ -105,27 +106,14 @@ def test_batches_are_as_long_as_their_longest_sentence(spec):
     assert task.plain_batch(torch.tensor(short)).inputs.shape == (5, 2, max(lengths[at] for at in short))
 
 
-def without_times(result):
-    entry = dataclasses.asdict(result)
-    del entry["seconds"]
-    for epoch in entry["history"]:
-        del epoch["seconds"]
-    return entry
-
-
 @pytest.mark.parametrize("policy", ["emp", "divbs"])
 def test_stopped_with_dropout_and_resumed_equals_uninterrupted(policy, spec, tmp_path):
     torch.manual_seed(1)
     whole = run(spec(policy, dropout=0.2), tmp_path / "whole")
     for count in (0, 2, 4):
         torch.manual_seed(count)  # the global generator must not matter
-        asked = iter(range(10**6))
         with pytest.raises(Interrupted):
-            run(
-                spec(policy, dropout=0.2),
-                tmp_path / "parts",
-                should_stop=lambda at=count, asked=asked: next(asked) >= at,
-            )
+            run(spec(policy, dropout=0.2), tmp_path / "parts", should_stop=stop_after(count))
     assert without_times(run(spec(policy, dropout=0.2), tmp_path / "parts")) == without_times(whole)
     other = run(dataclasses.replace(spec(policy, dropout=0.2), seed=1), tmp_path / "other")
     assert other.history[0]["loss"] != whole.history[0]["loss"]

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
 from emprune.lab.language.text import digest_of
@@ -33,19 +34,6 @@ def text_file(tmp_path):
 
 def spec(path, policy="emp", rate=0.7, recipe=RECIPE, **changes):
     return RunSpec("text", policy, rate, 0, recipe, data_dir=str(path), **changes)
-
-
-def without_times(result):
-    entry = dataclasses.asdict(result)
-    del entry["seconds"]
-    for epoch in entry["history"]:
-        del epoch["seconds"]
-    return entry
-
-
-def stop_after(steps):
-    asked = iter(range(10**6))
-    return lambda: next(asked) >= steps
 
 
 @pytest.mark.parametrize("kind", ["gpt", "bert"])

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
 from emprune.lab.augment import shift_and_flip
@@ -18,19 +19,6 @@ RECIPE = dataclasses.replace(recipe_for("digits"), epochs=3, shift=1)
 
 def spec(policy="emp", rate=0.7, **changes):
     return RunSpec("digits", policy, rate, 0, dataclasses.replace(RECIPE, **changes))
-
-
-def without_times(result):
-    entry = dataclasses.asdict(result)
-    del entry["seconds"]
-    for epoch in entry["history"]:
-        del epoch["seconds"]
-    return entry
-
-
-def stop_after(steps):
-    asked = iter(range(10**6))
-    return lambda: next(asked) >= steps
 
 
 @pytest.mark.parametrize("policy", ["emp", "infobatch", "rs2"])
