@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from emprune import checkpoint, scoring, selection
+from emprune.capturing import Capture
 from emprune.errors import (
     ArgumentError,
     DataError,
@@ -17,6 +18,7 @@ from emprune.policies import (
     EMP,
     LFL,
     RS2,
+    SCAN,
     UCB,
     BatchRequest,
     BatchSelection,
@@ -50,10 +52,12 @@ __all__ = [
     "EMP",
     "LFL",
     "RS2",
+    "SCAN",
     "UCB",
     "ArgumentError",
     "BatchRequest",
     "BatchSelection",
+    "Capture",
     "DataError",
     "DivBS",
     "DynamicRandom",

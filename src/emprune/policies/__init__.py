@@ -12,6 +12,7 @@ from emprune.policies.kakurenbo import Kakurenbo
 from emprune.policies.orderdp import OrderDP
 from emprune.policies.random import RS2, DynamicRandom, Full, StaticRandom
 from emprune.policies.repb import RePB
+from emprune.policies.scan import SCAN
 from emprune.policies.selective_backprop import SelectiveBackprop
 from emprune.policies.seta import SeTa, SeTaPublished
 from emprune.policies.static import StaticScores, StaticSubset
@@ -20,7 +21,7 @@ REGISTRY: dict[str, type[Policy]] = {
     policy.name: policy
     for policy in (
         Full, StaticRandom, DynamicRandom, RS2, LFL, EpsilonGreedy, UCB, InfoBatch, InfoBatchPublished, Kakurenbo, SeTa,
-        SeTaPublished, OrderDP, RePB, DivBS, SelectiveBackprop, StaticScores, EMP,
+        SeTaPublished, OrderDP, RePB, SCAN, DivBS, SelectiveBackprop, StaticScores, EMP,
     )
 }  # fmt: skip
 """Every built-in policy by name."""
@@ -49,8 +50,8 @@ def shardable() -> list[str]:
 
 
 __all__ = [
-    "EMP", "LFL", "REGISTRY", "RS2", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom", "EpsilonGreedy",
-    "Full", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy", "RePB", "Request", "SeTa",
-    "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset", "get_policy",
+    "EMP", "LFL", "REGISTRY", "RS2", "SCAN", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom",
+    "EpsilonGreedy", "Full", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy", "RePB", "Request",
+    "SeTa", "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset", "get_policy",
     "shardable",
 ]  # fmt: skip
