@@ -2,7 +2,9 @@
 
 from emprune.scoring.classification import PerSample, classification
 from emprune.scoring.confidence import confidence
+from emprune.scoring.contrastive import contrastive, contrastive_queue
 from emprune.scoring.gradients import gradient_products
+from emprune.scoring.infonce import info_nce, misalignment, ntxent, similarity_entropy
 from emprune.scoring.packing import sequence_ids_from_boundaries, sequence_ids_from_positions
 from emprune.scoring.tokens import PerToken, check_labels, token_loss, tokens
 
@@ -12,9 +14,15 @@ __all__ = [
     "check_labels",
     "classification",
     "confidence",
+    "contrastive",
+    "contrastive_queue",
     "gradient_products",
+    "info_nce",
+    "misalignment",
+    "ntxent",
     "sequence_ids_from_boundaries",
     "sequence_ids_from_positions",
+    "similarity_entropy",
     "token_loss",
     "tokens",
 ]
