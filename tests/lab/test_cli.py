@@ -82,7 +82,7 @@ def test_methods_lists_policies_and_rules(capsys):
     [
         (["--policies", "best"], "policy is 'best'; allowed: one of full,"),
         (["--data", "imagenet"], "data is 'imagenet'; allowed: one of digits, fashion-mnist, cifar10, cifar100,"),
-        (["--model", "vit"], "model is 'vit'; allowed: one of mlp, cnn, resnet10-thin, resnet18, resnet50."),
+        (["--model", "vit"], "model is 'vit'; allowed: one of mlp, cnn, resnet8-slim, resnet10-slim,"),
         (["--preset", "gpu"], "preset is 'gpu'; allowed: one of digits, fashion-mnist, cpu,"),
         (["--policies", "ccs:scores=best"], "scores is 'best'; allowed: one of el2n,"),
         (["--prune-rates", "1.0"], "prune_rate is 1.0; allowed: a number in [0, 1)"),

@@ -18,8 +18,8 @@ from emprune.errors import ArgumentError, EmpruneError
 from emprune.lab.progress import Progress
 from emprune.lab.results import Result
 from emprune.lab.runner import Interrupted, run
-from emprune.lab.spec import RunSpec, build_pruner, parse_policy
-from emprune.lab.tasks import training_data
+from emprune.lab.spec import RunSpec, parse_policy
+from emprune.lab.tasks import check_spec, training_data
 
 RUNS_FOLDER = "runs"
 
@@ -73,7 +73,7 @@ def check(specs: Sequence[RunSpec]) -> None:
     # Read once for each label noise; the size does not depend on it.
     sizes = [len(training_data(spec)) for spec in {spec.label_noise: spec for spec in specs}.values()]
     for spec in specs:
-        build_pruner(spec, sizes[0])
+        check_spec(spec, sizes[0])
 
 
 def work_off(

@@ -48,8 +48,12 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """Words that begin a sentence."""
-        return self.words[0].upper() + self.words[1:]
+        """Words that begin a sentence.
+
+        >>> METRICS["accuracy"].title, METRICS["knn"].title
+        ('Accuracy', 'kNN accuracy')
+        """
+        return self.words if self.words[1].isupper() else self.words[0].upper() + self.words[1:]
 
     def said(self, scaled: float) -> str:
         """A scaled value in a sentence.
@@ -77,6 +81,12 @@ METRICS: dict[str, Metric] = {
         ),
         _bits("bits per character"),
         _bits("bits per masked token"),
+        Metric("knn", "kNN accuracy", reading="{} % kNN accuracy"),
+        Metric("linear probe", "linear probe", reading="{} % by a linear probe"),
+        Metric(
+            "linear probe, 10 % of labels", "linear probe on a tenth of the labels",
+            reading="{} % by a linear probe on a tenth of the labels",
+        ),
     )
 }  # fmt: skip
 """Every measure by name."""

@@ -53,6 +53,8 @@ def _resnet(
 MODELS: dict[str, Callable[[int, int, int], nn.Sequential]] = {
     "mlp": mlp,
     "cnn": cnn,
+    "resnet8-slim": _resnet(Basic, 16, (1, 1, 1), stem_stride=2),
+    "resnet10-slim": _resnet(Basic, 16, (1, 1, 1, 1), stem_stride=2),
     "resnet10-thin": _resnet(Basic, 32, (1, 1, 1, 1), stem_stride=2),
     "resnet18": _resnet(Basic, 64, (2, 2, 2, 2)),
     "resnet50": _resnet(Bottleneck, 64, (3, 4, 6, 3)),
@@ -60,7 +62,7 @@ MODELS: dict[str, Callable[[int, int, int], nn.Sequential]] = {
 """Every model by name: (channels, image size, classes) → module from images [B, C, H, W] to logits [B, classes].
 
 resnet18 and resnet50 have the CIFAR stem; resnet10-thin has half their width, one block a stage and a stem of
-stride 2.
+stride 2, resnet10-slim a quarter of it, and resnet8-slim three of its four stages.
 """
 
 

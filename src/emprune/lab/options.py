@@ -40,13 +40,13 @@ class Setting:
     data: str = "digits"
     """Data set: digits, fashion-mnist, cifar10, cifar100; of GLUE cola, mrpc, rte, sst-2; tinyshakespeare, or text."""
     preset: str | None = None
-    """Recipe: cpu, infobatch, infobatch-resnet50, of text bpe-gpt, char-gpt or mlm-bert, or the name of a data set;
-    else the data set's own."""
+    """Recipe: cpu, infobatch, infobatch-resnet50, without labels simclr, moco or simclr-resnet18, of text bpe-gpt,
+    char-gpt or mlm-bert, or the name of a data set; else the data set's own."""
     data_dir: str | None = None
     """Folder with its files, of text also a file; else EMPRUNE_DATA, else where Debian installs them."""
     model: str | None = None
-    """Of images mlp, cnn, resnet10-thin, resnet18, resnet50; of GLUE minilm, or an encoder's folder or hub name; of
-    text gpt-LxW or bert-LxW, layers and width."""
+    """Of images mlp, cnn, resnet8-slim, resnet10-slim, resnet10-thin, resnet18, resnet50; of GLUE minilm, or an
+    encoder's folder or hub name; of text gpt-LxW or bert-LxW, layers and width."""
     epochs: int | None = None
     """Epochs of a full run; else the preset's. Likewise the next eight."""
     batch_size: int | None = None
@@ -92,6 +92,7 @@ class Setting:
         )  # fmt: skip
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         foreign = ["shift"] if recipe.window else ["window", "dropout"]
+        foreign += ["shift"] if recipe.contrastive else []
         for name in foreign if recipe.vocabulary else [*foreign, "vocabulary"]:
             if name in given:
                 raise ArgumentError(name, given[name], f"left out: it means nothing for {self.data}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from emprune.errors import ArgumentError
+from emprune.lab.contrastive.settings import Contrastive
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -33,6 +34,7 @@ class Recipe:
         vocabulary: of language models: "characters", or "bpe" and the number of byte pairs.
         window: of language models: tokens of a sample; of a sentence the most, longer ones are cut.
         dropout: of language models, in [0, 1). text: what identifies a text without a published name.
+        contrastive: how images are learnt without labels; None: with labels.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Recipe:
     window: int = 0
     dropout: float = 0.0
     text: str = ""
+    contrastive: Contrastive | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON values, without those at their default that the first results did not know.
@@ -74,6 +77,7 @@ _LATER: dict[str, Any] = {
     "window": 0,
     "dropout": 0.0,
     "text": "",
+    "contrastive": None,
 }
 _UNKNOWN = object()
 
@@ -105,6 +109,10 @@ _GLUE = Recipe(
 _TEXT = Recipe(
     model="gpt-4x128", epochs=8, batch_size=16, max_lr=3e-3, weight_decay=0.1, optimizer="adamw", schedule="linear",
     pct_start=0.1, clip_norm=1.0, precision="bfloat16", vocabulary="bpe2048", window=64,
+)  # fmt: skip
+
+_SIMCLR = Recipe(
+    model="resnet8-slim", epochs=40, batch_size=256, max_lr=0.3, train_size=20_000, contrastive=Contrastive(),
 )  # fmt: skip
 
 PRESETS: dict[str, Preset] = {
@@ -139,6 +147,24 @@ PRESETS: dict[str, Preset] = {
     ),
     "mlm-bert": Preset(
         dataclasses.replace(_TEXT, model="bert-2x128", epochs=10, vocabulary="bpe512", window=32), "this project"
+    ),
+    "simclr": Preset(_SIMCLR, "this project"),
+    "moco": Preset(
+        dataclasses.replace(_SIMCLR, contrastive=Contrastive("moco", temperature=0.2)),
+        "this project; temperature as in MoCo v2",
+    ),
+    "simclr-resnet18": Preset(
+        dataclasses.replace(
+            _SIMCLR,
+            model="resnet18",
+            epochs=200,
+            batch_size=512,
+            pool=1,
+            train_size=None,
+            precision="bfloat16",
+            max_lr=0.6,
+        ),
+        "this project: for an accelerator",
     ),
     "infobatch": Preset(_INFOBATCH, "Qin et al., arXiv:2303.04947", anneal=0.125),
     "infobatch-resnet50": Preset(

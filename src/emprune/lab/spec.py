@@ -21,6 +21,7 @@ from emprune.schedule import Budget, kept_per_epoch
 
 SHORT = "short"
 """The baseline that papers forget: fewer epochs of full data at the same number of samples."""
+_OF_THE_TASK = ("memory", "memory_temperature")
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,28 @@ def build_policy(label: str) -> Policy:
     A static label's policy needs scores; a random subset stands for it where only the sizes matter.
     """
     name, settings = parse_policy(label)
+    settings = {key: value for key, value in settings.items() if key not in _OF_THE_TASK}
     if name in STATIC_LABELS:
         needs_of(name, settings)
         return StaticRandom()
     return DynamicRandom() if name == SHORT else get_policy(name, **settings)
+
+
+def memory_of(spec: RunSpec) -> dict[str, Any]:
+    """What a label asks of the memory term, {} where nothing: "emp:memory=alignment:memory_temperature=0.2".
+
+    It is no setting of the policy, which takes the memory terms that it is given.
+
+    Raises:
+        ArgumentError: the run has no choice of memory terms.
+    """
+    asked = {key: value for key, value in parse_policy(spec.policy)[1].items() if key in _OF_THE_TASK}
+    if asked and (spec.recipe.contrastive is None or not build_policy(spec.policy).needs_memory):
+        raise ArgumentError(
+            "policy", spec.policy, f"one without {' or '.join(asked)}: contrastive runs of policies with a memory term "
+            "have a choice of it",
+        )  # fmt: skip
+    return asked
 
 
 def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None, world: World | None = None) -> Pruner:
@@ -102,6 +121,7 @@ def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None, 
         world: the ranks that train together; as for :class:`emprune.Pruner`.
     """
     policy, recipe = policy or build_policy(spec.policy), spec.recipe
+    memory_of(spec)
     if parse_policy(spec.policy)[0] != SHORT:
         return Pruner(
             num_samples, policy, prune_rate=spec.prune_rate, num_epochs=recipe.epochs, seed=spec.seed,

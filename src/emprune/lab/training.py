@@ -13,7 +13,7 @@ import torch
 
 import emprune
 from emprune import Policy
-from emprune.errors import DataError
+from emprune.errors import ArgumentError, DataError
 from emprune.lab.learning_rate import LearningRate
 from emprune.lab.optimizers import build_optimizer
 from emprune.lab.parallel import Ranks, per_rank, rows_of, without_tail
@@ -57,6 +57,8 @@ class Training:
     ) -> None:
         recipe = spec.recipe
         self.spec, self.device, self.ranks = spec, torch.device(device), ranks or Ranks()
+        if recipe.contrastive is not None and self.ranks.size > 1:
+            raise ArgumentError("ranks", self.ranks.size, "1 for contrastive runs: a batch has its negatives in it")
         self.task = build_task(spec, data, self.device, compiled=compiled)
         self.model = self.task.model
         self.ranks.as_first([*self.model.parameters(), *self.model.buffers()])

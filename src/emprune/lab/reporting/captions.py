@@ -1,14 +1,10 @@
-"""Captions, computed from the same rows and arrays as the figures."""
+"""Captions of the figures of rows, computed from the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emprune.lab.reporting.costs import FULL, RANDOM, own_budget
-from emprune.lab.reporting.figures.counts import pooled_counts
-from emprune.lab.reporting.figures.maps import LOWEST
-from emprune.lab.reporting.figures.remembered import FEWEST, share_right
-from emprune.lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
+from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.figures.spending import one_machine
 from emprune.lab.reporting.intervals import NAMES, SCOPE, seeds_in_words
 from emprune.lab.reporting.statistics import Row
@@ -50,6 +46,7 @@ def difference_caption(rows: Sequence[Row]) -> str:
     """Under the figure of differences."""
     compared = [row.difference for row in rows if row.difference]
     reference = rows[0].reference
+    wrong = " and the same wrong labels" if rows[0].setting.label_noise else ""
     samples = "which trains on all the data" if reference == FULL else "at the same number of training samples"
     bars = (
         f" Bars: 95 % interval of the paired difference ({NAMES[compared[0].interval]}); a filled dot says that it "
@@ -58,8 +55,8 @@ def difference_caption(rows: Sequence[Row]) -> str:
         else " One seed: no interval, so a difference may be chance."
     )
     return (
-        f"{rows[0].metric.title} minus that of {reference} with the same seed, hence the same initial weights and the "
-        f"same wrong labels, {samples}.{bars} ◂ and ▸ mark values off the scale."
+        f"{rows[0].metric.title} minus that of {reference} with the same seed, hence the same initial weights"
+        f"{wrong}, {samples}.{bars} ◂ and ▸ mark values off the scale."
     )
 
 
@@ -88,83 +85,4 @@ def spending_caption(rows: Sequence[Row]) -> str:
         f"{rows[0].metric.title} over what it cost, means over the seeds, every policy at every rate. {time} that went "
         f"through backward{scoring}. Both axes are logarithmic.{plain}{hollow} A value with "
         f"{_OFF_AXIS[rows[0].metric.higher_is_better]} the axis."
-    )
-
-
-def counts_caption(runs: Runs) -> str:
-    """Under the histograms: what is seen, and how the spread changes with the rate."""
-    every = policies_of(runs, [FULL])
-    runs = equal_budgets(runs)
-    rates, drawn = rates_of(runs, [FULL]), shown_of(policies_of(runs, [FULL]))
-    shown = [policy for policy in ("lfl", "emp", RANDOM) if all((policy, rate) in runs for rate in rates)]
-    spreads = {policy: [f"{pooled_counts(runs[policy, rate]).std():.1f}" for rate in rates] for policy in shown}
-    text = (
-        "How often each sample was trained (bars: percent of the samples; all seeds together). Within a row all "
-        "policies spend the same number of samples, so the means (broken line) agree; the difference is on whom they "
-        "spend them. ↑ marks a bar cut off."
-    )
-    if SHORT in drawn:
-        text += f" Under {SHORT} every sample gets the same share."
-    if left_out := [policy for policy in every if policy not in drawn]:
-        text += f" Not shown, for space or since their budget is their own: {', '.join(left_out)}."
-    if spreads and len(rates) > 1:
-        listed = ", ".join(f"{policy} {' → '.join(values)}" for policy, values in spreads.items())
-        text += f" Standard deviation from rate {rates[0]:g} to {rates[-1]:g}: {listed}."
-    if "lfl" in shown and len(rates) > 1:
-        first, last = (float(pooled_counts(runs["lfl", rate]).std()) for rate in (rates[0], rates[-1]))
-        text += (
-            " Low-Frequency Learning is this narrowing: at a high rate even the samples ranked hardest get few turns."
-            if last < first
-            else " The narrowing that Low-Frequency Learning predicts for lfl does not show here."
-        )
-    return text
-
-
-def remembered_caption(runs: Runs) -> str:
-    """Under the figure of what is remembered."""
-    noisy = any(one.mislabelled.any() for samples in runs.values() for one in samples)
-    every = policies_of(equal_budgets(runs), [FULL])
-    some = " of some of the policies" if len(shown_of(every)) < len(policies_of(runs, [FULL])) else ""
-    text = (
-        "Remembered: the part of the training set that the final model predicts as labelled, without augmentation. "
-        f"Middle: by how often a sample was trained, in bins that hold at least {FEWEST} samples{some}. Bottom: "
-        "samples in each bin, all seeds together, on a logarithmic scale."
-    )
-    if noisy:
-        text += (
-            " Bars and lines are of the samples with a right label. ✕ is the part of the wrong labels that the model "
-            "reproduces: noise that it learnt by heart, where low is good."
-        )
-    highest = max(rates_of(runs, [FULL]))
-    shares = {
-        policy: share
-        for policy in every
-        if not own_budget(policy)
-        and (share := share_right(runs.get((policy, highest), []), mislabelled=False)) is not None
-    }
-    if len(shares) > 1:
-        most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
-        text += f" At rate {highest:g}, {most} remembers most ({shares[most]:.1f} %), {least} least"
-        text += f" ({shares[least]:.1f} %)."
-    return text
-
-
-def map_caption(rate: float, seed: int, *, noisy: bool) -> str:
-    """Under the map of loss against entropy."""
-    wrong = " Crosses are samples with a wrong label." if noisy else ""
-    return (
-        f"Every training sample under the final model, rate {rate:g}, seed {seed}: its loss, and the entropy of its "
-        "prediction (EMP's memory term), coloured by how often it was trained. Lower left: mastered. Top: ambiguous. "
-        f"Lower right: confidently wrong, the place of label errors.{wrong} Left of the vertical line (ln 2) a sample "
-        f"is surely predicted as labelled; the horizontal one is the highest possible entropy. Values below {LOWEST:g} "
-        "nats are drawn there."
-    )
-
-
-def contact_caption(policy: str, rate: float, seed: int, *, noisy: bool) -> str:
-    """Under a contact sheet."""
-    wrong = " A frame marks a wrong label, written true → given." if noisy else ""
-    return (
-        f"The images that {policy} trained most and least often at rate {rate:g}, seed {seed}, with label and number "
-        f"of times trained.{wrong} Ties: the higher final loss among the most, the lower among the least trained."
     )

@@ -16,8 +16,8 @@ NAMES: dict[Interval, str] = {"student": "Student’s t", "bootstrap": "percenti
 """Every interval, as reports call it."""
 
 COVERAGE: dict[Interval, str] = {
-    "student": "Student’s t covers what it says, 95 % of repetitions with new seeds, also for few seeds, if accuracy "
-    "varies from seed to seed about normally; with 2 or 3 seeds it is long for that reason",
+    "student": "Student’s t covers what it says, 95 % of repetitions with new seeds, also for few seeds, if the "
+    "measure varies from seed to seed about normally; with 2 or 3 seeds it is long for that reason",
     # Simulated on normal data, 6,000 repetitions or more each.
     "bootstrap": "The percentile bootstrap over few seeds is narrower than its name: on normal data an interval called "
     "95 % holds the truth in about 48 % of repetitions with 2 seeds, 67 % with 3, 80 % with 4, 84 % with 5 and 90 % "

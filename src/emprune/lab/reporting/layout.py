@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 Tone = Literal["", "better", "worse"]
+_HEADING = 24
+"""Characters of a heading's line in a terminal."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def to_rich(table: Table, leave_out: Collection[str] = ()) -> RichTable:
     shown = [position for position, column in enumerate(table.columns) if column not in leave_out]
     drawn.add_column("rate", justify="right", style="bold", no_wrap=True)
     for position in shown:
-        drawn.add_column(table.columns[position], justify="right" if position else "left", no_wrap=True)
+        heading = textwrap.fill(table.columns[position], _HEADING, break_long_words=False, break_on_hyphens=False)
+        drawn.add_column(heading, justify="right" if position else "left", no_wrap=True)
     styles = {"better": "bold green", "worse": "red", "": ""}
     for block in table.blocks:
         for number, line in enumerate(block.lines):

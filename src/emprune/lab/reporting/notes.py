@@ -19,7 +19,16 @@ def ranked_note(rows: Sequence[Row]) -> str:
     equal = "Policies of one rate trained the same number of samples (backward)"
     equal += "; full is the reference with more." if any(row.policy == FULL for row in rows) else "."
     forward = "forward counts all forward passes, those that only score or choose included."
-    return " ".join([equal, *_scoring(rows), forward, *interval_sentences(rows)])
+    return " ".join([equal, *_scoring(rows), forward, *rows[0].setting.wording.notes, *interval_sentences(rows)])
+
+
+def measures_note(rows: Sequence[Row]) -> str:
+    """Under the table of all measures of one setting."""
+    headline = f"The first measure, {rows[0].metric.words}, heads the comparison; all are of the same runs."
+    metrics = {one.metric for row in rows for one in row.measures}
+    lower = [metric.words for metric in metrics if not metric.higher_is_better]
+    mixed = [f"Lower is better for {', '.join(sorted(lower))}."] if lower and len(lower) < len(metrics) else []
+    return " ".join([headline, *mixed, *interval_sentences(rows, gap=False, better=bool(mixed))])
 
 
 def cost_note(rows: Sequence[Row]) -> str:
@@ -48,11 +57,12 @@ def overview_note(rows: Sequence[Row]) -> str:
     return " ".join([cells, *interval_sentences(rows, gap=False)])
 
 
-def interval_sentences(rows: Sequence[Row], *, gap: bool = True) -> list[str]:
+def interval_sentences(rows: Sequence[Row], *, gap: bool = True, better: bool = False) -> list[str]:
     """Which intervals are shown, over how many seeds, and what they speak of.
 
     Args:
         gap: whether gap closed is shown too.
+        better: whether bold means better, whichever side of zero that is.
     """
     counts = [len(row.seeds) for row in rows]
     if max(counts) == 1:
@@ -63,7 +73,8 @@ def interval_sentences(rows: Sequence[Row], *, gap: bool = True) -> list[str]:
         brackets = f"Brackets: the 95 % interval of the difference paired by seed ({name})"
         closed = gap and any(row.gap_closed for row in rows)
         brackets += f", of gap closed ({NAMES['bootstrap']})" if closed else ""
-        sentences.append(f"{brackets}; bold: {'above' if rows[0].metric.higher_is_better else 'below'} zero.")
+        side = f"{'above' if rows[0].metric.higher_is_better else 'below'} zero"
+        sentences.append(f"{brackets}; bold: {'better, without zero' if better else side}.")
     elif gap and any(row.gap_closed for row in rows):
         sentences.append(f"Brackets: the 95 % interval of gap closed ({NAMES['bootstrap']}).")
     return [*sentences, f"{SCOPE}."]

@@ -58,7 +58,7 @@ def _overview(rows: Sequence[Row]) -> str:
     for policy in policy_order(row.policy for row in shown):
         found = [cells.get((policy, setting, 0.0 if policy == FULL else rate)) for setting, rate in columns]
         lines.append([policy, *(_cell(row) for row in found)])
-    headings = [f"{titles[setting]}, {rate:g}" for setting, rate in columns]
+    headings = [f"{titles[setting]}, {rate:g}" if titles[setting] else f"rate {rate:g}" for setting, rate in columns]
     return markdown_table(["policy", *headings], [":---"] + ["---:"] * len(headings), lines)
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from emprune.errors import DataError
 from emprune.lab import data as lab_data
-from emprune.lab.reporting import captions, figures
+from emprune.lab.reporting import captions, figures, sample_captions
 from emprune.lab.reporting.costs import FULL, RANDOM, own_budget
 from emprune.lab.reporting.figures.selecting import shown_of
+from emprune.lab.reporting.settings import Setting
 from emprune.lab.reporting.statistics import Row
+from emprune.lab.reporting.wording import Wording
 from emprune.lab.results import Result, Samples
 from emprune.lab.spec import SHORT
 
@@ -60,6 +63,7 @@ def sample_pictures(cells: Cells, samples: Mapping[str, Samples]) -> list[Pictur
     Args:
         cells: a setting's runs. samples: arrays by run_id, of those that have some.
     """
+    remembered = partial(sample_captions.remembered_caption, wording=_wording(cells))
     by_policy = {
         cell: [samples[run.run_id] for run in seeds.values() if run.run_id in samples] for cell, seeds in cells.items()
     }
@@ -67,8 +71,8 @@ def sample_pictures(cells: Cells, samples: Mapping[str, Samples]) -> list[Pictur
     if not any(policy != FULL and not own_budget(policy) for policy, _ in runs):
         return []
     drawn: list[tuple[str, str, Callable[[figures.Runs], str], Callable[[figures.Runs], Figure]]] = [
-        ("counts", "How often each sample is trained", captions.counts_caption, figures.counts_figure),
-        ("remembered", "What is remembered", captions.remembered_caption, figures.remembered_figure),
+        ("counts", "How often each sample is trained", sample_captions.counts_caption, figures.counts_figure),
+        ("remembered", "What is remembered", remembered, figures.remembered_figure),
     ]
     return [_picture(name, title, caption(runs), figure(runs)) for name, title, caption, figure in drawn]
 
@@ -98,14 +102,24 @@ def single_run_pictures(
         return [], [f"The map of the training set and the contact sheets need the data set: {error}"]
     data = lab_data.as_trained(loaded, imbalance=one.imbalance, label_noise=one.label_noise, seed=seed)
     arrays = {policy: samples[run.run_id] for policy, run in chosen.items()}
-    figure = figures.map_figure(arrays, data.num_classes)
-    pictures = [_picture("map", "Loss against entropy", captions.map_caption(rate, seed, noisy=noisy), figure)]
+    wording = _wording(cells)
+    if wording.kind == "contrastive":
+        caption = sample_captions.contrastive_map_caption(rate, seed, one.recipe["batch_size"])
+        pictures = [_picture("map", "Loss against memory term", caption, figures.map_figure(arrays, None))]
+    else:
+        caption = sample_captions.map_caption(rate, seed, noisy=noisy)
+        figure = figures.map_figure(arrays, data.num_classes)
+        pictures = [_picture("map", "Loss against entropy", caption, figure)]
     for policy in _sheets(list(chosen)) if isinstance(data, lab_data.ImageData) else []:
-        caption = captions.contact_caption(policy, rate, seed, noisy=noisy)
+        caption = sample_captions.contact_caption(policy, rate, seed, noisy=noisy, wording=wording)
         sheet = figures.contact_figure(data, arrays[policy], policy)  # type: ignore[arg-type]
         name = "images-" + re.sub(r"[^A-Za-z0-9.-]+", "-", policy)
         pictures.append(_picture(name, f"Images that {policy} trains most and least", caption, sheet))
     return pictures, []
+
+
+def _wording(cells: Cells) -> Wording:
+    return Setting.of(next(iter(next(iter(cells.values())).values()))).wording
 
 
 def _sheets(policies: Sequence[str]) -> list[str]:

@@ -84,6 +84,7 @@ def _html(sections: Sequence[Section], results: Sequence[Result], rows: Sequence
     environment.filters["nbsp"] = lambda text: text.replace(" %", "\u00a0%")  # keeps a number and its % together
     counts = [len(row.seeds) for row in rows]
     interval = rows[0].accuracy.interval
+    wordings = list({row.setting.wording.kind: row.setting.wording for row in rows}.values())
     return environment.get_template("report.html.j2").render(
         title=f"Dynamic data pruning on {' and '.join(dict.fromkeys(run.data for run in results))}",
         sections=sections,
@@ -99,6 +100,8 @@ def _html(sections: Sequence[Section], results: Sequence[Result], rows: Sequence
         coverage=[COVERAGE[interval], *([COVERAGE["bootstrap"]] if interval != "bootstrap" else [])],
         scope=SCOPE,
         noisy=any(run.label_noise for run in results),
+        remembered=list(dict.fromkeys(one.remembered for one in wordings)),
+        paper=[one.paper for one in wordings if one.paper],
     )
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from emprune.errors import DataError
 from emprune.lab.language.figures import learning_pictures
+from emprune.lab.reporting.contrastive_pictures import memory_pictures
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.findings import findings
 from emprune.lab.reporting.layout import Table
 from emprune.lab.reporting.pictures import Picture, row_pictures, sample_pictures, single_run_pictures
-from emprune.lab.reporting.settings import full_recipe
+from emprune.lab.reporting.recipes import recipe_in_words
+from emprune.lab.reporting.settings import Setting
 from emprune.lab.reporting.statistics import Row, by_cell
 from emprune.lab.reporting.tables import setting_tables
 from emprune.lab.results import Result, Samples, load_samples
-
-_OPTIMIZERS = {"sgd": "SGD", "lars": "LARS", "adamw": "AdamW"}
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def build_section(
     cells = by_cell(results)
     samples, missing = _load(cells, runs)
     single, missed = single_run_pictures(cells, samples, data_dir)
-    # The "accuracy" of a history is that of training batches; what is held out has another name there.
-    held_out = learning_pictures(cells) if rows[0].metric.name != "accuracy" else []
-    pictures = [*row_pictures(rows), *held_out, *sample_pictures(cells, samples), *single]
+    learning = {"labelled": lambda cells: [], "text": learning_pictures, "contrastive": memory_pictures}
+    over_training = learning[rows[0].setting.wording.kind](cells)
+    pictures = [*row_pictures(rows), *over_training, *sample_pictures(cells, samples), *single]
     return Section(
         anchor=anchor,
         title=title,
@@ -93,9 +93,11 @@ def _facts(results: Sequence[Result]) -> tuple[tuple[str, str], ...]:
     classes = f", the largest class {one.imbalance:g} times the smallest" if one.imbalance != 1 else ""
     facts = {
         "Data": f"{one.data}, {one.num_samples:,} training samples{classes}, evaluated on the {one.split} set",
-        "Labels": noise + "the same ones for all policies of a seed" if one.label_noise else "as published",
+        "Labels": noise + "the same ones for all policies of a seed"
+        if one.label_noise
+        else Setting.of(one).wording.labels,
         "Model": one.model,
-        "Recipe": _recipe(one),
+        "Recipe": recipe_in_words(one),
         "Schedule": f"last {100 * one.anneal:g} % of the epochs on all the data; rate counted per {one.budget}"
         if one.anneal
         else "the same rate in every epoch",
@@ -103,26 +105,6 @@ def _facts(results: Sequence[Result]) -> tuple[tuple[str, str], ...]:
         "Seeds": ", ".join(map(str, sorted({run.seed for run in results}))),
     }
     return tuple(facts.items())
-
-
-def _recipe(result: Result) -> str:
-    recipe = full_recipe(result)
-    nesterov = "Nesterov " if recipe["nesterov"] and recipe["optimizer"] == "sgd" else ""
-    momentum = "β₁" if recipe["optimizer"] == "adamw" else f"{nesterov}momentum"
-    rise = f"up in {100 * recipe['pct_start']:g} % of the steps"
-    schedule = "OneCycle" if recipe["schedule"] == "onecycle" else f"linear schedule, {rise},"
-    more = [f"gradients clipped to a norm of {recipe['clip_norm']:g}"] if recipe["clip_norm"] is not None else []
-    if recipe["window"]:
-        more.append(f"at most {recipe['window']} tokens a sample, dropout {recipe['dropout']:g}")
-    else:
-        augmented = f"shifted by up to {recipe['shift']} pixels and mirrored" if recipe["shift"] else "no augmentation"
-        more.append(augmented)
-    more += [] if recipe["precision"] == "float32" else [f"{recipe['precision']} autocast"]
-    return (
-        f"{recipe['epochs']} epochs, batches of {recipe['batch_size']}, {_OPTIMIZERS[recipe['optimizer']]} with "
-        f"{momentum} {recipe['momentum']:g}, {schedule} up to a learning rate of {recipe['max_lr']:g}, weight decay "
-        f"{recipe['weight_decay']:g}, label smoothing {recipe['label_smoothing']:g}, {', '.join(more)}"
-    )
 
 
 def _policies(results: Sequence[Result]) -> list[str]:

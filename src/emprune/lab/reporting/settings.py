@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emprune.lab.contrastive.settings import Contrastive
 from emprune.lab.recipe import Recipe
+from emprune.lab.reporting.wording import Wording, wording_of
 from emprune.lab.results import Result
 
 
@@ -40,11 +42,19 @@ class Setting:
             recipe,
         )  # fmt: skip
 
+    @property
+    def wording(self) -> Wording:
+        """How reports speak of its runs."""
+        return wording_of(json.loads(self.recipe))
+
 
 def full_recipe(result: Result) -> dict[str, Any]:
     """A run's recipe, with the defaults of settings that its version did not know."""
     known = {one.name: one.default for one in dataclasses.fields(Recipe) if one.default is not dataclasses.MISSING}
-    return {**known, **result.recipe}
+    recipe = {**known, **result.recipe}
+    if recipe.get("contrastive"):
+        recipe["contrastive"] = {**dataclasses.asdict(Contrastive()), **recipe["contrastive"]}
+    return recipe
 
 
 def by_setting(results: Iterable[Result]) -> dict[Setting, list[Result]]:
@@ -68,7 +78,10 @@ def setting_titles(settings: Sequence[Setting]) -> dict[Setting, str]:
 
 
 def short_titles(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """Each setting in few words, for the heading of a column: its labels, and what else the settings do not share."""
+    """Each setting in few words, for the heading of a column: its labels, and what else the settings do not share.
+
+    "" where there are no labels and nothing else is to be said.
+    """
     told: dict[str, Callable[[Setting], str]] = {
         "data": lambda one: one.data,
         "model": lambda one: one.model,
@@ -80,7 +93,7 @@ def short_titles(settings: Sequence[Setting]) -> dict[Setting, str]:
     differing = [words for name, words in told.items() if len({getattr(one, name) for one in settings}) > 1]
     titles = {}
     for setting, recipe in _recipes_apart(settings).items():
-        labels = f"{100 * setting.label_noise:g}% wrong labels" if setting.label_noise else "clean"
+        labels = f"{100 * setting.label_noise:g}% wrong labels" if setting.label_noise else setting.wording.short
         titles[setting] = ", ".join(filter(None, [labels, *(words(setting) for words in differing), *recipe]))
     return titles
 
@@ -91,6 +104,7 @@ def anchors(settings: Sequence[Setting]) -> dict[Setting, str]:
     taken: dict[Setting, str] = {}
     for setting in settings:
         parts = [setting.data, *([setting.model] if setting.data in several else [])]
+        parts += list(filter(None, [setting.wording.method]))
         parts += [f"noise{setting.label_noise:g}"] if setting.label_noise else []
         parts += [f"imbalance{setting.imbalance:g}"] if setting.imbalance != 1 else []
         parts += [f"anneal{setting.anneal:g}"] if setting.anneal else []
@@ -105,7 +119,8 @@ def anchors(settings: Sequence[Setting]) -> dict[Setting, str]:
 
 def _training(setting: Setting) -> list[str]:
     """Labels, classes and schedule in words."""
-    parts = [f"{100 * setting.label_noise:g} % wrong labels" if setting.label_noise else "clean labels"]
+    noisy = f"{100 * setting.label_noise:g} % wrong labels"
+    parts = [noisy if setting.label_noise else setting.wording.unflipped]
     if setting.imbalance != 1:
         parts.append(f"largest class {setting.imbalance:g} times the smallest")
     per = f"rate counted per {setting.budget}"
@@ -120,8 +135,23 @@ def _recipes_apart(settings: Sequence[Setting]) -> dict[Setting, list[str]]:
     """For each setting, those of its recipe's entries that another of the same data and model has otherwise."""
     told = {}
     for setting in settings:
-        mine = json.loads(setting.recipe)
-        others = [json.loads(one.recipe) for one in settings if (one.data, one.model) == (setting.data, setting.model)]
-        differing = [name for name, value in mine.items() if any(other.get(name) != value for other in others)]
+        mine = _entries(setting)
+        others = [_entries(one) for one in settings if (one.data, one.model) == (setting.data, setting.model)]
+        # Who has no such entry has no contrastive method, which the title says already.
+        differing = [
+            name for name, value in mine.items()
+            if any(other.get(name, value if name in _OF_METHOD else None) != value for other in others)
+        ]  # fmt: skip
         told[setting] = [f"{name.replace('_', ' ')} {mine[name]}" for name in differing]
     return told
+
+
+_RENAMED = {"momentum": "key_momentum"}
+_OF_METHOD = frozenset(_RENAMED.get(one.name, one.name) for one in dataclasses.fields(Contrastive))
+
+
+def _entries(setting: Setting) -> dict[str, Any]:
+    """A recipe's entries, side by side with those of its contrastive method but for the method's name."""
+    recipe: dict[str, Any] = json.loads(setting.recipe)
+    method: dict[str, Any] = recipe.pop("contrastive", None) or {}
+    return recipe | {_RENAMED.get(name, name): value for name, value in method.items() if name != "method"}

@@ -13,6 +13,7 @@ from emprune.lab.reporting.bootstrap import gap_closed
 from emprune.lab.reporting.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
 from emprune.lab.reporting.estimate import Estimate, Interval
 from emprune.lab.reporting.intervals import check_interval, mean, paired_difference
+from emprune.lab.reporting.measures import Measure, measures_of
 from emprune.lab.reporting.settings import Setting, by_setting
 from emprune.lab.results import Result
 from emprune.lab.spec import SHORT
@@ -36,6 +37,7 @@ class Row:
             :func:`~emprune.lab.reporting.bootstrap.gap_closed`; None for these two, for an own budget and where
             it is undefined.
         cost: samples, steps and seconds.
+        measures: every measure of the runs, the headline first; none where they have but that one.
     """
 
     setting: Setting
@@ -51,6 +53,7 @@ class Row:
     difference: Estimate | None
     gap_closed: Estimate | None
     cost: Cost
+    measures: tuple[Measure, ...]
 
     @property
     def ranked(self) -> bool:
@@ -161,6 +164,7 @@ def _row(
         if tripled
         else None,
         cost=cost_of(every, [] if policy == FULL else list(full.values())),
+        measures=measures_of(runs, base if policy != reference else {}, interval),
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 
+from emprune.lab.metrics import Metric
 from emprune.lab.reporting.costs import FULL, RANDOM
 from emprune.lab.reporting.estimate import Interval
 from emprune.lab.reporting.formats import (
+    NONE,
     format_difference,
     format_fraction,
     format_mean,
@@ -15,12 +17,12 @@ from emprune.lab.reporting.formats import (
     format_seconds,
 )  # fmt: skip
 from emprune.lab.reporting.layout import Block, Cell, Table, TerminalTable, Tone
-from emprune.lab.reporting.notes import OWN_BUDGET_NOTE, cost_note, ranked_note
+from emprune.lab.reporting.notes import OWN_BUDGET_NOTE, cost_note, measures_note, ranked_note
 from emprune.lab.reporting.settings import setting_titles
 from emprune.lab.reporting.statistics import Row, summarise
 from emprune.lab.results import Result
 
-RANKED, OWN_BUDGET, COST = "equal budgets", "budgets of their own, not ranked", "cost"
+RANKED, MEASURES, OWN_BUDGET, COST = "equal budgets", "all measures", "budgets of their own, not ranked", "cost"
 """Names of a setting's tables."""
 
 _TONES: dict[int, Tone] = {1: "better", -1: "worse", 0: ""}
@@ -50,7 +52,7 @@ def rich_tables(
 
 
 def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
-    """One setting's tables: ranked, then those of budgets of their own if there are any, then the cost of all.
+    """One setting's tables: ranked, all measures where there are several, budgets of their own if any, cost.
 
     Args:
         rows: of one setting, as :func:`emprune.lab.reporting.statistics.summarise` orders them.
@@ -59,6 +61,7 @@ def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
     ranked = [row for row in rows if row.ranked or row.policy == FULL]
     own = [row for row in rows if row.own_budget]
     tables = [_ranked(ranked, title)] if ranked else []
+    tables += [_measures(ranked, title)] if any(row.measures for row in ranked) else []
     tables += [_own_budget(own, title)] if own else []
     return [*tables, _cost(rows, title)]
 
@@ -85,19 +88,51 @@ def _ranked(rows: Sequence[Row], title: str) -> Table:
     return Table(title, RANKED, columns, _blocks(rows, line), ranked_note(rows), least)
 
 
+def _measures(rows: Sequence[Row], title: str) -> Table:
+    metrics = _metrics_of(rows)
+    names = [(metric.column, f"{metric.words} minus {rows[0].reference}") for metric in metrics]
+
+    def line(row: Row) -> tuple[Cell, ...]:
+        return (Cell(row.policy), *(cell for metric in metrics for cell in _measured(row, metric)))
+
+    columns = ("policy", *itertools.chain(*names))
+    # The headline stands in the table before too; of the others the last is the least.
+    least = (*names[0], *itertools.chain(*reversed(names[2:])), names[1][0])
+    return Table(title, MEASURES, columns, _blocks(rows, line), measures_note(rows), least)
+
+
+def _metrics_of(rows: Sequence[Row]) -> list[Metric]:
+    """The headline measure, and all others of any of the rows."""
+    return list(dict.fromkeys([rows[0].metric, *(one.metric for row in rows for one in row.measures)]))
+
+
+def _measured(row: Row, metric: Metric) -> tuple[Cell, Cell]:
+    """One measure and its difference; the headline of a row without others stands for itself."""
+    for one in row.measures:
+        if one.metric == metric:
+            difference = Cell(format_difference(one.difference, metric.digits), _TONES[one.gain])
+            return Cell(format_mean(one.value, metric.digits)), difference
+    if metric == row.metric:
+        difference = Cell(format_difference(row.difference, metric.digits), _TONES[row.gain])
+        return Cell(format_mean(row.accuracy, metric.digits)), difference
+    return Cell(NONE), Cell(NONE)
+
+
 def _own_budget(rows: Sequence[Row], title: str) -> Table:
-    columns = ("policy", rows[0].metric.column, "realised rate", "backward", "forward", "steps")
+    metrics = _metrics_of(rows)
+    columns = ("policy", *(metric.column for metric in metrics), "realised rate", "backward", "forward", "steps")
 
     def line(row: Row) -> tuple[Cell, ...]:
         return (
             Cell(row.policy),
-            Cell(format_mean(row.accuracy, row.metric.digits)),
+            *(_measured(row, metric)[0] for metric in metrics),
             Cell(f"{row.cost.realised_rate:.3f}"),
             *_samples(row),
             Cell(f"{row.cost.optimizer_steps:,}"),
         )
 
-    return Table(title, OWN_BUDGET, columns, _blocks(rows, line), OWN_BUDGET_NOTE, ("steps", "forward"))
+    least = ("steps", "forward", *(metric.column for metric in reversed(metrics[1:])))
+    return Table(title, OWN_BUDGET, columns, _blocks(rows, line), OWN_BUDGET_NOTE, least)
 
 
 def _cost(rows: Sequence[Row], title: str) -> Table:

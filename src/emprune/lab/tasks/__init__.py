@@ -9,11 +9,11 @@ import torch
 
 from emprune.errors import ArgumentError
 from emprune.lab.data import DATA_SETS, GLUE
-from emprune.lab.spec import RunSpec
-from emprune.lab.tasks import images, pretraining, sentences
+from emprune.lab.spec import RunSpec, build_pruner
+from emprune.lab.tasks import contrastive, images, pretraining, sentences
 from emprune.lab.tasks.base import Data, Scores, Task, TrainingSet
 
-__all__ = ["KINDS", "Data", "Kind", "Scores", "Task", "TrainingSet", "build_task", "training_data"]
+__all__ = ["KINDS", "Data", "Kind", "Scores", "Task", "TrainingSet", "build_task", "check_spec", "training_data"]
 
 
 class Kind(NamedTuple):
@@ -23,14 +23,17 @@ class Kind(NamedTuple):
         load: what the spec trains on, from its files. Raises DataError where they are missing, ArgumentError
             where the data cannot be had in the way asked for (label noise without labels).
         build: (spec, data, device, compiled=...) → the task.
+        check: (spec, N) raises ArgumentError where the run could not be trained.
     """
 
     load: Callable[[RunSpec], Any]
     build: Callable[..., Task]
+    check: Callable[[RunSpec, int], None] = lambda spec, num_samples: None
 
 
 _IMAGES = Kind(images.load, images.build)
 _SENTENCES = Kind(sentences.load, sentences.build)
+_VIEWS = Kind(contrastive.load, contrastive.build, contrastive.check)
 _TEXT = Kind(pretraining.load, pretraining.build)
 
 KINDS: dict[str, Kind] = {
@@ -38,7 +41,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(GLUE, _SENTENCES),
     **dict.fromkeys(pretraining.READERS, _TEXT),
 }
-"""Every data set's kind by name."""
+"""Every data set's kind by name; images are learnt without labels where the recipe is contrastive."""
 
 
 def training_data(spec: RunSpec) -> Data:
@@ -47,16 +50,27 @@ def training_data(spec: RunSpec) -> Data:
     Raises:
         ArgumentError: unknown name. Others as of :class:`Kind`.
     """
-    data: Data = _kind(spec.data).load(spec)
+    data: Data = _kind(spec).load(spec)
     return data
 
 
 def build_task(spec: RunSpec, data: Data, device: torch.device, *, compiled: bool = False) -> Task:
     """The task of a spec on its data."""
-    return _kind(spec.data).build(spec, data, device, compiled=compiled)
+    return _kind(spec).build(spec, data, device, compiled=compiled)
 
 
-def _kind(name: str) -> Kind:
-    if name not in KINDS:
-        raise ArgumentError("data", name, f"one of {', '.join(KINDS)}")
-    return KINDS[name]
+def check_spec(spec: RunSpec, num_samples: int) -> None:
+    """Raise ArgumentError where a run on so many samples could not be trained."""
+    build_pruner(spec, num_samples)
+    _kind(spec).check(spec, num_samples)
+
+
+def _kind(spec: RunSpec) -> Kind:
+    if spec.data not in KINDS:
+        raise ArgumentError("data", spec.data, f"one of {', '.join(KINDS)}")
+    kind = KINDS[spec.data]
+    if spec.recipe.contrastive is None:
+        return kind
+    if kind is not _IMAGES:
+        raise ArgumentError("preset", f"a contrastive one for {spec.data}", "one that is meant for it")
+    return _VIEWS

@@ -28,12 +28,13 @@ _COLOURS = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.12, 1, 256)))
 
 
 @styled
-def map_figure(runs: Mapping[str, Samples], num_classes: int) -> Figure:
+def map_figure(runs: Mapping[str, Samples], num_classes: int | None) -> Figure:
     """Loss against entropy of the final model, one panel a policy, of many only some, on logarithmic axes.
 
     Args:
         runs: policy → one run's samples, all at one rate.
-        num_classes: C; the entropy cannot exceed ln C.
+        num_classes: C; the entropy cannot exceed ln C. None: of contrastive runs, loss against memory term, neither
+            of which comes near zero, so that the axes are not logarithmic.
     """
     policies = shown_of(policies_of({(policy, 0.0): [samples] for policy, samples in runs.items()}))
     columns = min(len(policies), _MOST_COLUMNS)
@@ -43,31 +44,38 @@ def map_figure(runs: Mapping[str, Samples], num_classes: int) -> Figure:
     # Of the typical policy: a static subset, trained in every epoch, would leave one colour to all others.
     highest = float(np.median([np.quantile(runs[policy].times_trained, 0.99) for policy in policies]))
     scale = Normalize(0, max(1.0, highest))
-    limits = _limits([runs[policy].loss for policy in policies], 20.0)
-    heights = _limits([runs[policy].entropy for policy in policies], 1.3 * np.log(num_classes))
+    drawn = [runs[policy] for policy in policies]
     for axes in panels.flat[len(policies) :]:
         axes.set_axis_off()
     for axes, policy in zip(panels.flat, policies, strict=False):
-        points = _panel(axes, runs[policy], scale)
-        axes.set(xscale="log", yscale="log", xlim=limits, ylim=heights)
+        points = _panel(axes, runs[policy], scale, 0.0 if num_classes is None else LOWEST)
         axes.set_title(policy, loc="left", fontweight="bold")
-        axes.axvline(np.log(2), color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-        axes.axhline(np.log(num_classes), color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+        if num_classes is not None:
+            _classes(axes, drawn, num_classes)
         axes.tick_params(which="both", length=2)
         axes.minorticks_off()
     for axes in panels.flat[max(0, len(policies) - columns) : len(policies)]:
         axes.tick_params(labelbottom=True)  # the last panel of a column may not stand in the last line
     figure.supxlabel("loss, nats", fontsize=9)
-    figure.supylabel("entropy of the prediction, nats", fontsize=9)
+    figure.supylabel("memory term, nats" if num_classes is None else "entropy of the prediction, nats", fontsize=9)
     bar = figure.colorbar(points, ax=panels, shrink=0.6, pad=0.015, extend="max", ticks=MaxNLocator(6, integer=True))
     bar.set_label("times trained")
     bar.outline.set_visible(False)
     return figure
 
 
-def _panel(axes: Axes, samples: Samples, scale: Normalize) -> PathCollection:
+def _classes(axes: Axes, runs: Sequence[Samples], num_classes: int) -> None:
+    """Logarithmic axes for all runs, the loss of a sure prediction and the highest entropy."""
+    limits = _limits([one.loss for one in runs], 20.0)
+    heights = _limits([one.entropy for one in runs], 1.3 * np.log(num_classes))
+    axes.set(xscale="log", yscale="log", xlim=limits, ylim=heights)
+    axes.axvline(np.log(2), color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.axhline(np.log(num_classes), color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+
+
+def _panel(axes: Axes, samples: Samples, scale: Normalize, lowest: float) -> PathCollection:
     shown = _thinned(len(samples.loss))
-    loss, entropy = (np.maximum(values[shown], LOWEST) for values in (samples.loss, samples.entropy))
+    loss, entropy = (np.maximum(values[shown], lowest) for values in (samples.loss, samples.entropy))
     counts, wrong = samples.times_trained[shown], samples.mislabelled[shown]
     style: dict[str, Any] = {"cmap": _COLOURS, "norm": scale, "rasterized": True}
     size = 10 if len(shown) < 2000 else 5

@@ -16,12 +16,12 @@ MOST_SHOWN = 6
 
 # The problem, the remedy and the baseline first, then what scores and draws in other ways.
 _FIRST = (
-    "lfl", "emp", "random", "infobatch", "ucb", "orderdp", "seta", "repb", "divbs", "epsilon-greedy", "rs2", "short",
-    "static-random",
+    "lfl", "emp", "random", "scan", "infobatch", "ucb", "orderdp", "seta", "repb", "divbs", "epsilon-greedy", "rs2",
+    "short", "static-random",
 )  # fmt: skip
 
 
-def policies_of(runs: Runs, leave_out: Sequence[str] = ()) -> list[str]:
+def policies_of(runs: Mapping[tuple[str, float], object], leave_out: Sequence[str] = ()) -> list[str]:
     """The policies of runs, in the report's order."""
     return [policy for policy in policy_order(policy for policy, _ in runs) if policy not in leave_out]
 
