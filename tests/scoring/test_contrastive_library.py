@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pytorch_metric_learning import losses
 
 from emprune.scoring import contrastive, info_nce, ntxent
 from naive_contrast import drawn
-
-losses = pytest.importorskip("pytorch_metric_learning.losses")
 
 
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
