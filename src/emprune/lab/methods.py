@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 from rich.table import Table
 
 from emprune import scoring
+from emprune.lab.contrastive.settings import MEMORIES, METHODS
 from emprune.lab.spec import SHORT
+from emprune.lab.static import LABELS
 from emprune.policies import REGISTRY
 from emprune.selection import RULES
 
@@ -19,15 +22,26 @@ def methods_table() -> Table:
         table.add_row("policy", name, _settings(policy), _first_line(policy), policy.source)
     table.add_row("policy", SHORT, "", "Fewer epochs of full data at the same number of samples.", "reference (lab)")
     for name, rule in RULES.items():
-        keywords = {p.name: p.default for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY}
-        table.add_row("rule", name, ", ".join(f"{k}={v}" for k, v in keywords.items()), _first_line(rule), "")
-    table.add_row("score", "classification", "label_smoothing=0.0", _first_line(scoring.classification), "")
+        table.add_row("rule", name, _keywords(rule), _first_line(rule), "")
+    for name, source in LABELS.items():
+        table.add_row("policy", name, "", "A fixed subset, by a scoring run beforehand.", f"{source} (lab)")
+    for score in (scoring.classification, scoring.tokens, scoring.contrastive, scoring.contrastive_queue):
+        table.add_row("score", score.__name__, _keywords(score), _first_line(score), "")
+    for name, what in MEMORIES.items():
+        table.add_row("memory", name, "", what.capitalize() + ".", "contrastive runs: emp:memory=NAME")
+    for name, source in METHODS.items():
+        table.add_row("method", name, "", "Learning without labels: --preset NAME.", source)
     return table
 
 
 def _settings(policy: type) -> str:
     parameters = inspect.signature(policy).parameters.values()
     return ", ".join(f"{p.name}={p.default}" for p in parameters if p.default is not p.empty)
+
+
+def _keywords(function: Callable[..., object]) -> str:
+    parameters = inspect.signature(function).parameters.values()
+    return ", ".join(f"{p.name}={p.default}" for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
 def _first_line(documented: object) -> str:

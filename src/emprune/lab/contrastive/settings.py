@@ -13,13 +13,13 @@ METHODS = {
 }
 """Every method by name."""
 MEMORIES = {
-    "hidden": "entropy of the likeness to other images, in the base encoder's output",
-    "stages": "likewise, mean over the ends of the encoder's stages",
-    "projector": "likewise, in the projector's output",
-    "alignment": "how unlike the two views are in the base encoder's output, 1 - cosine",
-    "none": "zero",
+    "hidden": "entropy of the similarities to other views in the base encoder’s output",
+    "stages": "entropy of the similarities to other views, mean over the ends of the base encoder’s stages",
+    "projector": "entropy of the similarities to other views in the projector’s output",
+    "alignment": "1 minus the similarity of the two views in the base encoder’s output",
+    "none": "no memory term",
 }
-"""Every memory term by name."""
+"""Every memory term by name, in words."""
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from emprune.lab.contrastive.settings import MEMORIES
 from emprune.lab.reporting.settings import full_recipe
 from emprune.lab.reporting.wording import method_name
 from emprune.lab.results import Result
 
 _OPTIMIZERS = {"sgd": "SGD", "lars": "LARS", "adamw": "AdamW"}
-MEMORY = {
-    "hidden": "entropy of the similarities to other views in the base encoder’s output",
-    "stages": "entropy of the similarities to other views, mean over the ends of the base encoder’s stages",
-    "projector": "entropy of the similarities to other views in the projector’s output",
-    "alignment": "1 minus the similarity of the two views in the base encoder’s output",
-    "none": "none",
-}
-"""Every memory term in words."""
 _WITHOUT_TEMPERATURE = ("alignment", "none")
 
 
@@ -62,7 +55,7 @@ def _contrastive(settings: Mapping[str, Any]) -> str:
         else ""
     )
     name = settings["memory"]
-    memory = MEMORY.get(name, name) + (
+    memory = MEMORIES.get(name, name) + (
         f", temperature {settings['memory_temperature']:g}" if name not in _WITHOUT_TEMPERATURE else ""
     )
     return (
