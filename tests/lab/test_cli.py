@@ -73,7 +73,7 @@ def test_train_and_report(tmp_path, capsys):
 def test_methods_lists_policies_and_rules(capsys):
     assert main(["methods"]) == 0
     printed = capsys.readouterr().out
-    known = ("infobatch", "rs2", "scan", "short", "el2n", "threshold", "classification", "contrastive_queue", "alignment")
+    known = ("infobatch", "rs2", "scan", "short", "el2n", "threshold", "classification", "alignment")
     for word in (*known, "2303.04947", "2408.16031"):
         assert word in printed
 
