@@ -192,7 +192,7 @@ def test_properties(size: int, width: int, temperature: float, seed: int, data: 
 @pytest.mark.parametrize("memory_temperature", [0.5, 0.1])
 def test_nothing_is_computed_that_nobody_wants(memory_temperature: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Passes over similarities: one for the loss, which the projector's entropies share at the same temperature."""
-    module = sys.modules["emprune.scoring.choices"]
+    module = sys.modules["emprune.scoring.views.choices"]
     passes, plain = [], module.log_sum_exp
     monkeypatch.setattr(module, "log_sum_exp", lambda *a, **k: passes.append(k["entropy"]) or plain(*a, **k))
     first, second = drawn(6, 4)

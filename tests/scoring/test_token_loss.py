@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from emprune import ArgumentError
-from emprune.scoring import plain_loss, token_loss, tokens
-from emprune.scoring.fused import formula
+from emprune.scoring import token_loss, tokens
+from emprune.scoring.sequences import plain_loss
+from emprune.scoring.sequences.fused import formula
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 
@@ -231,7 +232,7 @@ def test_it_compiles_into_one_graph() -> None:
 
 def test_where_values_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on an accelerator: a bad label makes its own sequence NaN, a bad id the batch; gradients stay finite."""
-    monkeypatch.setattr(sys.modules["emprune.scoring.tokens"], "can_look", lambda values: False)
+    monkeypatch.setattr(sys.modules["emprune.scoring.sequences.tokens"], "can_look", lambda values: False)
     logits = torch.randn(2, 3, 5, requires_grad=True)
     loss, memory = tokens(logits, torch.tensor([[0, 5, 1], [2, -1, -100]]))
     assert torch.isnan(loss).all()

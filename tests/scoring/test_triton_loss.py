@@ -32,7 +32,7 @@ def test_in_the_interpreter() -> None:
 @pytest.fixture(autouse=True)
 def _several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     if INTERPRETED or torch.cuda.is_available():
-        monkeypatch.setattr("emprune.scoring.triton_loss._BLOCK", 16)
+        monkeypatch.setattr("emprune.scoring.sequences.triton_loss._BLOCK", 16)
 
 
 def example(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from emprune import scoring
 from emprune.errors import ArgumentError, EmpruneError
-from emprune.scoring.packing import sequence_means
+from emprune.scoring.sequences.packing import sequence_means
 
 Head = Literal["classification", "tokens", "next tokens"]
 

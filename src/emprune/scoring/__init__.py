@@ -2,11 +2,11 @@
 
 from emprune.scoring.classification import PerSample, classification
 from emprune.scoring.confidence import confidence
-from emprune.scoring.contrastive import contrastive, contrastive_queue
 from emprune.scoring.gradients import gradient_products
-from emprune.scoring.infonce import info_nce, misalignment, ntxent, similarity_entropy
-from emprune.scoring.packing import sequence_ids_from_boundaries, sequence_ids_from_positions
-from emprune.scoring.tokens import PerToken, check_labels, token_loss, tokens
+from emprune.scoring.sequences.packing import sequence_ids_from_boundaries, sequence_ids_from_positions
+from emprune.scoring.sequences.tokens import PerToken, check_labels, token_loss, tokens
+from emprune.scoring.views.contrastive import contrastive, contrastive_queue
+from emprune.scoring.views.infonce import info_nce, misalignment, ntxent, similarity_entropy
 
 __all__ = [
     "PerSample",

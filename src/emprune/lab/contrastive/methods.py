@@ -12,7 +12,7 @@ from emprune.lab.contrastive.key_queue import KeyQueue
 from emprune.lab.contrastive.networks import EncoderAndProjector, MomentumCopy, encoder_and_projector, stages
 from emprune.lab.contrastive.settings import Contrastive
 from emprune.scoring import PerSample, contrastive, contrastive_queue
-from emprune.scoring.view_checks import Memory
+from emprune.scoring.views.checks import Memory
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 

@@ -18,7 +18,7 @@ from emprune.lab.network import seeded, step_seed
 from emprune.lab.recipe import Precision
 from emprune.lab.spec import RunSpec
 from emprune.lab.tasks.base import Scores, TrainingSet
-from emprune.scoring.tokens import tokens
+from emprune.scoring.sequences.tokens import tokens
 
 QUICK_LOOK = 8
 """After an epoch, one held-out window of so many is read."""

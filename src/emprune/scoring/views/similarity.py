@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.scoring.plain_loss import working_dtype
-from emprune.scoring.token_checks import can_look
+from emprune.scoring.numerics import can_look, working_dtype
 
 CHUNK_SIZE = 512
 """Anchors of a chunk: with 1024 of them, two buffers of a chunk are as large as one matrix of all similarities."""

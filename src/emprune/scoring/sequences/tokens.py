@@ -7,9 +7,10 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from emprune.scoring.classification import PerSample
-from emprune.scoring.fused import Kernel, loss_and_entropy
-from emprune.scoring.packing import BAD_TARGET, NO_TARGET, sequence_means, targets_of
-from emprune.scoring.token_checks import can_look, check_ids_in_range, check_sequences, check_shapes, check_targets
+from emprune.scoring.numerics import can_look
+from emprune.scoring.sequences.checks import check_ids_in_range, check_sequences, check_shapes, check_targets
+from emprune.scoring.sequences.fused import Kernel, loss_and_entropy
+from emprune.scoring.sequences.packing import BAD_TARGET, NO_TARGET, sequence_means, targets_of
 
 T = TypeVar("T", torch.Tensor, torch.Tensor | None)
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import torch
 
+from emprune.scoring.numerics import working_dtype
+
 # Takes the place of log 0: e^(-1000) is 0 in float64 too, so that 0·log 0 is 0.
 LOWEST = -1000.0
 
@@ -31,11 +33,6 @@ class Slopes(NamedTuple):
 
     loss: torch.Tensor
     entropy: torch.Tensor | None
-
-
-def working_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Precision of sums: float64 for float64, else float32."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def chunk_elements(device: torch.device) -> int:

@@ -7,12 +7,8 @@ import math
 import torch
 import torch.distributed as dist
 
-from emprune.scoring.choices import among_keys, among_views
 from emprune.scoring.classification import PerSample
-from emprune.scoring.gathering import Ranks, meet
-from emprune.scoring.infonce import one_minus_cosine
-from emprune.scoring.similarity import CHUNK_SIZE
-from emprune.scoring.view_checks import (
+from emprune.scoring.views.checks import (
     Memory,
     Pairs,
     check_enough,
@@ -22,6 +18,10 @@ from emprune.scoring.view_checks import (
     check_settings,
     check_usual,
 )
+from emprune.scoring.views.choices import among_keys, among_views
+from emprune.scoring.views.gathering import Ranks, meet
+from emprune.scoring.views.infonce import one_minus_cosine
+from emprune.scoring.views.similarity import CHUNK_SIZE
 
 
 def contrastive(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 
-from emprune.scoring.choices import Choice, among_keys, among_views, cosines
-from emprune.scoring.gathering import meet
-from emprune.scoring.similarity import CHUNK_SIZE, normalised
-from emprune.scoring.view_checks import check_enough, check_pair, check_queue, check_settings
+from emprune.scoring.views.checks import check_enough, check_pair, check_queue, check_settings
+from emprune.scoring.views.choices import Choice, among_keys, among_views, cosines
+from emprune.scoring.views.gathering import meet
+from emprune.scoring.views.similarity import CHUNK_SIZE, normalised
 
 
 def ntxent(

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from emprune.scoring.plain_loss import LOWEST, Forward, Slopes
+from emprune.scoring.sequences.plain_loss import LOWEST, Forward, Slopes
 
 try:
     import triton
@@ -30,7 +30,7 @@ _WARPS = 8
 
 
 def forward(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> Forward:
-    """As :func:`emprune.scoring.plain_loss.forward`."""
+    """As :func:`emprune.scoring.sequences.plain_loss.forward`."""
     _, length, vocabulary = logits.shape
     found = Forward(*(torch.empty(len(targets), dtype=torch.float32, device=logits.device) for _ in Forward._fields))
     if len(targets):
@@ -45,7 +45,7 @@ def forward(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> Fo
 def backward(
     logits: torch.Tensor, targets: torch.Tensor, found: Forward, slopes: Slopes, smoothing: float, grad: torch.Tensor
 ) -> None:
-    """As :func:`emprune.scoring.plain_loss.backward`."""
+    """As :func:`emprune.scoring.sequences.plain_loss.backward`."""
     _, length, vocabulary = logits.shape
     launch = _launch(vocabulary)
     entropy_slope = slopes.loss if slopes.entropy is None else slopes.entropy

@@ -18,8 +18,9 @@ from typing import Any, Literal
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.scoring import plain_loss
-from emprune.scoring.plain_loss import LOWEST, Forward, Slopes, working_dtype
+from emprune.scoring.numerics import working_dtype
+from emprune.scoring.sequences import plain_loss
+from emprune.scoring.sequences.plain_loss import LOWEST, Forward, Slopes
 
 Kernel = Literal["auto", "plain", "triton"]
 
@@ -91,7 +92,7 @@ def _implementation(kernel: Kernel, logits: torch.Tensor) -> ModuleType:
         raise ArgumentError("kernel", found, "'auto' or 'plain' here")
     if kernel == "plain" or (kernel == "auto" and not (fits and _runs_triton(logits.device))):
         return plain_loss
-    from emprune.scoring import triton_loss
+    from emprune.scoring.sequences import triton_loss
 
     return triton_loss
 

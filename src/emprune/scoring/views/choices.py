@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-from emprune.scoring.gathering import Ranks, gather
-from emprune.scoring.similarity import CHUNK_SIZE, log_sum_exp, normalised
+from emprune.scoring.views.gathering import Ranks, gather
+from emprune.scoring.views.similarity import CHUNK_SIZE, log_sum_exp, normalised
 
 
 class Choice(NamedTuple):

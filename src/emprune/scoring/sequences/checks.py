@@ -5,12 +5,7 @@ from __future__ import annotations
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.scoring.packing import NO_TARGET
-
-
-def can_look(values: torch.Tensor) -> bool:
-    """Whether reading values costs nothing: they lie on the CPU and nothing is being compiled."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+from emprune.scoring.sequences.packing import NO_TARGET
 
 
 def check_shapes(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> None:

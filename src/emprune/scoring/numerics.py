@@ -1,0 +1,15 @@
+"""Precision of sums, and when values may be looked at: what all scorers share."""
+
+from __future__ import annotations
+
+import torch
+
+
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Precision of sums: float64 for float64, else float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def can_look(values: torch.Tensor) -> bool:
+    """Whether reading values costs nothing: they lie on the CPU and nothing is being compiled."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -1,0 +1,1 @@
+"""A sample's values from its two views, in contrastive learning."""
