@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,7 +68,13 @@ def test_train_and_report(tmp_path, capsys):
     printed = capsys.readouterr().out.strip().splitlines()
     assert [json.loads(line)["policy"] for line in printed] == ["random", "emp:rule=top"]
     assert main(["report", str(tmp_path / "train"), "--out", str(tmp_path / "report")]) == 0
-    assert "emp:rule=top" in (tmp_path / "report" / "table.md").read_text()
+    table = (tmp_path / "report" / "table.md").read_text()
+    assert "emp:rule=top" in table
+    shutil.copy(tmp_path / "report" / "results.json", tmp_path)
+    shutil.rmtree(tmp_path / "train")
+    shutil.rmtree(tmp_path / "report")
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "table.md").read_text() == table
 
 
 def test_methods_lists_policies_and_rules(capsys):

@@ -19,7 +19,7 @@ from emprune.lab.methods import methods_table
 from emprune.lab.options import Fractions, Names, Setting
 from emprune.lab.parallel import per_rank
 from emprune.lab.publishing import Publication, carry_out, publish
-from emprune.lab.results import RESULTS_FILE, Result, load_result, save_results
+from emprune.lab.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
 from emprune.lab.runner import run
 from emprune.lab.spec import RunSpec
 from emprune.lab.stopping import Stop
@@ -114,7 +114,7 @@ class Report:
     """Write table, figures and report.html from finished runs."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of finished runs, or folders that hold such folders."""
+    """Folders of finished runs, folders that hold such folders, or one with a comparison's results.json alone."""
     out: Path = Path("runs/report")
     """Folder of the report."""
     data_dir: str | None = None
@@ -124,17 +124,26 @@ class Report:
     """Print the results as JSON on standard output."""
 
     def __call__(self, console: Console, command: str) -> int:
-        found = sorted({path.parent for folder in self.runs for path in folder.rglob("result.json")})
-        if not found:
-            raise ArgumentError("runs", ", ".join(map(str, self.runs)), "folders in which finished runs lie")
-        if len({folder.parent for folder in found}) > 1:
-            raise ArgumentError("runs", ", ".join(map(str, self.runs)), "runs of one comparison, in one folder")
-        results = [load_result(folder) for folder in found]
+        results, folder = self._finished()
         save_results(self.out / RESULTS_FILE, results)
         publish(
-            results, self.out, found[0].parent, self.publication, console, as_json=self.json, data_dir=self.data_dir
+            results, self.out, folder, self.publication, console, as_json=self.json, data_dir=self.data_dir
         )  # fmt: skip
         return 0
+
+    def _finished(self) -> tuple[list[Result], Path]:
+        """The results, and the folder in which their runs lie, if they are kept."""
+        found = sorted({path.parent for folder in self.runs for path in folder.rglob(RESULT_FILE)})
+        if len({folder.parent for folder in found}) > 1:
+            raise ArgumentError("runs", ", ".join(map(str, self.runs)), "runs of one comparison, in one folder")
+        if found:
+            return [load_result(folder) for folder in found], found[0].parent
+        whole = [folder for folder in self.runs if (folder / RESULTS_FILE).is_file()]
+        if len(whole) != 1:
+            raise ArgumentError(
+                "runs", ", ".join(map(str, self.runs)), f"folders in which finished runs lie, or one {RESULTS_FILE}"
+            )
+        return load_results(whole[0]), whole[0] / compare.RUNS_FOLDER
 
 
 @dataclass(frozen=True)
