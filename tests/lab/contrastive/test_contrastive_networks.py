@@ -5,13 +5,13 @@ import torch
 
 from emprune.errors import ArgumentError
 from emprune.lab import models
-from emprune.lab.contrastive.networks import EncoderAndProjector, MomentumCopy, encoder_and_projector, stages
+from emprune.lab.contrastive.networks import MomentumCopy, encoder_and_projector, stages
 
 WIDTHS = {"mlp": 128, "cnn": 128, "resnet8-slim": 64, "resnet10-slim": 128, "resnet10-thin": 256}
 
 
 def network(seed=0, name="resnet8-slim"):
-    return EncoderAndProjector(*encoder_and_projector(name, 1, 12, seed, width_out=16))
+    return encoder_and_projector(name, 1, 12, seed, width_out=16)
 
 
 @pytest.mark.parametrize(("name", "width"), WIDTHS.items())
@@ -34,13 +34,13 @@ def test_the_slim_encoders_are_a_quarter_as_wide_as_a_resnet():
         ("resnet8-slim", eight, 64, 4),
         ("resnet10-slim", eight + stage(64, 128), 128, 2),
     ):
-        encoder, _ = encoder_and_projector(name, 1, 28, seed=0)
+        encoder = encoder_and_projector(name, 1, 28, seed=0).encoder
         assert sum(weight.numel() for weight in encoder.parameters()) == expected
         assert encoder[:-2](torch.randn(1, 1, 28, 28)).shape == (1, width, side, side)
 
 
 def test_the_projector_has_a_norm_between_two_layers():
-    _, projector = encoder_and_projector("mlp", 1, 8, seed=0, width_out=16)
+    projector = encoder_and_projector("mlp", 1, 8, seed=0, width_out=16).projector
     assert [type(layer).__name__ for layer in projector] == ["Linear", "BatchNorm1d", "ReLU", "Linear"]
     assert [tuple(weight.shape) for weight in (projector[0].weight, projector[3].weight)] == [(128, 128), (16, 128)]
 

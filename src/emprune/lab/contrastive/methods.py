@@ -119,7 +119,7 @@ def build_method(
     Raises:
         ArgumentError: the model is unknown, or the memory term has no layers in it.
     """
-    online = EncoderAndProjector(*encoder_and_projector(model, channels, size, seed, settings.projection))
+    online = encoder_and_projector(model, channels, size, seed, settings.projection)
     method: Method
     if settings.method == "moco":
         method = MoCo(online, settings, batch_size, KeyQueue(settings.queue, settings.projection, seed))

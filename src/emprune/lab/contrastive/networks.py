@@ -17,7 +17,7 @@ from emprune.seeding import derive_seed
 
 def encoder_and_projector(
     model_name: str, channels: int, size: int, seed: int, width_out: int = 128
-) -> tuple[nn.Sequential, nn.Sequential]:
+) -> EncoderAndProjector:
     """A model of the lab without its linear head, and a projector, with weights drawn from ``seed`` alone.
 
     The projector has two layers, as in SimCLR (Chen et al. 2020, arXiv:2002.05709, section 2.1) and MoCo v2 (Chen et
@@ -30,7 +30,7 @@ def encoder_and_projector(
         width_out: P, the projector's outputs, at least 2.
 
     Returns:
-        (encoder, projector): images to features [B, D], those to [B, P]. The encoder is channels last.
+        Images to features [B, D], those to [B, P]. The encoder is channels last.
 
     Raises:
         ArgumentError: the model is unknown or the width too small.
@@ -44,11 +44,11 @@ def encoder_and_projector(
             nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True),
             nn.Linear(width, width_out),
         )  # fmt: skip
-    return nn.Sequential(*list(model)[:-1]), projector
+    return EncoderAndProjector(nn.Sequential(*list(model)[:-1]), projector)
 
 
 class EncoderAndProjector(nn.Module):
-    """Encoder and projector as one module: ``EncoderAndProjector(*encoder_and_projector(...))``."""
+    """The network that learns: an encoder, which is kept, and a projector, which only training needs."""
 
     def __init__(self, encoder: nn.Sequential, projector: nn.Module) -> None:
         super().__init__()
