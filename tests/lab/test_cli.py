@@ -77,6 +77,20 @@ def test_train_and_report(tmp_path, capsys):
     assert (tmp_path / "again" / "table.md").read_text() == table
 
 
+def test_comparison_without_labels_goes_on_from_its_results_alone(tmp_path, capsys):
+    arguments = ["compare", "--data", "digits", "--preset", "simclr", "--model", "cnn", "--train-size", "300"]
+    arguments += ["--epochs", "1", "--prune-rates", "0.5", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]
+    assert main([*arguments, "--policies", "random"]) == 0
+    trained = json.loads((tmp_path / "results.json").read_text())
+    shutil.rmtree(tmp_path / "runs")
+    assert main([*arguments, "--policies", "random,emp"]) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results[0] == trained[0]
+    assert [run["policy"] for run in results] == ["random", "emp"]
+    assert main([*arguments, "--policies", "random", "--batch-size", "100"]) == 1
+    assert "results of another experiment" in " ".join(capsys.readouterr().out.split())
+
+
 def test_methods_lists_policies_and_rules(capsys):
     assert main(["methods"]) == 0
     printed = capsys.readouterr().out

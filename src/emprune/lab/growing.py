@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,5 +52,5 @@ class GrowingResults:
         save_results(self.path, self.all())
 
 
-def _kind(data: str, split: str, imbalance: float, recipe: dict[str, object]) -> tuple[object, ...]:
-    return data, split, imbalance, tuple(sorted(recipe.items()))
+def _kind(data: str, split: str, imbalance: float, recipe: dict[str, object]) -> tuple[str, str, float, str]:
+    return data, split, imbalance, json.dumps(recipe, sort_keys=True)
