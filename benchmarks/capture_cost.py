@@ -32,7 +32,7 @@ from machine import describe
 from torch import nn
 
 from emprune import Capture, IdBatches, Pruner
-from emprune.lab.models import build
+from emprune.lab.networks.models import build
 from emprune.scoring import contrastive
 
 SAMPLES, RATE, PIXELS, WARM_UP = 20_000, 0.7, 28, 3

@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import emprune
+from emprune.lab.records.results import load_results
 from emprune.lab.reporting.overview import overview_markdown
-from emprune.lab.results import load_results
 from emprune.scoring import classification
 
 ROOT = Path(__file__).parent.parent

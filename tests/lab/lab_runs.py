@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from emprune.lab.results import Result
+from emprune.lab.records.results import Result
 
 
 def stop_after(steps: int) -> Callable[[], bool]:

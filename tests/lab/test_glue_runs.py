@@ -15,13 +15,13 @@ from made_glue import samples, save_encoder, write_cola, write_mrpc
 from emprune.errors import ArgumentError, DataError
 from emprune.lab.cli import main
 from emprune.lab.language import extras, pretrained
-from emprune.lab.recipe import recipe_for
-from emprune.lab.results import load_result, load_samples
-from emprune.lab.runner import Interrupted, run
-from emprune.lab.spec import RunSpec
+from emprune.lab.records.results import load_result, load_samples
+from emprune.lab.runs.runner import Interrupted, run
+from emprune.lab.runs.training import Training
+from emprune.lab.specs.recipe import recipe_for
+from emprune.lab.specs.spec import RunSpec
 from emprune.lab.tasks import build_task, training_data
 from emprune.lab.tasks.sentences import glue_measures
-from emprune.lab.training import Training
 
 pytest.importorskip("transformers")
 CPU = torch.device("cpu")

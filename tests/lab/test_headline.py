@@ -6,7 +6,7 @@ import pytest
 from made_cifar import put_cifar100
 
 from emprune.lab.cli import main
-from emprune.lab.headline import Headline
+from emprune.lab.commandline.headline import Headline
 
 TINY = ["headline", "--policies", "emp,divbs,full", "--prune-rates", "0.5", "--epochs", "1", "--train-size", "6"]
 

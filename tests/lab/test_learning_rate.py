@@ -8,12 +8,12 @@ from torch import nn
 
 from emprune import Pruner
 from emprune.errors import ArgumentError
-from emprune.lab.learning_rate import LearningRate
-from emprune.lab.optimizers import build_optimizer
-from emprune.lab.recipe import Recipe, recipe_for
-from emprune.lab.spec import RunSpec
+from emprune.lab.runs.learning_rate import LearningRate
+from emprune.lab.runs.optimizers import build_optimizer
+from emprune.lab.runs.training import Training
+from emprune.lab.specs.recipe import Recipe, recipe_for
+from emprune.lab.specs.spec import RunSpec
 from emprune.lab.tasks import training_data
-from emprune.lab.training import Training
 
 RECIPE = Recipe(
     model="linear", epochs=4, batch_size=5, max_lr=0.1, optimizer="adamw", weight_decay=0.2, schedule="linear",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emprune.lab import models
+from emprune.lab.networks import models
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from emprune import ArgumentError, IdBatches, Pruner
-from emprune.lab import static
-from emprune.lab.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
+from emprune.lab.subsets import static
+from emprune.lab.subsets.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
 from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.static import el2n, grand
 from emprune.scoring.stored import load_scores

@@ -9,14 +9,16 @@ import torch
 from torch import nn
 
 from emprune.errors import ArgumentError
-from emprune.lab import compare, metrics, tasks
+from emprune.lab import tasks
 from emprune.lab.cli import main
-from emprune.lab.recipe import Recipe, recipe_for
-from emprune.lab.results import Result, load_results, load_samples, save_results
-from emprune.lab.runner import Interrupted, run
-from emprune.lab.spec import RunSpec
+from emprune.lab.records import metrics
+from emprune.lab.records.results import Result, load_results, load_samples, save_results
+from emprune.lab.runs import compare
+from emprune.lab.runs.runner import Interrupted, run
+from emprune.lab.runs.training import Training
+from emprune.lab.specs.recipe import Recipe, recipe_for
+from emprune.lab.specs.spec import RunSpec
 from emprune.lab.tasks import Kind, Scores, TrainingSet, build_task, training_data
-from emprune.lab.training import Training
 
 CPU = torch.device("cpu")
 

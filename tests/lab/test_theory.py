@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emprune.errors import ArgumentError
-from emprune.lab.theory import DATA, SOURCE, WEIGHTS, cross_entropy, decompose, entropy, information, misfit
+from emprune.lab.memorization.theory import (
+    DATA,
+    SOURCE,
+    WEIGHTS,
+    cross_entropy,
+    decompose,
+    entropy,
+    information,
+    misfit,
+)
 
 SIZES = st.tuples(*[st.integers(1, 4)] * 3)
 

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab import runner
 from emprune.lab.cli import main
-from emprune.lab.parallel import Ranks
-from emprune.lab.recipe import recipe_for
-from emprune.lab.spec import RunSpec
+from emprune.lab.runs import runner
+from emprune.lab.runs.parallel import Ranks
+from emprune.lab.runs.torchrun import launched
+from emprune.lab.runs.training import Training
+from emprune.lab.specs.recipe import recipe_for
+from emprune.lab.specs.spec import RunSpec
 from emprune.lab.tasks import training_data
-from emprune.lab.torchrun import launched
-from emprune.lab.training import Training
 
 RECIPE = dataclasses.replace(recipe_for("digits"), epochs=3, shift=1)
 

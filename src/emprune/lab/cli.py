@@ -12,10 +12,10 @@ import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError, EmpruneError
-from emprune.lab.commands import Compare, Methods, Report, Train
-from emprune.lab.headline import Headline
-from emprune.lab.runner import Interrupted
-from emprune.lab.torchrun import Launch, launched
+from emprune.lab.commandline.commands import Compare, Methods, Report, Train
+from emprune.lab.commandline.headline import Headline
+from emprune.lab.runs.runner import Interrupted
+from emprune.lab.runs.torchrun import Launch, launched
 
 USAGE_ERROR, FAILURE, STOPPED = 2, 1, 130
 

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 from made_results import made
 
-from emprune.lab.contrastive.settings import Contrastive
-from emprune.lab.recipe import recipe_for
-from emprune.lab.results import Result, Samples
+from emprune.lab.records.results import Result, Samples
+from emprune.lab.specs.contrastive import Contrastive
+from emprune.lab.specs.recipe import recipe_for
 
 SIMCLR = dataclasses.asdict(
     dataclasses.replace(

@@ -9,9 +9,9 @@ import itertools
 import numpy as np
 from PIL import Image
 
-from emprune.lab.recipe import recipe_for
+from emprune.lab.records.results import Result
 from emprune.lab.reporting import figures
-from emprune.lab.results import Result
+from emprune.lab.specs.recipe import recipe_for
 
 ACCURACY = {
     ("full", 0.0): [0.95, 0.96, 0.97],

@@ -5,12 +5,12 @@ import pytest
 from made_results import is_drawn
 
 from emprune.lab import data as lab_data
+from emprune.lab.records.results import Samples
 from emprune.lab.reporting import figures
 from emprune.lab.reporting.figures.counts import pooled_counts
 from emprune.lab.reporting.figures.remembered import by_count, share_right
 from emprune.lab.reporting.figures.selecting import MOST_SHOWN, shown_of
 from emprune.lab.reporting.sample_captions import counts_caption
-from emprune.lab.results import Samples
 
 
 def samples(count=200, most=30, seed=0, noise=0.0):

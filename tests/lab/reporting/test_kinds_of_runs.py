@@ -8,8 +8,7 @@ import pytest
 from contrastive_results import SIMCLR, contrastive_run, contrastive_runs, samples_of
 from made_results import comparison, is_drawn, made
 
-from emprune.lab.contrastive.settings import METHODS, Contrastive
-from emprune.lab.recipe import preset_for
+from emprune.lab.records.results import save_run
 from emprune.lab.reporting import figures
 from emprune.lab.reporting.captions import difference_caption
 from emprune.lab.reporting.overview import overview_markdown, tables_markdown
@@ -19,7 +18,8 @@ from emprune.lab.reporting.sections import build_section
 from emprune.lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
 from emprune.lab.reporting.statistics import summarise
 from emprune.lab.reporting.wording import method_name
-from emprune.lab.results import save_run
+from emprune.lab.specs.contrastive import METHODS, Contrastive
+from emprune.lab.specs.recipe import preset_for
 
 MOCO = SIMCLR | {"contrastive": dataclasses.asdict(Contrastive("moco", temperature=0.2, queue=8192, momentum=0.995))}
 TEXT = dataclasses.asdict(preset_for("tinyshakespeare").recipe)

@@ -3,7 +3,7 @@
 import numpy as np
 from made_results import is_drawn, made
 
-from emprune.lab.language.figures import learning_figure, learning_pictures
+from emprune.lab.reporting.language_pictures import learning_figure, learning_pictures
 from emprune.lab.reporting.statistics import by_cell
 
 METRIC = "bits per character"

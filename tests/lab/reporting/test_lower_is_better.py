@@ -3,7 +3,7 @@
 import pytest
 from made_results import comparison, is_drawn, made
 
-from emprune.lab.metrics import METRICS
+from emprune.lab.records.metrics import METRICS
 from emprune.lab.reporting import figures
 from emprune.lab.reporting.estimate import Estimate
 from emprune.lab.reporting.figures.accuracy import accuracy_limits

@@ -12,7 +12,7 @@ from emprune.lab.reporting.captions import accuracy_caption, difference_caption,
 from emprune.lab.reporting.figures.palette import NAMED, looks
 from emprune.lab.reporting.figures.style import colours, dashes, markers, spread_apart, text_colours
 from emprune.lab.reporting.statistics import summarise
-from emprune.lab.static import LABELS
+from emprune.lab.subsets.static import LABELS
 from emprune.policies import REGISTRY
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.network import seeded
+from emprune.lab.networks.network import seeded
 from emprune.seeding import derive_seed
 
 PLAIN_EPOCH = -1

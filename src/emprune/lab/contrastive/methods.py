@@ -10,7 +10,7 @@ from torch import nn
 from emprune import Capture
 from emprune.lab.contrastive.key_queue import KeyQueue
 from emprune.lab.contrastive.networks import EncoderAndProjector, MomentumCopy, encoder_and_projector, stages
-from emprune.lab.contrastive.settings import Contrastive
+from emprune.lab.specs.contrastive import Contrastive
 from emprune.scoring import PerSample, contrastive, contrastive_queue
 from emprune.scoring.views.checks import Memory
 
@@ -112,7 +112,7 @@ def build_method(
     """The method that the settings name, with weights drawn from ``seed`` alone.
 
     Args:
-        model: a key of :data:`emprune.lab.models.MODELS`, whose linear head is left out.
+        model: a key of :data:`emprune.lab.networks.models.MODELS`, whose linear head is left out.
         channels, size: of the images, [B, channels, size, size].
         compiled: whether encoders go through torch.compile.
 

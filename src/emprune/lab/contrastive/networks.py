@@ -9,9 +9,9 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from emprune.errors import ArgumentError
-from emprune.lab import models
-from emprune.lab.network import seeded
-from emprune.lab.resnet import Basic, Bottleneck
+from emprune.lab.networks import models
+from emprune.lab.networks.network import seeded
+from emprune.lab.networks.resnet import Basic, Bottleneck
 from emprune.seeding import derive_seed
 
 
@@ -25,7 +25,7 @@ def encoder_and_projector(
     it stands before the ReLU, as it does in SimCLR's published training.
 
     Args:
-        model_name: one of :data:`emprune.lab.models.MODELS`.
+        model_name: one of :data:`emprune.lab.networks.models.MODELS`.
         channels, size: of the images, [B, channels, size, size].
         width_out: P, the projector's outputs, at least 2.
 

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from emprune.errors import ArgumentError
 from emprune.lab.cli import STOPPED, exit_code
+from emprune.lab.commandline.options import Fractions
 from emprune.lab.memorization.publish import publish
 from emprune.lab.memorization.study import SETUPS, Study, work_off
-from emprune.lab.options import Fractions
 
 MODULE = "emprune.lab.memorization"
 

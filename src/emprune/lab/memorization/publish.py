@@ -17,9 +17,9 @@ from emprune.lab.memorization.figures import correlations_figure, pruned_figure
 from emprune.lab.memorization.study import Condition, Study
 from emprune.lab.memorization.summary import summarise
 from emprune.lab.memorization.tables import tables
-from emprune.lab.provenance import device_name, git_commit, versions
+from emprune.lab.records.provenance import device_name, git_commit, versions
+from emprune.lab.records.results import write_atomically
 from emprune.lab.reporting.figures.style import png
-from emprune.lab.results import write_atomically
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "memorization.json"

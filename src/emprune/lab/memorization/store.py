@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.errors import DataError
-from emprune.lab.provenance import device_name, git_commit, versions
-from emprune.lab.results import write_atomically
+from emprune.lab.records.provenance import device_name, git_commit, versions
+from emprune.lab.records.results import write_atomically
 
 Arrays = dict[str, NDArray[Any]]
 

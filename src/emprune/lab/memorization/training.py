@@ -14,10 +14,10 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from emprune import IdBatches, Pruner, scoring
-from emprune.lab import evaluate as lab_evaluate
-from emprune.lab import models
 from emprune.lab.data import LabelledData
-from emprune.lab.resident import ResidentImages
+from emprune.lab.data.resident import ResidentImages
+from emprune.lab.networks import evaluate as lab_evaluate
+from emprune.lab.networks import models
 from emprune.seeding import generator
 
 

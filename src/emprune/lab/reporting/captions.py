@@ -8,7 +8,7 @@ from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.figures.spending import one_machine
 from emprune.lab.reporting.intervals import NAMES, SCOPE, seeds_in_words
 from emprune.lab.reporting.statistics import Row
-from emprune.lab.spec import SHORT
+from emprune.lab.specs.spec import SHORT
 
 _OFF_AXIS = {True: "↓ lies below", False: "↑ lies above"}
 

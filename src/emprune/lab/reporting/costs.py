@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from emprune.errors import ArgumentError
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.settings import Setting
-from emprune.lab.results import Result
 from emprune.policies import get_policy
 
 FULL, RANDOM = "full", "random"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from emprune.lab.metrics import METRICS, Metric, metric_named
+from emprune.lab.records.metrics import METRICS, Metric, metric_named
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.estimate import Estimate, Interval
 from emprune.lab.reporting.intervals import mean, paired_difference
-from emprune.lab.results import Result
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.costs import FULL, RANDOM
 from emprune.lab.reporting.estimate import Interval
 from emprune.lab.reporting.formats import NONE, format_difference, format_mean
@@ -13,7 +14,6 @@ from emprune.lab.reporting.notes import overview_note
 from emprune.lab.reporting.settings import Setting, short_titles
 from emprune.lab.reporting.statistics import Row, policy_order, summarise
 from emprune.lab.reporting.tables import build_tables
-from emprune.lab.results import Result
 
 
 def overview_markdown(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> str:

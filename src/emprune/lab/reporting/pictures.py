@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 
 from emprune.errors import DataError
 from emprune.lab import data as lab_data
+from emprune.lab.records.results import Result, Samples
 from emprune.lab.reporting import captions, figures, sample_captions
 from emprune.lab.reporting.costs import FULL, RANDOM, own_budget
 from emprune.lab.reporting.figures.selecting import shown_of
 from emprune.lab.reporting.settings import Setting
 from emprune.lab.reporting.statistics import Row
 from emprune.lab.reporting.wording import Wording
-from emprune.lab.results import Result, Samples
-from emprune.lab.spec import SHORT
+from emprune.lab.specs.spec import SHORT
 
 Cells = Mapping[tuple[str, float], Mapping[int, Result]]
 """(policy, prune rate) → seed → run."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emprune.lab.contrastive.settings import MEMORIES
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.settings import full_recipe
 from emprune.lab.reporting.wording import method_name
-from emprune.lab.results import Result
+from emprune.lab.specs.contrastive import MEMORIES
 
 _OPTIMIZERS = {"sgd": "SGD", "lars": "LARS", "adamw": "AdamW"}
 _WITHOUT_TEMPERATURE = ("alignment", "none")

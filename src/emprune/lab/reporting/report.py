@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from emprune.errors import ArgumentError
+from emprune.lab.records.results import Result, write_atomically
 from emprune.lab.reporting.costs import RANDOM
 from emprune.lab.reporting.estimate import Interval
 from emprune.lab.reporting.intervals import COVERAGE, NAMES, SCOPE, seeds_in_words
@@ -18,7 +19,6 @@ from emprune.lab.reporting.overview import tables_markdown
 from emprune.lab.reporting.sections import Section, build_section
 from emprune.lab.reporting.settings import anchors, by_setting, setting_titles
 from emprune.lab.reporting.statistics import Row, summarise
-from emprune.lab.results import Result, write_atomically
 
 TABLE_FILE, REPORT_FILE, FIGURES_FOLDER = "table.md", "report.html", "figures"
 

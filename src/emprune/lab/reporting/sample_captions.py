@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.costs import FULL, RANDOM, own_budget
 from emprune.lab.reporting.figures.counts import pooled_counts
 from emprune.lab.reporting.figures.maps import LOWEST
@@ -12,8 +13,7 @@ from emprune.lab.reporting.figures.remembered import FEWEST, share_right
 from emprune.lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
 from emprune.lab.reporting.intervals import seeds_in_words
 from emprune.lab.reporting.wording import LABELLED, Wording
-from emprune.lab.results import Result
-from emprune.lab.spec import SHORT
+from emprune.lab.specs.spec import SHORT
 
 
 def counts_caption(runs: Runs) -> str:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emprune.errors import DataError
-from emprune.lab.language.figures import learning_pictures
+from emprune.lab.records.results import Result, Samples, load_samples
 from emprune.lab.reporting.contrastive_pictures import memory_pictures
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.findings import findings
+from emprune.lab.reporting.language_pictures import learning_pictures
 from emprune.lab.reporting.layout import Table
 from emprune.lab.reporting.pictures import Picture, row_pictures, sample_pictures, single_run_pictures
 from emprune.lab.reporting.recipes import recipe_in_words
 from emprune.lab.reporting.settings import Setting
 from emprune.lab.reporting.statistics import Row, by_cell
 from emprune.lab.reporting.tables import setting_tables
-from emprune.lab.results import Result, Samples, load_samples
 
 
 @dataclass(frozen=True)

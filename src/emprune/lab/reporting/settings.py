@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emprune.lab.contrastive.settings import Contrastive
-from emprune.lab.recipe import Recipe
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.wording import Wording, wording_of
-from emprune.lab.results import Result
+from emprune.lab.specs.contrastive import Contrastive
+from emprune.lab.specs.recipe import Recipe
 
 
 @dataclass(frozen=True, order=True)

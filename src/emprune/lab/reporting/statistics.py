@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from emprune.errors import ArgumentError
-from emprune.lab.metrics import Metric, metric_named
+from emprune.lab.records.metrics import Metric, metric_named
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.bootstrap import gap_closed
 from emprune.lab.reporting.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
 from emprune.lab.reporting.estimate import Estimate, Interval
 from emprune.lab.reporting.intervals import check_interval, mean, paired_difference
 from emprune.lab.reporting.measures import Measure, measures_of
 from emprune.lab.reporting.settings import Setting, by_setting
-from emprune.lab.results import Result
-from emprune.lab.spec import SHORT
+from emprune.lab.specs.spec import SHORT
 from emprune.policies import REGISTRY
 
 

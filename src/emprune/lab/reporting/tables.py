@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 
-from emprune.lab.metrics import Metric
+from emprune.lab.records.metrics import Metric
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.costs import FULL, RANDOM
 from emprune.lab.reporting.estimate import Interval
 from emprune.lab.reporting.formats import (
@@ -20,7 +21,6 @@ from emprune.lab.reporting.layout import Block, Cell, Table, TerminalTable, Tone
 from emprune.lab.reporting.notes import OWN_BUDGET_NOTE, cost_note, measures_note, ranked_note
 from emprune.lab.reporting.settings import setting_titles
 from emprune.lab.reporting.statistics import Row, summarise
-from emprune.lab.results import Result
 
 RANKED, MEASURES, OWN_BUDGET, COST = "equal budgets", "all measures", "budgets of their own, not ranked", "cost"
 """Names of a setting's tables."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emprune.lab.contrastive.settings import METHODS
+from emprune.lab.specs.contrastive import METHODS
 
 Kind = Literal["labelled", "text", "contrastive"]
 

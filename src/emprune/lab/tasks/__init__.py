@@ -9,7 +9,7 @@ import torch
 
 from emprune.errors import ArgumentError
 from emprune.lab.data import DATA_SETS, GLUE
-from emprune.lab.spec import RunSpec, build_pruner
+from emprune.lab.specs.spec import RunSpec, build_pruner
 from emprune.lab.tasks import contrastive, images, pretraining, sentences
 from emprune.lab.tasks.base import Data, Scores, Task, TrainingSet
 

@@ -74,7 +74,7 @@ class Task(Protocol):
 
     @property
     def metric(self) -> str:
-        """The headline measure, a key of :data:`emprune.lab.metrics.METRICS` and of :meth:`evaluate_test`."""
+        """The headline measure, a key of :data:`emprune.lab.records.metrics.METRICS` and of :meth:`evaluate_test`."""
 
     @property
     def evaluation_batch(self) -> int:

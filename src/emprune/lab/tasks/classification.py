@@ -11,8 +11,8 @@ from torch import nn
 
 import emprune
 from emprune.lab.data import LabelledData
-from emprune.lab.evaluate import Evaluation, evaluate
-from emprune.lab.network import Network
+from emprune.lab.networks.evaluate import Evaluation, evaluate
+from emprune.lab.networks.network import Network
 from emprune.lab.tasks.base import Scores, TrainingSet
 
 

@@ -15,11 +15,11 @@ from emprune.lab.contrastive.augment import plain_views, two_views
 from emprune.lab.contrastive.evaluation import measures
 from emprune.lab.contrastive.methods import Method, build_method
 from emprune.lab.contrastive.neighbours import retrieved, retrieved_within
-from emprune.lab.contrastive.settings import Contrastive
 from emprune.lab.data import LabelledData
-from emprune.lab.recipe import Precision
-from emprune.lab.resident import ResidentImages
-from emprune.lab.spec import RunSpec, build_policy, build_pruner, memory_of
+from emprune.lab.data.resident import ResidentImages
+from emprune.lab.specs.contrastive import Contrastive
+from emprune.lab.specs.recipe import Precision
+from emprune.lab.specs.spec import RunSpec, build_policy, build_pruner, memory_of
 from emprune.lab.tasks import images
 from emprune.lab.tasks.base import Scores, TrainingSet
 from emprune.scoring import contrastive

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from emprune.lab import data as lab_data
-from emprune.lab import models
-from emprune.lab.augment import shift_and_flip
 from emprune.lab.data import LabelledData
-from emprune.lab.evaluate import EVALUATION_BATCH
-from emprune.lab.network import Network
-from emprune.lab.resident import ResidentImages
-from emprune.lab.spec import RunSpec
+from emprune.lab.data.augment import shift_and_flip
+from emprune.lab.data.resident import ResidentImages
+from emprune.lab.networks import models
+from emprune.lab.networks.evaluate import EVALUATION_BATCH
+from emprune.lab.networks.network import Network
+from emprune.lab.specs.spec import RunSpec
 from emprune.lab.tasks.classification import ClassificationTask
 
 

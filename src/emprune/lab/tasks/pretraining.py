@@ -14,9 +14,9 @@ from emprune.lab.language import networks
 from emprune.lab.language.objectives import HiddenToken, NextToken, Objective, Windows
 from emprune.lab.language.text import digest_of, read_text, read_tinyshakespeare, split_text
 from emprune.lab.language.windows import IGNORED, TextData, first_windows, text_data
-from emprune.lab.network import seeded, step_seed
-from emprune.lab.recipe import Precision
-from emprune.lab.spec import RunSpec
+from emprune.lab.networks.network import seeded, step_seed
+from emprune.lab.specs.recipe import Precision
+from emprune.lab.specs.spec import RunSpec
 from emprune.lab.tasks.base import Scores, TrainingSet
 from emprune.scoring.sequences.tokens import tokens
 

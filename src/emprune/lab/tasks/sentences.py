@@ -12,8 +12,8 @@ from emprune.errors import ArgumentError
 from emprune.lab.data import SentenceData
 from emprune.lab.language.pretrained import Attention, load_tokenizer
 from emprune.lab.language.sentence_encoder import ResidentSentences, sentence_classifier
-from emprune.lab.network import Network, step_seed
-from emprune.lab.spec import RunSpec
+from emprune.lab.networks.network import Network, step_seed
+from emprune.lab.specs.spec import RunSpec
 from emprune.lab.tasks.classification import ClassificationTask
 from emprune.lab.tasks.images import load
 

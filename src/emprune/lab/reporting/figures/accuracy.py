@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emprune.lab.metrics import Metric
+from emprune.lab.records.metrics import Metric
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.estimate import Estimate
 from emprune.lab.reporting.figures.style import (

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from emprune.lab.data import ImageData
+from emprune.lab.records.results import Samples
 from emprune.lab.reporting.figures.style import FAINT, INK, new_figure, styled
-from emprune.lab.results import Samples
 
 NUMBER = 12
 _FLIPPED = "#d55e00"

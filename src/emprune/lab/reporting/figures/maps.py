@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from emprune.lab.records.results import Samples
 from emprune.lab.reporting.figures.selecting import policies_of, shown_of
 from emprune.lab.reporting.figures.style import FAINT, new_figure, styled
-from emprune.lab.results import Samples
 from emprune.seeding import generator
 
 LOWEST = 1e-4

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.figures.style import INK, colours, dashes, grid_lines, markers, new_figure, styled
 from emprune.lab.reporting.statistics import policy_order
-from emprune.lab.results import Result
 
 MEMORY, RETRIEVED = "memory", "retrieved"
 """Entries of a history: mean memory term, and fraction retrieved, of a fixed part of the training set."""

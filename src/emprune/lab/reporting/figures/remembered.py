@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from emprune.lab.records.results import Samples
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
 from emprune.lab.reporting.figures.style import (
@@ -21,7 +22,6 @@ from emprune.lab.reporting.figures.style import (
     new_figure,
     styled,
 )  # fmt: skip
-from emprune.lab.results import Samples
 
 FEWEST = 10
 """A bin with fewer samples has no rate worth drawing."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from emprune.lab.records.results import Samples
 from emprune.lab.reporting.costs import own_budget
 from emprune.lab.reporting.statistics import policy_order
-from emprune.lab.results import Samples
 
 Runs = Mapping[tuple[str, float], Sequence[Samples]]
 """(policy, prune rate) → the per-sample arrays of its seeds."""

@@ -12,7 +12,7 @@ from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.figures.accuracy import accuracy_limits, off_axis
 from emprune.lab.reporting.figures.style import colours, dashes, grid_lines, markers, new_figure, styled
 from emprune.lab.reporting.statistics import Row, policy_order
-from emprune.lab.spec import SHORT
+from emprune.lab.specs.spec import SHORT
 
 _COLUMNS = 6
 

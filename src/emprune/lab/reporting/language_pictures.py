@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from emprune.lab.records.results import Result
 from emprune.lab.reporting.costs import FULL
 from emprune.lab.reporting.figures.style import (
     colours,
@@ -23,7 +24,6 @@ from emprune.lab.reporting.figures.style import (
 )
 from emprune.lab.reporting.pictures import Cells, Picture
 from emprune.lab.reporting.statistics import policy_order
-from emprune.lab.results import Result
 
 _SAMPLES, _SECONDS = "samples trained", "seconds of training"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emprune.errors import DataError
-from emprune.lab.results import RESULTS_FILE, Result, load_results, save_results
-from emprune.lab.spec import RunSpec
+from emprune.lab.records.results import RESULTS_FILE, Result, load_results, save_results
+from emprune.lab.specs.spec import RunSpec
 
 
 class GrowingResults:

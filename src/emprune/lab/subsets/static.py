@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from emprune import Policy, coresets
 from emprune.drawing import Floats, Ids
 from emprune.errors import ArgumentError
-from emprune.lab.results import write_atomically
-from emprune.lab.scoring_run import Cost, Scored
+from emprune.lab.records.results import write_atomically
+from emprune.lab.subsets.scoring_run import Cost, Scored
 from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.stored import load_scores, save_scores
 from emprune.seeding import generator

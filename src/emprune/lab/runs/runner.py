@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.lab.parallel import Ranks
-from emprune.lab.progress import Progress, progress_of
-from emprune.lab.provenance import device_name, git_commit, versions
-from emprune.lab.results import RESULT_FILE, Result, Samples, load_result, save_run
-from emprune.lab.scoring import static_policy
-from emprune.lab.scoring_run import Cost
-from emprune.lab.spec import RunSpec
+from emprune.lab.records.provenance import device_name, git_commit, versions
+from emprune.lab.records.results import RESULT_FILE, Result, Samples, load_result, save_run
+from emprune.lab.runs.parallel import Ranks
+from emprune.lab.runs.progress import Progress, progress_of
+from emprune.lab.runs.scoring import static_policy
+from emprune.lab.runs.training import Training
+from emprune.lab.specs.spec import RunSpec
+from emprune.lab.subsets.scoring_run import Cost
 from emprune.lab.tasks import training_data
-from emprune.lab.training import Training
 
 CHECKPOINT_FILE = "checkpoint.pt"
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from emprune import Pruner
 from emprune.errors import ArgumentError
-from emprune.lab.recipe import Recipe
+from emprune.lab.specs.recipe import Recipe
 
 
 class LearningRate:

@@ -8,8 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from emprune.lab.compare import Event
-from emprune.lab.progress import Progress as RunProgress
+from emprune.lab.runs.compare import Event
+from emprune.lab.runs.progress import Progress as RunProgress
 
 
 class LiveView:

@@ -13,9 +13,9 @@ from emprune import DynamicRandom, Policy, Pruner, StaticRandom, get_policy
 from emprune.distributed import World
 from emprune.errors import ArgumentError
 from emprune.lab.data import Split
-from emprune.lab.recipe import Recipe
-from emprune.lab.static import LABELS as STATIC_LABELS
-from emprune.lab.static import needs_of
+from emprune.lab.specs.recipe import Recipe
+from emprune.lab.subsets.static import LABELS as STATIC_LABELS
+from emprune.lab.subsets.static import needs_of
 from emprune.policies import REGISTRY
 from emprune.schedule import Budget, kept_per_epoch
 

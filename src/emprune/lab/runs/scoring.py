@@ -10,13 +10,13 @@ import torch
 
 from emprune import Policy
 from emprune.errors import ArgumentError
-from emprune.lab import static
 from emprune.lab.data import LabelledData
-from emprune.lab.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
-from emprune.lab.spec import RunSpec, most_kept, parse_policy
+from emprune.lab.runs.training import Training
+from emprune.lab.specs.spec import RunSpec, most_kept, parse_policy
+from emprune.lab.subsets import static
+from emprune.lab.subsets.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
 from emprune.lab.tasks import Data, Scores
 from emprune.lab.tasks.classification import ClassificationTask
-from emprune.lab.training import Training
 
 
 def static_policy(

@@ -13,17 +13,17 @@ import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune.lab import compare
-from emprune.lab.console import LiveView
-from emprune.lab.methods import methods_table
-from emprune.lab.options import Fractions, Names, Setting
-from emprune.lab.parallel import per_rank
-from emprune.lab.publishing import Publication, carry_out, publish
-from emprune.lab.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
-from emprune.lab.runner import run
-from emprune.lab.spec import RunSpec
-from emprune.lab.stopping import Stop
-from emprune.lab.torchrun import Launch
+from emprune.lab.commandline.console import LiveView
+from emprune.lab.commandline.methods import methods_table
+from emprune.lab.commandline.options import Fractions, Names, Setting
+from emprune.lab.commandline.publishing import Publication, carry_out, publish
+from emprune.lab.commandline.stopping import Stop
+from emprune.lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
+from emprune.lab.runs import compare
+from emprune.lab.runs.parallel import per_rank
+from emprune.lab.runs.runner import run
+from emprune.lab.runs.torchrun import Launch
+from emprune.lab.specs.spec import RunSpec
 
 
 @dataclass(frozen=True)

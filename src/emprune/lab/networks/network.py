@@ -10,7 +10,7 @@ from torch import nn
 
 from emprune.errors import ArgumentError
 from emprune.lab.data import LabelledData
-from emprune.lab.recipe import Precision
+from emprune.lab.specs.recipe import Precision
 from emprune.seeding import derive_seed
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from emprune.errors import ArgumentError
-from emprune.lab.contrastive.settings import Contrastive
+from emprune.lab.specs.contrastive import Contrastive
 
 Precision = Literal["float32", "bfloat16"]
 

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import torch
 
 from emprune.errors import ArgumentError, EmpruneError
-from emprune.lab.progress import Progress
-from emprune.lab.results import Result
-from emprune.lab.runner import Interrupted, run
-from emprune.lab.spec import RunSpec, parse_policy
+from emprune.lab.records.results import Result
+from emprune.lab.runs.progress import Progress
+from emprune.lab.runs.runner import Interrupted, run
+from emprune.lab.specs.spec import RunSpec, parse_policy
 from emprune.lab.tasks import check_spec, training_data
 
 RUNS_FOLDER = "runs"

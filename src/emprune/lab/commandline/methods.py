@@ -8,9 +8,9 @@ from collections.abc import Callable
 from rich.table import Table
 
 from emprune import scoring
-from emprune.lab.contrastive.settings import MEMORIES, METHODS
-from emprune.lab.spec import SHORT
-from emprune.lab.static import LABELS
+from emprune.lab.specs.contrastive import MEMORIES, METHODS
+from emprune.lab.specs.spec import SHORT
+from emprune.lab.subsets.static import LABELS
 from emprune.policies import REGISTRY
 from emprune.selection import RULES
 

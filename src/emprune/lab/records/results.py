@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.errors import DataError
-from emprune.lab.metrics import metric_named
+from emprune.lab.records.metrics import metric_named
 
 RESULT_FILE, SAMPLES_FILE, RESULTS_FILE = "result.json", "samples.npz", "results.json"
 SCHEMA_VERSION = 1
@@ -36,8 +36,8 @@ class Result:
         samples_forward, samples_backward, optimizer_steps: what training cost; forward passes that only
             score (hidden samples, whole batches before a part is trained, a static score's run) included.
         samples_backward_scoring: samples that a static score's run trained, on top of samples_backward.
-        metric: the name of the measure in ``accuracy``, a key of :data:`emprune.lab.metrics.METRICS`, which says
-            whether higher is better; accuracy: its value on the split, for "accuracy" the fraction right.
+        metric: the name of the measure in ``accuracy``, a key of :data:`emprune.lab.records.metrics.METRICS`, which
+            says whether higher is better; accuracy: its value on the split, for "accuracy" the fraction right.
             metrics: that and the task's further measures, by name; empty in older results.
         remembered: fraction of the training set predicted right at the end, augmentation off, against
             the labels trained on; remembered_true: against the true labels (differs under label noise).

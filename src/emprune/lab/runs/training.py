@@ -14,11 +14,11 @@ import torch
 import emprune
 from emprune import Policy
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.learning_rate import LearningRate
-from emprune.lab.optimizers import build_optimizer
-from emprune.lab.parallel import Ranks, per_rank, rows_of, without_tail
-from emprune.lab.results import write_atomically
-from emprune.lab.spec import RunSpec, build_pruner
+from emprune.lab.records.results import write_atomically
+from emprune.lab.runs.learning_rate import LearningRate
+from emprune.lab.runs.optimizers import build_optimizer
+from emprune.lab.runs.parallel import Ranks, per_rank, rows_of, without_tail
+from emprune.lab.specs.spec import RunSpec, build_pruner
 from emprune.lab.tasks import Data, Scores, build_task
 
 
@@ -32,7 +32,7 @@ class Training:
         policy: instead of the one that the spec's label names.
         compiled: whether the model goes through torch.compile.
         watch: called with each step's ids and scores.
-        ranks: that train together, in lockstep; see :mod:`emprune.lab.parallel`.
+        ranks: that train together, in lockstep; see :mod:`emprune.lab.runs.parallel`.
 
     Attributes:
         task: the model and its data.

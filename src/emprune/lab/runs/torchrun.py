@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from emprune.errors import ArgumentError
-from emprune.lab.parallel import PATIENCE, ProcessRanks, Ranks
+from emprune.lab.runs.parallel import PATIENCE, ProcessRanks, Ranks
 
 _SPEAKING_TIME = datetime.timedelta(seconds=20)
 _SPOKEN = "rank 0 has said what it has to say"

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from emprune.errors import ArgumentError
-from emprune.lab.recipe import Recipe
+from emprune.lab.specs.recipe import Recipe
 
 OPTIMIZERS = ("sgd", "lars", "adamw")
 """Every optimiser by name."""

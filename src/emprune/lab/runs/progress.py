@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emprune.lab.training import Training
+from emprune.lab.runs.training import Training
 
 
 @dataclass(frozen=True)

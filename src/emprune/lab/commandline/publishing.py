@@ -13,17 +13,17 @@ from typing import Literal
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune.lab import compare
-from emprune.lab.console import LiveView
-from emprune.lab.growing import GrowingResults
-from emprune.lab.options import Setting
+from emprune.lab.commandline.console import LiveView
+from emprune.lab.commandline.options import Setting
+from emprune.lab.commandline.stopping import Stop
+from emprune.lab.records.results import RESULTS_FILE, Result
 from emprune.lab.reporting.costs import RANDOM
 from emprune.lab.reporting.report import write_report
 from emprune.lab.reporting.tables import rich_tables
-from emprune.lab.results import RESULTS_FILE, Result
-from emprune.lab.runner import Interrupted
-from emprune.lab.spec import RunSpec
-from emprune.lab.stopping import Stop
+from emprune.lab.runs import compare
+from emprune.lab.runs.growing import GrowingResults
+from emprune.lab.runs.runner import Interrupted
+from emprune.lab.specs.spec import RunSpec
 
 
 @dataclass(frozen=True)

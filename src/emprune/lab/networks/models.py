@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from emprune.errors import ArgumentError
-from emprune.lab.resnet import Basic, Bottleneck, resnet
+from emprune.lab.networks.resnet import Basic, Bottleneck, resnet
 
 
 def mlp(channels: int, size: int, num_classes: int) -> nn.Sequential:

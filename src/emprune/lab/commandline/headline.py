@@ -11,11 +11,11 @@ import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune.lab import compare
-from emprune.lab.commands import seed_range
-from emprune.lab.options import Fractions, Names, Setting
-from emprune.lab.publishing import Publication, carry_out
-from emprune.lab.spec import RunSpec
+from emprune.lab.commandline.commands import seed_range
+from emprune.lab.commandline.options import Fractions, Names, Setting
+from emprune.lab.commandline.publishing import Publication, carry_out
+from emprune.lab.runs import compare
+from emprune.lab.specs.spec import RunSpec
 
 PRESET_OF = {"resnet18": "infobatch", "resnet50": "infobatch-resnet50"}
 """The recipe of each of the paper's models."""

@@ -12,9 +12,9 @@ import tyro
 from emprune.errors import ArgumentError
 from emprune.lab.data import Split
 from emprune.lab.language.text import digest_of, read_text
-from emprune.lab.models import MODELS
-from emprune.lab.recipe import Precision, Recipe, preset_for
-from emprune.lab.spec import RunSpec
+from emprune.lab.networks.models import MODELS
+from emprune.lab.specs.recipe import Precision, Recipe, preset_for
+from emprune.lab.specs.spec import RunSpec
 from emprune.schedule import Budget
 
 

@@ -1,0 +1,1 @@
+"""The command line: options, commands, what a person sees, what is written at the end."""

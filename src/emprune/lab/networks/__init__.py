@@ -1,0 +1,1 @@
+"""Networks for images, and how a network goes through a run."""

@@ -1,0 +1,1 @@
+"""What a run leaves behind: its measures, its result, and where that comes from."""

@@ -1,0 +1,1 @@
+"""What decides a run's outcome: its recipe, and everything else that is its identity."""
