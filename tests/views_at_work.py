@@ -75,9 +75,9 @@ def errors(rank: int) -> list[str | None]:
     """What every rank is told if only one of them is odd, or all."""
     first, second = data(4)
     cases = [
-        {"hidden": [(first[:, : 2 + rank], second[:, : 2 + rank])]},
+        {"memory": "hidden", "hidden": [(first[:, : 2 + rank], second[:, : 2 + rank])]},
         {"memory": "none", "batch_size": 7},
-        {"hidden": layers(first, second)[rank:]},
+        {"memory": "hidden", "hidden": layers(first, second)[rank:]},
     ]
     told: list[str | None] = []
     for options in cases:
@@ -93,7 +93,7 @@ def groups_of_one(rank: int) -> list[list[float]]:
     """Its own group, as without one; and a group that it does not belong to."""
     mine, other = (dist.new_group([member]) for member in (0, 1))
     first, second = data(4)
-    memory: Any = {"hidden": layers(first, second)}
+    memory: Any = {"memory": "hidden", "hidden": layers(first, second)}
     values = contrastive(first, second, group=(mine, other)[rank], **memory)
     try:
         contrastive(first, second, group=(other, mine)[rank], **memory)

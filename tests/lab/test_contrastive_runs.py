@@ -91,6 +91,20 @@ def test_memory_terms_differ():
             assert not torch.allclose(term, other, atol=1e-3)
 
 
+@pytest.mark.parametrize("memory", ["alignment", "hidden"])
+def test_all_policies_are_looked_at_by_the_recipe_s_term(memory):
+    recipe = dataclasses.replace(SIMCLR, contrastive=Contrastive(projection=16, memory=memory))
+    looked = [training(policy, recipe).task for policy in ("random", "emp:memory=projector")]
+    one, other = (task.evaluate_train().entropy for task in looked)
+    np.testing.assert_array_equal(one, other)
+    hidden = [looked[0].model.online.eval()(view)[0] for view in looked[0].plain_batch(torch.arange(64))]
+    if memory == "alignment":
+        expected = 1 - torch.nn.functional.cosine_similarity(*hidden)
+        np.testing.assert_allclose(one[:64], expected.detach(), atol=1e-5)
+    else:
+        assert (one > 2).all()
+
+
 def test_a_policy_without_memory_term_pays_for_none():
     found = training("random")
     assert found.model.settings.memory == "none"

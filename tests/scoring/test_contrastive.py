@@ -138,7 +138,7 @@ def test_a_small_batch_is_lifted_to_the_usual_one(memory_temperature: float) -> 
     plain, lifted = (contrastive(alike, alike, memory="none", batch_size=size).loss for size in (None, 5))
     assert torch.equal(plain, lifted)
     queue = torch.ones(9, 3)
-    loss, term = contrastive_queue(alike, alike, queue, hidden=layer, batch_size=32)
+    loss, term = contrastive_queue(alike, alike, queue, memory="hidden", hidden=layer, batch_size=32)
     torch.testing.assert_close(loss, torch.full((5,), math.log(10)))
     torch.testing.assert_close(term, torch.full((5,), math.log(63)))
     term = contrastive_queue(alike, alike, queue, memory="projector", batch_size=32).memory

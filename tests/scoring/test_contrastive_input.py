@@ -59,7 +59,7 @@ def zeroed(row: int = 2) -> torch.Tensor:
     ],
 )  # fmt: skip
 def test_views(changes: dict[str, Any], message: str) -> None:
-    given = {"first": FIRST, "second": SECOND, "hidden": [PAIR]} | changes
+    given = {"first": FIRST, "second": SECOND, "memory": "hidden", "hidden": [PAIR]} | changes
     with pytest.raises(ArgumentError, match=re.escape(message)):
         contrastive(given.pop("first"), given.pop("second"), **given)
 
@@ -84,7 +84,7 @@ def test_views(changes: dict[str, Any], message: str) -> None:
     ],
 )
 def test_queries(changes: dict[str, Any], message: str) -> None:
-    given = {"queries": FIRST, "keys": SECOND, "queue": QUEUE, "hidden": [PAIR]} | changes
+    given = {"queries": FIRST, "keys": SECOND, "queue": QUEUE, "memory": "hidden", "hidden": [PAIR]} | changes
     with pytest.raises(ArgumentError, match=re.escape(message)):
         contrastive_queue(given.pop("queries"), given.pop("keys"), given.pop("queue"), **given)
 
@@ -120,7 +120,7 @@ def test_bad_numbers_are_never_hidden(bad: float, place: int) -> None:
     for memory in ("projector", "none"):
         assert torch.isnan(contrastive(*pair, memory=memory).loss).all()
     assert torch.isnan(contrastive(*pair, memory="projector").memory).all()
-    assert torch.isnan(contrastive(FIRST, SECOND, hidden=[PAIR, pair]).memory).all()
+    assert torch.isnan(contrastive(FIRST, SECOND, memory="hidden", hidden=[PAIR, pair]).memory).all()
     assert torch.isnan(contrastive(FIRST, SECOND, hidden=[pair], memory="alignment").memory).tolist() == [
         False, True, False, False,
     ]  # fmt: skip
@@ -132,7 +132,7 @@ def test_zeros_that_are_not_looked_at_are_nan(monkeypatch: pytest.MonkeyPatch) -
     """As on an accelerator."""
     monkeypatch.setattr(sys.modules["emprune.scoring.views.similarity"], "can_look", lambda values: False)
     assert torch.isnan(contrastive(zeroed(), SECOND, memory="none").loss).all()
-    assert torch.isnan(contrastive(FIRST, SECOND, hidden=[(FIRST, zeroed())]).memory).all()
+    assert torch.isnan(contrastive(FIRST, SECOND, memory="hidden", hidden=[(FIRST, zeroed())]).memory).all()
     alignment = contrastive(FIRST, SECOND, hidden=[(FIRST, zeroed())], memory="alignment").memory
     assert torch.isnan(alignment).tolist() == [False, False, True, False]
 
@@ -144,7 +144,7 @@ def test_a_pruner_raises_and_records_nothing(where: str) -> None:
     bad = FIRST.clone()
     bad[1, 0] = torch.nan
     given = (bad, SECOND) if where == "projector" else PAIR
-    scores = contrastive(*given, hidden=[(bad, SECOND)])
+    scores = contrastive(*given, memory="hidden", hidden=[(bad, SECOND)])
     with pytest.raises(NonFiniteError, match="4 sample"):
         pruner.loss(torch.tensor(pruner.plan.ids[:4]), *scores)
     for name, column in pruner.table.state_dict().items():

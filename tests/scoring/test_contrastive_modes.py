@@ -76,7 +76,7 @@ def test_it_compiles_into_one_graph() -> None:
     """For one size of batch, and then for any."""
 
     def step(first: torch.Tensor, second: torch.Tensor, queue: torch.Tensor) -> torch.Tensor:
-        loss, term = contrastive(first, second, hidden=[(second, first)], chunk_size=8)
+        loss, term = contrastive(first, second, memory="hidden", hidden=[(second, first)], chunk_size=8)
         queued = contrastive_queue(first, second, queue, memory="projector")
         return loss * (1 + term) + queued.loss * (2 + queued.memory)
 

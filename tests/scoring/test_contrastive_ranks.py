@@ -80,6 +80,8 @@ def test_a_group_of_one_is_this_process_alone(ranks: Outcomes) -> None:
     first, second = data(4)
     for rank in ranks:
         for found, right in zip(
-            rank["groups of one"], contrastive(first, second, hidden=layers(first, second)), strict=True
+            rank["groups of one"],
+            contrastive(first, second, memory="hidden", hidden=layers(first, second)),
+            strict=True,
         ):
             close(found, right)

@@ -13,7 +13,10 @@ from emprune.lab.specs.recipe import recipe_for
 
 SIMCLR = dataclasses.asdict(
     dataclasses.replace(
-        recipe_for("digits"), model="resnet8-thin", batch_size=256, contrastive=Contrastive(memory_temperature=0.2)
+        recipe_for("digits"),
+        model="resnet8-thin",
+        batch_size=256,
+        contrastive=Contrastive(memory="hidden", memory_temperature=0.2),
     )
 )
 EPOCHS, SAMPLES = 12, 1197

@@ -10,6 +10,7 @@ from made_results import is_drawn, made
 from emprune.lab.reporting import figures
 from emprune.lab.reporting.contrastive_pictures import memory_pictures
 from emprune.lab.reporting.figures.memory import measured
+from emprune.lab.reporting.sample_captions import contrastive_map_caption
 from emprune.lab.reporting.statistics import by_cell
 
 
@@ -54,7 +55,13 @@ def test_bands_reach_from_the_lowest_to_the_highest_seed():
 def test_the_picture_says_what_it_shows_and_what_it_leaves_out():
     (picture,) = memory_pictures(by_cell(contrastive_runs()))
     assert picture.name == "memory"
-    for part in ("at most ln 511 = 6.24 nats", "the same term for all policies", "Means over 3 seeds; bands", "full"):
+    for part in (
+        "“alignment”, 1 minus",
+        "at most 2,",
+        "the same term for all policies",
+        "Means over 3 seeds; bands",
+        "full",
+    ):
         assert part in picture.caption
     assert "Not shown" not in picture.caption
     one = memory_pictures(by_cell(contrastive_runs(seeds=1, policies=("random", "emp"))))[0].caption
@@ -74,3 +81,21 @@ def test_runs_without_the_measurements_are_left_out():
     assert memory_pictures(by_cell([run for run in runs if run.policy == "full"])) == []
     some = [run for run in runs if run.policy != "emp"] + [run for run in bare if run.policy == "emp"]
     assert len(memory_pictures(by_cell(some))) == 1
+
+
+@pytest.mark.parametrize(
+    ("memory", "said"),
+    [
+        ("alignment", "two views in the base encoder’s output, at most 2"),
+        ("stages", "“hidden”, entropy of the similarities to other views in the base encoder’s output, at most ln 511"),
+        ("projector", "projector’s output, at most ln 511 = 6.24 nats"),
+        ("none", "“hidden”"),
+    ],
+)
+def test_the_picture_names_the_term_by_which_runs_are_looked_at(memory, said):
+    recipe = contrastive_runs()[0].recipe
+    recipe = recipe | {"contrastive": recipe["contrastive"] | {"memory": memory}}
+    runs = [dataclasses.replace(run, recipe=recipe) for run in contrastive_runs()]
+    assert said in memory_pictures(by_cell(runs))[0].caption
+    low = "gives both views the same" if memory == "alignment" else "puts few others near it"
+    assert f"Low: the base encoder {low}." in contrastive_map_caption(0.7, 0, recipe)

@@ -104,7 +104,7 @@ def single_run_pictures(
     arrays = {policy: samples[run.run_id] for policy, run in chosen.items()}
     wording = _wording(cells)
     if wording.kind == "contrastive":
-        caption = sample_captions.contrastive_map_caption(rate, seed, one.recipe["batch_size"])
+        caption = sample_captions.contrastive_map_caption(rate, seed, one.recipe)
         pictures = [_picture("map", "Loss against memory term", caption, figures.map_figure(arrays, None))]
     else:
         caption = sample_captions.map_caption(rate, seed, noisy=noisy)

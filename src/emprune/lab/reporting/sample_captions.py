@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from emprune.lab.records.results import Result
 from emprune.lab.reporting.costs import FULL, RANDOM, own_budget
@@ -13,6 +14,7 @@ from emprune.lab.reporting.figures.remembered import FEWEST, share_right
 from emprune.lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
 from emprune.lab.reporting.intervals import seeds_in_words
 from emprune.lab.reporting.wording import LABELLED, Wording
+from emprune.lab.specs.contrastive import MEMORIES, looked_at_by
 from emprune.lab.specs.spec import SHORT
 
 
@@ -86,12 +88,13 @@ def map_caption(rate: float, seed: int, *, noisy: bool) -> str:
     )
 
 
-def contrastive_map_caption(rate: float, seed: int, batch_size: int) -> str:
+def contrastive_map_caption(rate: float, seed: int, recipe: Mapping[str, Any]) -> str:
     """Under the map of loss against memory term, of contrastive runs."""
+    near = "gives both views the same" if _lens(recipe) == "alignment" else "puts few others near it"
     return (
-        f"Every training sample under the final model, rate {rate:g}, seed {seed}: its contrastive loss, and {_TERM}, "
-        f"{_highest(batch_size)}, both read within batches of {batch_size} samples; coloured by how often it was "
-        "trained. Left: told from all others. Low: the base encoder puts few others near it."
+        f"Every training sample under the final model, rate {rate:g}, seed {seed}: its contrastive loss, and "
+        f"{_term(recipe)}, both read within batches of {recipe['batch_size']} samples; coloured by how often it was "
+        f"trained. Left: told from all others. Low: the base encoder {near}."
     )
 
 
@@ -119,9 +122,9 @@ def memory_caption(shown: Mapping[tuple[str, float], Sequence[Result]], left_out
         else ""
     )
     others = f" Not shown, for space: {', '.join(left_out)}." if left_out else ""
-    batch_size = next(iter(shown.values()))[0].recipe["batch_size"]
+    recipe = next(iter(shown.values()))[0].recipe
     return (
-        f"Top: {_TERM}, {_highest(batch_size)}, after each epoch, mean over a fixed part of the training set under "
+        f"Top: {_term(recipe)}, after each epoch, mean over a fixed part of the training set under "
         "fixed views; the same term for all policies, whatever they score by. Bottom: how much of that part is "
         f"remembered (instance retrieval). Means over {seeds_in_words(counts)}{band}, over the samples trained until "
         "then. The learning rate falls over each policy’s own steps, so only the right ends compare finished runs."
@@ -129,8 +132,12 @@ def memory_caption(shown: Mapping[tuple[str, float], Sequence[Result]], left_out
     )
 
 
-_TERM = "the memory term “hidden”, the entropy of a view’s similarities to other views in the base encoder’s output"
+def _lens(recipe: Mapping[str, Any]) -> str:
+    return looked_at_by(recipe["contrastive"]["memory"])
 
 
-def _highest(batch_size: int) -> str:
-    return f"at most ln {2 * batch_size - 1} = {math.log(2 * batch_size - 1):.2f} nats"
+def _term(recipe: Mapping[str, Any]) -> str:
+    """The memory term that the runs of a contrastive recipe are looked at by, with its range."""
+    name, others = _lens(recipe), 2 * recipe["batch_size"] - 1
+    highest = "at most 2" if name == "alignment" else f"at most ln {others} = {math.log(others):.2f} nats"
+    return f"the memory term “{name}”, {MEMORIES[name]}, {highest}"

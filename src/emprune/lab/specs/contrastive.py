@@ -22,6 +22,14 @@ MEMORIES = {
 """Every memory term by name, in words."""
 
 
+def looked_at_by(memory: str) -> Literal["hidden", "projector", "alignment"]:
+    """The memory term by which the runs of a recipe are looked at, whatever they score by: the recipe's own.
+
+    Where the recipe has none, or one of more layers than the encoder's output, it is "hidden".
+    """
+    return memory if memory in ("projector", "alignment") else "hidden"  # type: ignore[return-value]
+
+
 @dataclass(frozen=True)
 class Contrastive:
     """Self-supervised training: two augmented views of an image are told from other images, without labels.
@@ -40,7 +48,7 @@ class Contrastive:
 
     method: Literal["simclr", "moco"] = "simclr"
     temperature: float = 0.5
-    memory: Literal["hidden", "stages", "projector", "alignment", "none"] = "hidden"
+    memory: Literal["hidden", "stages", "projector", "alignment", "none"] = "alignment"
     memory_temperature: float = 0.1
     projection: int = 128
     queue: int = 4096

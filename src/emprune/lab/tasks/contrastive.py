@@ -17,7 +17,7 @@ from emprune.lab.contrastive.methods import Method, build_method
 from emprune.lab.contrastive.neighbours import retrieved, retrieved_within
 from emprune.lab.data import LabelledData
 from emprune.lab.data.resident import ResidentImages
-from emprune.lab.specs.contrastive import Contrastive
+from emprune.lab.specs.contrastive import Contrastive, looked_at_by
 from emprune.lab.specs.recipe import Precision
 from emprune.lab.specs.spec import RunSpec, build_policy, build_pruner, memory_of
 from emprune.lab.tasks import images
@@ -97,7 +97,7 @@ class ContrastiveTask:
     """A contrastive method and the images it learns from; see :class:`emprune.lab.tasks.base.Task`.
 
     Scores.right and TrainingSet.right say whether an image is retrieved: of all views of the images at hand, the one
-    nearest to its own is its other view. TrainingSet.entropy is the memory term "hidden", whatever the policy's.
+    nearest to its own is its other view. TrainingSet.entropy is the recipe's memory term, whatever the policy's.
 
     Args:
         data: its labels are used to evaluate only.
@@ -154,7 +154,7 @@ class ContrastiveTask:
         )  # fmt: skip
 
     def after_epoch(self) -> dict[str, float]:
-        """The mean memory term "hidden" and the fraction retrieved, of a fixed part of the training set."""
+        """The mean memory term of the recipe and the fraction retrieved, of a fixed part of the training set."""
         ids = torch.linspace(0, self.num_samples - 1, min(QUICK_LOOK, self.num_samples)).long()
         _, memory, right = self._looked_at(ids)
         return {"memory": float(memory.mean()), "retrieved": float(right.float().mean())}
@@ -165,7 +165,7 @@ class ContrastiveTask:
         return TrainingSet(loss, memory, right, right, np.zeros(self.num_samples, dtype=bool))
 
     def _looked_at(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """SimCLR's loss, the memory term "hidden" and whether it is retrieved, of each image's fixed views."""
+        """SimCLR's loss, the recipe's memory term and whether it is retrieved, of each image's fixed views."""
         size, settings = self.evaluation_batch, self._looked
         parts = list(ids.split(size))  # type: ignore[no-untyped-call]
         if len(parts) > 1 and len(parts[-1]) == 1:
@@ -176,8 +176,9 @@ class ContrastiveTask:
                 views = torch.cat(self.plain_batch(part))
                 hidden, projected = (values.float().chunk(2) for values in self.model.online(views))
                 loss, memory = contrastive(
-                    *projected, memory="hidden", hidden=[hidden], temperature=settings.temperature,
-                    memory_temperature=settings.memory_temperature, batch_size=max(size, len(part)),
+                    *projected, memory=looked_at_by(settings.memory), hidden=[hidden],
+                    temperature=settings.temperature, memory_temperature=settings.memory_temperature,
+                    batch_size=max(size, len(part)),
                 )  # fmt: skip
                 found.append((loss, memory, retrieved(*projected)))
         loss, memory, right = (torch.cat(column) for column in zip(*found, strict=True))

@@ -28,7 +28,7 @@ def contrastive(
     first: torch.Tensor,
     second: torch.Tensor,
     *,
-    memory: Memory = "hidden",
+    memory: Memory = "alignment",
     hidden: Pairs = (),
     temperature: float = 0.5,
     memory_temperature: float = 0.1,
@@ -55,9 +55,9 @@ def contrastive(
         first, second: the projector's outputs for the two views, floating point, shape [B, D] each, of any length.
             Row i of both is sample i. B ≥ 2 (on all ranks together, with ``group``).
         memory: what the memory term is, always without gradient.
-            "hidden": M, the mean over the layers given. "projector": the same of z, at ``memory_temperature``.
-            "alignment": 1 - cos(h, h⁺) of the two views' hidden features, the mean over the layers. "none": zeros,
-            and nothing is computed.
+            "alignment": 1 - cos(h, h⁺) of the two views' hidden features, the mean over the layers; the default, chosen
+            by measurement (see the README). "hidden": M, the mean over the layers given. "projector": the same of z, at
+            ``memory_temperature``. "none": zeros, and nothing is computed.
         hidden: a pair (first views', second views') of hidden features a layer, floating point, shape [B, D_l] each.
             Needed for "hidden" and "alignment", ignored else.
         temperature, memory_temperature: τ and τ_h > 0.
@@ -113,7 +113,7 @@ def contrastive_queue(
     keys: torch.Tensor,
     queue: torch.Tensor,
     *,
-    memory: Memory = "hidden",
+    memory: Memory = "alignment",
     hidden: Pairs = (),
     temperature: float = 0.2,
     memory_temperature: float = 0.1,

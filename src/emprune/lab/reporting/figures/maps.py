@@ -57,7 +57,7 @@ def map_figure(runs: Mapping[str, Samples], num_classes: int | None) -> Figure:
     for axes in panels.flat[max(0, len(policies) - columns) : len(policies)]:
         axes.tick_params(labelbottom=True)  # the last panel of a column may not stand in the last line
     figure.supxlabel("loss, nats", fontsize=9)
-    figure.supylabel("memory term, nats" if num_classes is None else "entropy of the prediction, nats", fontsize=9)
+    figure.supylabel("memory term" if num_classes is None else "entropy of the prediction, nats", fontsize=9)
     bar = figure.colorbar(points, ax=panels, shrink=0.6, pad=0.015, extend="max", ticks=MaxNLocator(6, integer=True))
     bar.set_label("times trained")
     bar.outline.set_visible(False)

@@ -52,7 +52,7 @@ def memory_figure(runs: Mapping[tuple[str, float], Sequence[Result]]) -> Figure:
         column[0].set_title(f"prune rate {rate:g}", loc="left", fontweight="bold")
         column[0].tick_params(labelbottom=False)
         column[1].set_xlabel("samples trained")
-    panels[0][0].set_ylabel("memory term, nats")
+    panels[0][0].set_ylabel("memory term")
     panels[1][0].set_ylabel("remembered, %")
     figure.align_ylabels(panels[:, 0])
     found = [panel.get_legend_handles_labels() for panel in panels[0]]
