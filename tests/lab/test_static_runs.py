@@ -156,20 +156,6 @@ def test_costs_count_what_went_through_the_model(scored: Scored, stored: static.
     )  # fmt: skip
 
 
-def test_a_scoring_run_saved_and_restored_goes_on(watched: Watched) -> None:
-    first, second = ScoringRun(600), ScoringRun(600)
-    half = len(watched.seen) // 2
-    for ids, logits in watched.seen[:half]:
-        first.after_step(torch.tensor(ids), logits, watched.labels[ids])
-    second.load_state_dict(first.state_dict())
-    for ids, logits in watched.seen[half:]:
-        second.after_step(torch.tensor(ids), logits, watched.labels[ids])
-    assert torch.equal(second.forgetting.score(), watched.run.forgetting.score())
-    assert torch.equal(second.wrong_margins, watched.run.wrong_margins)
-    assert second.samples == watched.run.samples
-    assert first.samples == watched.run.samples // 2
-
-
 @pytest.mark.parametrize("name", static.LABELS)
 def test_every_label_trains_one_subset_of_exactly_k(name: str, watched: Watched, stored: static.Stored) -> None:
     policy = static.policy_for(name, stored, watched.labels.numpy(), k=180, seed=0, settings={})

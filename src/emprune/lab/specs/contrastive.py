@@ -13,10 +13,10 @@ METHODS = {
 }
 """Every method by name."""
 MEMORIES = {
+    "alignment": "1 minus the similarity of the two views in the base encoder’s output",
     "hidden": "entropy of the similarities to other views in the base encoder’s output",
     "stages": "entropy of the similarities to other views, mean over the ends of the base encoder’s stages",
     "projector": "entropy of the similarities to other views in the projector’s output",
-    "alignment": "1 minus the similarity of the two views in the base encoder’s output",
     "none": "no memory term",
 }
 """Every memory term by name, in words."""

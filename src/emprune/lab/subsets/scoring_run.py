@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import nn
@@ -83,20 +82,6 @@ class ScoringRun:
         self.forgetting.update(ids, logits.detach().argmax(dim=1) == labels)
         self.wrong_margins[ids.to(self.wrong_margins.device, non_blocking=True)] += wrong_margin(logits, labels)
         self.samples += len(ids)
-
-    def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint of the run."""
-        return {
-            "forgetting": self.forgetting.state_dict(),
-            "wrong_margins": self.wrong_margins.clone(),
-            "samples": self.samples,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` was taken."""
-        self.forgetting.load_state_dict(state["forgetting"])
-        self.wrong_margins.copy_(state["wrong_margins"])
-        self.samples = state["samples"]
 
     def finish(
         self,
