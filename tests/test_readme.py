@@ -27,6 +27,25 @@ def test_results_table_is_that_of_the_committed_runs(folder):
     assert overview_markdown(load_results(ROOT / "results" / folder)) in README
 
 
+@pytest.mark.parametrize(
+    ("folders", "heading", "rows"),
+    [
+        (["cola", "mrpc"], "### Fine-tuning on language", 6),
+        (["fashion-mnist-simclr"], "### Pre-training without labels", 6),
+    ],
+)
+def test_every_cell_of_a_table_of_several_measures_is_in_the_committed_tables(folders, heading, rows):
+    section = README.split(heading)[1].split("###")[0]
+    committed = [(ROOT / "results" / folder / "table.md").read_text().splitlines() for folder in folders]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == rows
+    for policy, *cells in lines:
+        held = [line for text in committed for line in text if policy in line.strip("| ").split(" | ")]
+        for cell in cells:
+            for number in cell.split(", ", 1):
+                assert any(number.strip("*") in line for line in held), (policy, number)
+
+
 @pytest.mark.parametrize("side", "-+")
 def test_the_loop_runs_with_and_without_its_four_lines(side):
     block = re.search(r"```diff\n(.*?)```", README, re.DOTALL)[1].splitlines()

@@ -132,7 +132,7 @@ def test_what_differs_within_a_method_is_named_and_no_more():
 
 
 def test_an_older_method_has_the_defaults_of_what_it_did_not_know():
-    older = SIMCLR | {"contrastive": {"method": "simclr", "memory_temperature": 0.2}}
+    older = SIMCLR | {"contrastive": {"method": "simclr", "memory": "hidden", "memory_temperature": 0.2}}
     assert Setting.of(made(recipe=older)) == contrastive()
 
 
