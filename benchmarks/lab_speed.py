@@ -1,6 +1,6 @@
 """Speed of the lab's networks: images a second, training and forward alone, by layout, precision and torch.compile.
 
-Measured, for every network named on the command line (emprune.lab.networks.models, random images of 3 channels and 100
+Measured, for every network named on the command line (emprune_lab.networks.models, random images of 3 channels and 100
 classes, all on the device):
 
 - ``train``:   forward, mean cross-entropy and backward in training mode; no optimiser step;
@@ -33,7 +33,7 @@ import torch
 from machine import describe
 from torch.nn import functional as F
 
-from emprune.lab.networks.models import MODELS, build
+from emprune_lab.networks.models import MODELS, build
 
 CLASSES = 100
 

@@ -23,8 +23,8 @@ import numpy as np
 from machine import describe
 
 from emprune import selection
-from emprune.plan import shuffled
-from emprune.schedule import kept_count
+from emprune.epoch.plan import shuffled
+from emprune.epoch.schedule import kept_count
 from emprune.seeding import generator
 from emprune.selection import Selection
 

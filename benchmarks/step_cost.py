@@ -2,7 +2,7 @@
 
 Measured: CPU seconds per epoch (time.process_time; one thread, no workers, so all of the work is in it, and
 waiting for other programs is not) of training the network of this project's Fashion-MNIST experiments
-(emprune.lab.networks.models, "cnn") on 1x14x14 images, batch 128. Both sides train the same model on the same samples
+(emprune_lab.networks.models, "cnn") on 1x14x14 images, batch 128. Both sides train the same model on the same samples
 in the same order, so in the same batches:
 
 - ``plain``:  DataLoader over torch.utils.data.Subset(data, plan.ids), F.cross_entropy (mean), SGD step;
@@ -35,8 +35,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from emprune import EpochPlan, PrunedLoader, Pruner
-from emprune.lab.networks.models import build
 from emprune.scoring import classification
+from emprune_lab.networks.models import build
 
 BATCH = 128
 WARM_UP = 3

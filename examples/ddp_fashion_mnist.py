@@ -20,8 +20,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import TensorDataset
 
 from emprune import PrunedLoader, Pruner
-from emprune.lab import data as lab_data
 from emprune.scoring import classification
+from emprune_lab import data as lab_data
 
 GLOBAL_BATCH = 128
 

@@ -17,8 +17,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from emprune import Capture, IdBatches, Pruner
-from emprune.lab import data as lab_data
 from emprune.scoring import contrastive
+from emprune_lab import data as lab_data
 
 
 def main() -> None:

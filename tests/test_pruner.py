@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from cases import play, step
 from torch.utils.data import TensorDataset
 
 import emprune
-from cases import play, step
 from emprune import ArgumentError, EpochOrderError, IdBatches, PrunedLoader, Pruner
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cases import Positions, play, step
+
 from emprune import EMP, IdBatches, PrunedLoader, Pruner, StateError
 
 SETTINGS: dict[str, Any] = {

@@ -1,9 +1,7 @@
 """emprune: dynamic data pruning for PyTorch. Train on the part of the data that pays, at an exact rate."""
 
-from importlib.metadata import version as _version
-
 from emprune import checkpoint, scoring, selection
-from emprune.capturing import Capture
+from emprune.epoch.plan import EpochPlan
 from emprune.errors import (
     ArgumentError,
     DataError,
@@ -12,8 +10,7 @@ from emprune.errors import (
     NonFiniteError,
     StateError,
 )
-from emprune.loading import IdBatches, PlanSampler, PrunedLoader
-from emprune.plan import EpochPlan
+from emprune.loader import IdBatches, PlanSampler, PrunedLoader
 from emprune.policies import (
     EMP,
     LFL,
@@ -43,10 +40,11 @@ from emprune.policies import (
 )
 from emprune.pruner import Pruner
 from emprune.report import Report
-from emprune.scores import ScoreTable
+from emprune.scoring.capture import Capture
 from emprune.selection import Selection
+from emprune.table import ScoreTable
 
-__version__ = _version("emprune")
+__version__ = "0.1.0"
 
 __all__ = [
     "EMP",

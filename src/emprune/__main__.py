@@ -1,14 +1,14 @@
-"""``emprune`` and ``python -m emprune``: the command line, where the lab's libraries are installed."""
+"""``emprune`` and ``python -m emprune``: the laboratory's command line, where the laboratory is installed."""
 
 import sys
 
 
 def main() -> int:
-    """Run the command; without the libraries of ``emprune[lab]``, say how to get them and return 2."""
+    """Run the command; without the laboratory, or a library of its, say how to get it and return 2."""
     try:
-        from emprune.lab.cli import main as run
+        from emprune_lab.cli import main as run
     except ModuleNotFoundError as missing:
-        print(f"emprune: the command needs {missing.name}; install it by pip install 'emprune[lab]'.", file=sys.stderr)
+        print(f"emprune: the command needs {missing.name}; install it by pip install emprune-lab.", file=sys.stderr)
         return 2
     return run()
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError
-from emprune.scores import ScoreTable
+from emprune.table import ScoreTable
 
 SUFFIXES = (".npz", ".csv", ".parquet")
 
@@ -18,7 +18,7 @@ SUFFIXES = (".npz", ".csv", ".parquet")
 def columns(table: ScoreTable) -> dict[str, NDArray[Any]]:
     """id (int64), loss, memory (float32, nats), last_seen, times_trained (int32), each of shape [rows]."""
     return {
-        "id": np.arange(table.shard.begin, table.shard.end, dtype=np.int64),
+        "id": np.arange(table.owned.begin, table.owned.end, dtype=np.int64),
         "loss": table.loss,
         "memory": table.memory,
         "last_seen": table.last_seen,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,21 @@ import torch
 from numpy.typing import NDArray
 
 from emprune.compiling import outside_graphs
-from emprune.distributed import World, check_agreement, current_world
+from emprune.distributed.partition import num_steps
+from emprune.distributed.world import World, check_agreement, current_world
+from emprune.epoch.observations import OnNonFinite
+from emprune.epoch.plan import EpochPlan, WholeTable
+from emprune.epoch.rank_plan import PartitionedTable
+from emprune.epoch.running import RunningEpoch
+from emprune.epoch.schedule import Budget, PruneRate, kept_per_epoch
+from emprune.epoch.uninterrupted import uninterrupted
 from emprune.errors import ArgumentError, EpochOrderError, StateError, check_batch_size
 from emprune.export import export
-from emprune.observations import OnNonFinite
-from emprune.plan import EpochPlan, make_plan
-from emprune.policies import get_policy, shardable
+from emprune.policies import get_policy, partitionable
 from emprune.policies.base import BatchSelection, Policy, Request
-from emprune.ranks import Part, num_steps, part_of
 from emprune.report import Report, summarise, totals_of
-from emprune.running import RunningEpoch
-from emprune.schedule import Budget, PruneRate, kept_per_epoch
-from emprune.scores import ScoreTable
-from emprune.shard import Shard
-from emprune.sharded import make_shard_plan, own_part
-from emprune.state import SCHEMA_VERSION, fingerprint, restorable
+from emprune.state import Counters, fingerprint, read, written
+from emprune.table import ScoreTable
 
 
 class Pruner:
@@ -40,15 +41,15 @@ class Pruner:
         num_epochs: E, the length of the run.
         seed: decides every random choice, together with the epoch.
         warmup_epochs, anneal, budget: full epochs at the start and the end, and whether the rate is
-            that of the pruned epochs or of the whole run; see :func:`emprune.schedule.kept_per_epoch`.
+            that of the pruned epochs or of the whole run; see :func:`emprune.epoch.schedule.kept_per_epoch`.
         on_nonfinite: what a NaN or infinite loss does: "error" raises and names the ids; "quarantine"
             ranks the sample behind all others until a finite loss is seen, and counts it in the report.
         world: the ranks that train together; None: those of the default process group, if it is running. All
             of them must build the pruner with the same arguments, and reach ``end_epoch``, ``state_dict`` and
             ``load_state_dict`` together; nothing else communicates.
-        shard_batch_size: samples of this rank in a step. If given, no rank holds the whole score table and plan, but
-            its own part of them alone, and trains the same global batches as otherwise: see
-            :mod:`emprune.sharded`. The table, ``plan``, ``export`` and the state are then each rank's own.
+        partition_batch_size: samples of this rank in a step. If given, no rank holds the whole score table and plan,
+            but its own part of them alone, and trains the same global batches as otherwise: see
+            :mod:`emprune.epoch.rank_plan`. The table, ``plan``, ``export`` and the state are then each rank's own.
 
     Raises:
         ArgumentError: a value is out of range, the policy is unknown, or cannot be sharded.
@@ -72,7 +73,7 @@ class Pruner:
         budget: Budget = "epoch",
         on_nonfinite: OnNonFinite = "error",
         world: World | None = None,
-        shard_batch_size: int | None = None,
+        partition_batch_size: int | None = None,
     ) -> None:
         self.kept = kept_per_epoch(
             num_samples, num_epochs, prune_rate, warmup_epochs=warmup_epochs, anneal=anneal, budget=budget
@@ -85,27 +86,24 @@ class Pruner:
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.world = world or current_world()
-        self._shard_batch_size = shard_batch_size
-        self.table = ScoreTable(num_samples, self.policy.columns, self._own_shard())
+        self._plans = self._planner(partition_batch_size)
+        self.table = ScoreTable(num_samples, self.policy.columns, self._plans.owned(num_samples, self.world))
         self.epoch = 0
         self._fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
             warmup_epochs=warmup_epochs, anneal=anneal, budget=budget,
         )  # fmt: skip
-        if self.is_sharded:
-            self._fingerprint["shards"] = f"{self.world.size} of batch size {shard_batch_size}"
+        self._fingerprint |= self._plans.fingerprint(self.world)
         self._running: RunningEpoch | None = None
-        self._samples_forward = 0
-        self._steps = 0
-        self._seconds = 0.0
+        self._counted = Counters()
         check_agreement(self.world, {**self._fingerprint, "on_nonfinite": on_nonfinite})
         self._count_together()
         self._agree_on_plan()
 
     @property
-    def is_sharded(self) -> bool:
+    def is_partitioned(self) -> bool:
         """Whether this rank holds a part of the score table and of the plan alone."""
-        return not self.table.shard.is_whole
+        return not self.table.owned.is_whole
 
     @property
     def plan(self) -> EpochPlan:
@@ -228,11 +226,14 @@ class Pruner:
             raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
         running.observe(ids, loss, memory)
 
-    def part(self, batch_size: int | None = None, *, drop_last: bool = False) -> Part:
-        """What this rank trains of the rest of the epoch, as positions in the plan; see :mod:`emprune.ranks`.
+    def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
+        """int64, shape [M]: the ids that this rank trains in the rest of the epoch, in its order.
+
+        All ranks get as many; see :mod:`emprune.distributed.partition`.
 
         Args:
             batch_size: samples of this rank in a step; may be left out where there is one rank alone.
+            drop_last: leave out a smaller last global batch.
 
         Raises:
             ArgumentError: the batch size is below 1, or missing with several ranks.
@@ -242,17 +243,16 @@ class Pruner:
         if batch_size is None:
             if ranks > 1:
                 raise ArgumentError("batch_size", None, f"the samples of each of {ranks} ranks in a step")
-            return Part(np.arange(running.start, len(running.plan)), 0)
+            return running.plan.ids[running.start :]
         check_batch_size(batch_size)
-        if self.is_sharded:
-            return own_part(running.plan, running.start, batch_size, self._shard_batch_size, ranks, drop_last=drop_last)
+        self._plans.check_batch_size(batch_size)
         begun_with, whole = running.global_batch, batch_size * ranks
-        if 0 < running.start < len(running.plan) and begun_with not in (0, whole):
+        if 0 < running.start < running.plan.count and begun_with not in (0, whole):
             raise StateError(
                 f"the global batch is {whole} here ({batch_size} on each of {ranks} ranks), but the epoch was begun "
                 f"with {begun_with}. Use a batch size of {begun_with}/{ranks}, or restore at an epoch's end."
             )
-        return part_of(running.start, len(running.plan), batch_size, ranks, self.world.rank, drop_last=drop_last)
+        return running.plan.rank_ids(running.start, batch_size, self.world, drop_last=drop_last)
 
     def total_steps(self, batch_size: int, *, drop_last: bool = False) -> int:
         """Training steps of the whole run on each rank, exact before it starts: for the learning-rate schedule.
@@ -289,10 +289,10 @@ class Pruner:
         totals = self._totals or totals_of(self.table)
         running = self._current()
         begun = self.epoch + (running is not None and running.consumed > 0)
-        steps = self._steps + (running.unflushed_steps if running else 0)
+        steps = self._counted.steps + (running.unflushed_steps if running else 0)
         return summarise(
             totals, num_samples=self.num_samples, epochs=begun, num_epochs=self.num_epochs,
-            samples_forward=self._samples_forward, steps=steps, seconds=self._seconds,
+            samples_forward=self._counted.samples_forward, steps=steps, seconds=self._counted.seconds_selecting,
         )  # fmt: skip
 
     def export(self, path: str | Path) -> Path:
@@ -313,21 +313,11 @@ class Pruner:
         self._flush()
         running = self._current()
         plan, consumed = running.reported_first() if running else (None, 0)
-        state: dict[str, Any] = {
-            "schema_version": SCHEMA_VERSION,
-            "fingerprint": dict(self._fingerprint),
-            "counters": {
-                "epoch": self.epoch,
-                "consumed": consumed,
-                "global_batch": running.global_batch if running else 0,
-                "samples_forward": self._samples_forward,
-                "steps": self._steps,
-                "seconds_selecting": self._seconds,
-            },
-            **({"rows": [self.table.shard.begin, self.table.shard.end]} if self.is_sharded else {}),
-            **{f"table.{name}": column for name, column in self.table.state_dict().items()},
-        }
-        return {**state, **running.state(plan)} if running and plan else state
+        counters = replace(
+            self._counted, epoch=self.epoch, consumed=consumed, global_batch=running.global_batch if running else 0
+        )
+        state = written(self._fingerprint, counters, self.table)
+        return state | plan.state(running.reported) if running and plan else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where ``state`` was taken.
@@ -336,15 +326,17 @@ class Pruner:
             StateError: it was saved by a pruner with other settings, or is incomplete; nothing is changed.
             RankError: the ranks loaded different states.
         """
-        counters, columns, plan, reported = restorable(state, self._fingerprint, self.table.shard)
+        counters, columns = read(state, self._fingerprint, self.table)
+        running = None
+        if "plan.ids" in state:
+            running = self._plans.restored(state, counters.epoch, self.table.owned, counters.consumed)
         self.table.load_state_dict(columns)
-        self.epoch = counters["epoch"]
-        self._samples_forward, self._steps = counters["samples_forward"], counters["steps"]
-        self._seconds = counters["seconds_selecting"]
+        self.epoch, self._counted = counters.epoch, counters
         self._running = None
         self._count_together()
-        if plan is not None:
-            self._run(plan, counters["consumed"], reported).global_batch = counters["global_batch"]
+        if running is not None:
+            plan, reported = running
+            self._run(plan, counters.consumed, reported).global_batch = counters.global_batch
         self._agree_on_plan()
 
     def _now(self) -> RunningEpoch:
@@ -355,11 +347,9 @@ class Pruner:
                 raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
             began = time.perf_counter()
             request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
-            if self.is_sharded:
-                plan: EpochPlan = make_shard_plan(self.policy, request, self._shard_batch_size or 0)
-            else:
-                plan = make_plan(self.policy, request)
-            self._seconds += time.perf_counter() - began
+            plan = self._plans.make(self.policy, request)
+            seconds = self._counted.seconds_selecting + time.perf_counter() - began
+            self._counted = replace(self._counted, seconds_selecting=seconds)
             return self._run(plan)
         return running
 
@@ -368,42 +358,49 @@ class Pruner:
         return running if running and running.plan.epoch == self.epoch else None
 
     def _run(self, plan: EpochPlan, start: int = 0, reported: NDArray[np.bool_] | None = None) -> RunningEpoch:
-        k, shard = self.kept[self.epoch], self.table.shard
+        k, owned = self.kept[self.epoch], self.table.owned
         self._running = RunningEpoch(
-            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, shard, start, reported
+            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, owned, start, reported
         )  # fmt: skip
         return self._running
 
-    def _own_shard(self) -> Shard:
-        """The rows of the score table that this rank holds."""
-        if self._shard_batch_size is None:
-            return Shard.whole(self.num_samples)
-        check_batch_size(self._shard_batch_size)
-        if not self.policy.can_be_sharded():
+    def _planner(self, partition_batch_size: int | None) -> WholeTable | PartitionedTable:
+        """How plans are made: of a whole table, or of this rank's part of one."""
+        if partition_batch_size is None:
+            return WholeTable()
+        partitioned = PartitionedTable(partition_batch_size)
+        if not self.policy.partitionable:
             raise ArgumentError(
-                "policy", self.policy.name, "one that can be sharded: " + ", ".join(shardable()),
-                "Or leave out shard_batch_size: then each rank holds all scores, in 16 bytes a sample.",
+                "policy", self.policy.name, "one that works on a partitioned table: " + ", ".join(partitionable()),
+                "Or leave out partition_batch_size: then each rank holds all scores, in 16 bytes a sample.",
             )  # fmt: skip
-        return Shard.of(self.num_samples, self.world)
+        return partitioned if self.world.size > 1 else WholeTable()
 
     def _agree_on_plan(self) -> None:
         """With several ranks: make the epoch's plan now, where all of them are, and compare it."""
         if self.world.size > 1 and self.epoch < self.num_epochs:
             running = self._now()
-            # Of a sharded plan each rank has its own part, made together.
-            plan = running.plan.count if self.is_sharded else running.plan.digest
-            check_agreement(self.world, {"epoch": self.epoch, "start": running.start, "plan": plan})
+            values = {"epoch": self.epoch, "start": running.start, "plan": running.plan.agreed}
+            check_agreement(self.world, values)
 
     def _flush(self) -> None:
         running = self._current()
-        if running:
-            running.flush(self.table, self._count)
-            self._count_together()
+        exchanged = running.exchanged() if running else None
+        if not running or exchanged is None:
+            return
+
+        def apply() -> None:
+            if self.policy.columns:
+                self.policy.update(self.table, exchanged.seen.latest(~exchanged.bad))
+            seen = exchanged.seen
+            self.table.record(seen.ids, seen.loss, seen.memory, running.plan.epoch, seen.trained)
+            running.applied(exchanged)
+            samples = self._counted.samples_forward + exchanged.samples
+            self._counted = replace(self._counted, samples_forward=samples, steps=self._counted.steps + exchanged.steps)
+
+        uninterrupted(apply)
+        self._count_together()
 
     def _count_together(self) -> None:
-        """Where the table is sharded: what all ranks' parts count, for reports, which do not wait for other ranks."""
-        self._totals = totals_of(self.table) if self.is_sharded else None
-
-    def _count(self, samples: int, steps: int) -> None:
-        self._samples_forward += samples
-        self._steps += steps
+        """Of a partitioned table, what all ranks' parts count: for reports, which do not wait for other ranks."""
+        self._totals = totals_of(self.table) if self.is_partitioned else None

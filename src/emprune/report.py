@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emprune.scores import ScoreTable
+from emprune.table import ScoreTable
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Totals:
 
 
 def totals_of(table: ScoreTable) -> Totals:
-    """Count; where the table is sharded all ranks must call it."""
+    """Count; where the table is partitioned all ranks must call it."""
     times, quarantined = table.times_trained, table.quarantined
     here = int(times.sum(dtype=np.int64)), int(np.count_nonzero(times == 0)), len(quarantined)
-    backward, never, bad = table.shard.counts(*here).sum(axis=0).tolist()
-    return Totals(backward, never, bad, tuple(table.shard.together(quarantined[:10])[:10].tolist()))
+    backward, never, bad = table.owned.counts(*here).sum(axis=0).tolist()
+    return Totals(backward, never, bad, tuple(table.owned.together(quarantined[:10])[:10].tolist()))
 
 
 def summarise(

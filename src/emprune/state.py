@@ -1,24 +1,42 @@
-"""What a saved pruner must agree on with the one that restores it."""
+"""What a saved pruner holds, and what it must agree on with the one that restores it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from emprune.epoch.schedule import PruneRate
 from emprune.errors import StateError
-from emprune.observations import has_repeats
-from emprune.plan import EpochPlan
 from emprune.policies.base import Policy
-from emprune.schedule import PruneRate
-from emprune.shard import Shard
-from emprune.sharded import restored_plan
+from emprune.table import ScoreTable
 
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Counters:
+    """The numbers of a state.
+
+    Attributes:
+        epoch: the running one, from 0.
+        consumed: samples of its plan that steps have reported, on this rank's part of it.
+        global_batch: samples that all ranks train in a step, as far as known; else 0.
+        samples_forward: that went through the model in training steps, on all ranks.
+        steps: training steps of this rank.
+        seconds_selecting: wall time spent on making plans.
+    """
+
+    epoch: int = 0
+    consumed: int = 0
+    global_batch: int = 0
+    samples_forward: int = 0
+    steps: int = 0
+    seconds_selecting: float = 0.0
 
 
 def fingerprint(
@@ -39,6 +57,50 @@ def fingerprint(
     }
 
 
+def written(fingerprint: Mapping[str, Any], counters: Counters, table: ScoreTable) -> dict[str, Any]:
+    """The state of a pruner between epochs: flat tensors and JSON values; a running plan's state comes beside it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": dict(fingerprint),
+        "counters": asdict(counters),
+        "rows": [table.owned.begin, table.owned.end],
+        **{f"table.{name}": column for name, column in table.state_dict().items()},
+    }
+
+
+def read(
+    state: Mapping[str, Any], fingerprint: Mapping[str, Any], table: ScoreTable
+) -> tuple[Counters, dict[str, torch.Tensor]]:
+    """Counters and table columns of a state.
+
+    Raises:
+        StateError: the schema version, a field of the fingerprint or the rows differ (names the field and both
+            values), or a part is missing.
+    """
+    version = state.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise StateError(f"state has schema_version {version!r}; this version of emprune reads {SCHEMA_VERSION}.")
+    saved = state.get("fingerprint", {})
+    for name in [*fingerprint, *(set(saved) - set(fingerprint))]:
+        if saved.get(name) != fingerprint.get(name):
+            raise StateError(
+                f"{name} is {fingerprint.get(name)!r} here, but the state was saved with {saved.get(name)!r}. "
+                "Build the pruner as it was when saving, or start a new run."
+            )
+    counters, owned = dict(state.get("counters", {})), table.owned
+    missing = {field.name for field in fields(Counters)} - set(counters)
+    if missing or ("plan.ids" in state) != ("plan.weights" in state):
+        raise StateError(f"state is incomplete; it lacks {', '.join(sorted(missing)) or 'a part of the plan'}.")
+    rows = state.get("rows", [0, table.owned.num_samples])
+    if rows != [owned.begin, owned.end]:
+        raise StateError(
+            f"the state holds rows {rows[0]} to {rows[1]}, those of this rank are {owned.begin} to {owned.end}. Give "
+            "each rank the state that it saved itself."
+        )
+    columns = {name.removeprefix("table."): column for name, column in state.items() if name.startswith("table.")}
+    return Counters(**counters), columns
+
+
 def _json_value(value: Any) -> Any:
     """The value as JSON can hold it; an array by what identifies it, its dtype, shape and digest."""
     if isinstance(value, torch.Tensor):
@@ -51,51 +113,3 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_json_value(inside) for inside in value]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def restorable(
-    state: Mapping[str, Any], expected: Mapping[str, Any], shard: Shard
-) -> tuple[dict[str, Any], dict[str, torch.Tensor], EpochPlan | None, NDArray[np.bool_] | None]:
-    """Split a state into counters, table columns, and the running epoch's plan and reported rows, if any.
-
-    Raises:
-        StateError: the schema version or a field of the fingerprint differs (names the field and both
-            values), or a part is missing.
-    """
-    version = state.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise StateError(f"state has schema_version {version!r}; this version of emprune reads {SCHEMA_VERSION}.")
-    saved = state.get("fingerprint", {})
-    for name in [*expected, *(set(saved) - set(expected))]:
-        if saved.get(name) != expected.get(name):
-            raise StateError(
-                f"{name} is {expected.get(name)!r} here, but the state was saved with {saved.get(name)!r}. "
-                "Build the pruner as it was when saving, or start a new run."
-            )
-    counters = dict(state.get("counters", {}))
-    missing = {"epoch", "consumed", "global_batch", "samples_forward", "steps", "seconds_selecting"} - set(counters)
-    if missing or ("plan.ids" in state) != ("plan.weights" in state):
-        raise StateError(f"state is incomplete; it lacks {', '.join(sorted(missing)) or 'a part of the plan'}.")
-    columns = {name.removeprefix("table."): column for name, column in state.items() if name.startswith("table.")}
-    rows = state.get("rows", [0, expected["num_samples"]])
-    if rows != [shard.begin, shard.end]:
-        raise StateError(
-            f"the state holds rows {rows[0]} to {rows[1]}, those of this rank are {shard.begin} to {shard.end}. Give "
-            "each rank the state that it saved itself."
-        )
-    if not shard.is_whole:
-        return counters, columns, *(restored_plan(state, counters["epoch"], shard) or (None, None))
-    return counters, columns, _whole_plan(state, counters["epoch"], expected["num_samples"]), None
-
-
-def _whole_plan(state: Mapping[str, Any], epoch: int, num_samples: int) -> EpochPlan | None:
-    if "plan.ids" not in state:
-        return None
-    ids, weights = state["plan.ids"].cpu().numpy().copy(), state["plan.weights"].cpu().numpy().copy()
-    fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
-    if not fits or has_repeats(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
-        raise StateError(
-            f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape {weights.shape}; "
-            f"allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for each."
-        )
-    return EpochPlan(epoch, num_samples, ids, weights)

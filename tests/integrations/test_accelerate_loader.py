@@ -9,9 +9,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from cases import Positions, step
 from torch.utils.data import DataLoader
 
-from cases import Positions, step
 from emprune import ArgumentError, PrunedLoader, Pruner
 from emprune.distributed import World
 from emprune.integrations.accelerate import prepare_loader, updates_per_epoch

@@ -10,11 +10,11 @@ from typing import Any
 import datasets
 import pytest
 import torch
+from kill_run import logged
 from trainer_runs import Rows, Server, new_pruner, new_trainer, weights_of
 
 from emprune import StateError
-from emprune.integrations.transformers import STATE_FILE
-from kill_run import logged
+from emprune.integrations.transformers.trainer import STATE_FILE
 
 SETTINGS: dict[str, Any] = {"gradient_accumulation_steps": 2, "lr_scheduler_type": "cosine"}
 

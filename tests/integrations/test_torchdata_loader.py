@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cases import Positions, play, step, steps
+
 from emprune import ArgumentError, EmpruneError, Pruner, StateError
 from emprune.checkpoint import restore, save
 from emprune.integrations.torchdata import _loader_class, stateful_loader

@@ -9,8 +9,8 @@ import torch
 from made_cifar import images, put, put_cifar100, py2
 
 from emprune.errors import DataError
-from emprune.lab import data as lab_data
-from emprune.lab.data import cifar
+from emprune_lab import data as lab_data
+from emprune_lab.data import cifar
 
 
 @pytest.fixture

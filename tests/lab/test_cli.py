@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emprune.lab.cli import main
+from emprune_lab.cli import main
 
 SMALL = ["--data", "digits", "--epochs", "2", "--seeds", "2", "--jobs", "1"]
 

@@ -8,16 +8,16 @@ import torch
 from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.contrastive.methods import MoCo
-from emprune.lab.records.results import load_samples
-from emprune.lab.runs.compare import check
-from emprune.lab.runs.parallel import Ranks
-from emprune.lab.runs.runner import Interrupted, run
-from emprune.lab.runs.training import Training
-from emprune.lab.specs.contrastive import MEMORIES, Contrastive
-from emprune.lab.specs.recipe import Recipe
-from emprune.lab.specs.spec import RunSpec
-from emprune.lab.tasks import build_task, training_data
+from emprune_lab.contrastive.methods import MoCo
+from emprune_lab.records.results import load_samples
+from emprune_lab.runs.compare import check
+from emprune_lab.runs.parallel import Ranks
+from emprune_lab.runs.runner import Interrupted, run
+from emprune_lab.runs.training import Training
+from emprune_lab.specs.contrastive import MEMORIES, Contrastive
+from emprune_lab.specs.recipe import Recipe
+from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import build_task, training_data
 
 SIMCLR = Recipe(
     model="cnn", epochs=3, batch_size=64, max_lr=0.2, train_size=300, contrastive=Contrastive(projection=16)

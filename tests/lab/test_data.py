@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab import data as lab_data
-from emprune.lab.data import fashion_mnist
+from emprune_lab import data as lab_data
+from emprune_lab.data import fashion_mnist
 
 
 def idx_file(shape, payload):

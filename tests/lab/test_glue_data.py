@@ -5,7 +5,7 @@ import torch
 from made_glue import samples, write_cola, write_mrpc
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab import data as lab_data
+from emprune_lab import data as lab_data
 
 
 def test_cola_has_no_header_and_dev_is_the_test_set(tmp_path):

@@ -13,15 +13,15 @@ from lab_runs import stop_after, without_times
 from made_glue import samples, save_encoder, write_cola, write_mrpc
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.cli import main
-from emprune.lab.language import extras, pretrained
-from emprune.lab.records.results import load_result, load_samples
-from emprune.lab.runs.runner import Interrupted, run
-from emprune.lab.runs.training import Training
-from emprune.lab.specs.recipe import recipe_for
-from emprune.lab.specs.spec import RunSpec
-from emprune.lab.tasks import build_task, training_data
-from emprune.lab.tasks.sentences import glue_measures
+from emprune_lab.cli import main
+from emprune_lab.language import extras, pretrained
+from emprune_lab.records.results import load_result, load_samples
+from emprune_lab.runs.runner import Interrupted, run
+from emprune_lab.runs.training import Training
+from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import build_task, training_data
+from emprune_lab.tasks.sentences import glue_measures
 
 pytest.importorskip("transformers")
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ import json
 import pytest
 from made_cifar import put_cifar100
 
-from emprune.lab.cli import main
-from emprune.lab.commandline.headline import Headline
+from emprune_lab.cli import main
+from emprune_lab.commandline.headline import Headline
 
 TINY = ["headline", "--policies", "emp,divbs,full", "--prune-rates", "0.5", "--epochs", "1", "--train-size", "6"]
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emprune.errors import ArgumentError
-from emprune.lab import data as lab_data
-from emprune.lab.data.images import ImageData
-from emprune.lab.data.labelled import long_tail_counts
+from emprune_lab import data as lab_data
+from emprune_lab.data.images import ImageData
+from emprune_lab.data.labelled import long_tail_counts
 
 NUM_CLASSES = 5
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.lab.language import networks
-from emprune.lab.language.masking import masked, masked_once
-from emprune.lab.language.objectives import HiddenToken, NextToken
-from emprune.lab.language.text import split_text
-from emprune.lab.language.windows import text_data
-from emprune.lab.tasks.pretraining import PretrainingTask, WindowBatch
+from emprune_lab.language import networks
+from emprune_lab.language.masking import masked, masked_once
+from emprune_lab.language.objectives import HiddenToken, NextToken
+from emprune_lab.language.text import split_text
+from emprune_lab.language.windows import text_data
+from emprune_lab.tasks.pretraining import PretrainingTask, WindowBatch
 
 TEXT = "".join(f"the {one} of the {other}.\n" for one in ("sea", "sun", "ship") for other in ("man", "moon")) * 20
 DATA = text_data(split_text("t", TEXT, "test"), "characters", 12)

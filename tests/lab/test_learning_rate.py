@@ -8,12 +8,12 @@ from torch import nn
 
 from emprune import Pruner
 from emprune.errors import ArgumentError
-from emprune.lab.runs.learning_rate import LearningRate
-from emprune.lab.runs.optimizers import build_optimizer
-from emprune.lab.runs.training import Training
-from emprune.lab.specs.recipe import Recipe, recipe_for
-from emprune.lab.specs.spec import RunSpec
-from emprune.lab.tasks import training_data
+from emprune_lab.runs.learning_rate import LearningRate
+from emprune_lab.runs.optimizers import build_optimizer
+from emprune_lab.runs.training import Training
+from emprune_lab.specs.recipe import Recipe, recipe_for
+from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import training_data
 
 RECIPE = Recipe(
     model="linear", epochs=4, batch_size=5, max_lr=0.1, optimizer="adamw", weight_decay=0.2, schedule="linear",

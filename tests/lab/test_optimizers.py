@@ -8,8 +8,8 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from emprune.errors import ArgumentError
-from emprune.lab.runs.optimizers import LARS, build_optimizer
-from emprune.lab.specs.recipe import Recipe
+from emprune_lab.runs.optimizers import LARS, build_optimizer
+from emprune_lab.specs.recipe import Recipe
 
 
 def recipe(**settings):

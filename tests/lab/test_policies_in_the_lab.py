@@ -8,12 +8,12 @@ import torch
 
 from emprune import DivBS
 from emprune.errors import ArgumentError
-from emprune.lab.runs import runner
-from emprune.lab.runs.runner import CHECKPOINT_FILE, Interrupted, run, training_data
-from emprune.lab.runs.training import Training
-from emprune.lab.specs.recipe import recipe_for
-from emprune.lab.specs.spec import RunSpec
-from emprune.lab.subsets.static import LABELS
+from emprune_lab.runs import runner
+from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run, training_data
+from emprune_lab.runs.training import Training
+from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.specs.spec import RunSpec
+from emprune_lab.subsets.static import LABELS
 
 RECIPE = dataclasses.replace(recipe_for("digits"), epochs=4, train_size=300, batch_size=50, shift=1)
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-
-from emprune.lab.memorization.ranks import Bootstrap, interval, partial, spearman, weighted_ranks
+from studies.memorization.ranks import Bootstrap, interval, partial, spearman, weighted_ranks
 
 
 def columns(size, seed, ties):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emprune.lab.networks import models
+from emprune_lab.networks import models
 
 
 @pytest.mark.parametrize(

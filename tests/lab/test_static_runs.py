@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from emprune import ArgumentError, IdBatches, Pruner
-from emprune.lab.subsets import static
-from emprune.lab.subsets.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
 from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.static import el2n, grand
 from emprune.scoring.stored import load_scores
+from emprune_lab.subsets import static
+from emprune_lab.subsets.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
 
 EPOCHS = 4
 WRONG = 60  # so many labels are wrong, the first ones

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from emprune.lab.commandline.stopping import Stop
+from emprune_lab.commandline.stopping import Stop
 
 
 def test_a_deadline_sets_the_flag_and_is_told_from_a_signal():

@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from emprune.errors import ArgumentError
-from emprune.lab import tasks
-from emprune.lab.cli import main
-from emprune.lab.records import metrics
-from emprune.lab.records.results import Result, load_results, load_samples, save_results
-from emprune.lab.runs import compare
-from emprune.lab.runs.runner import Interrupted, run
-from emprune.lab.runs.training import Training
-from emprune.lab.specs.recipe import Recipe, recipe_for
-from emprune.lab.specs.spec import RunSpec
-from emprune.lab.tasks import Kind, Scores, TrainingSet, build_task, training_data
+from emprune_lab import tasks
+from emprune_lab.cli import main
+from emprune_lab.records import metrics
+from emprune_lab.records.results import Result, load_results, load_samples, save_results
+from emprune_lab.runs import compare
+from emprune_lab.runs.runner import Interrupted, run
+from emprune_lab.runs.training import Training
+from emprune_lab.specs.recipe import Recipe, recipe_for
+from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import Kind, Scores, TrainingSet, build_task, training_data
 
 CPU = torch.device("cpu")
 

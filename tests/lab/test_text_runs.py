@@ -7,12 +7,12 @@ import pytest
 from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.commandline.options import Setting
-from emprune.lab.language.text import digest_of
-from emprune.lab.records.results import load_samples
-from emprune.lab.runs.runner import Interrupted, run
-from emprune.lab.specs.recipe import PRESETS, Recipe
-from emprune.lab.specs.spec import RunSpec
+from emprune_lab.commandline.options import Setting
+from emprune_lab.language.text import digest_of
+from emprune_lab.records.results import load_samples
+from emprune_lab.runs.runner import Interrupted, run
+from emprune_lab.specs.recipe import PRESETS, Recipe
+from emprune_lab.specs.spec import RunSpec
 
 TEXT = "".join(f"the {one} of the {other}.\n" for one in ("sea", "sun", "ship") for other in ("man", "moon")) * 25
 RECIPE = Recipe(

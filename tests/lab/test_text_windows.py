@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.language import text as text_module
-from emprune.lab.language.extras import needed
-from emprune.lab.language.held_out import bits_per_character, bits_per_token
-from emprune.lab.language.text import SplitText, read_text, read_tinyshakespeare, split_text
-from emprune.lab.language.vocabularies import BytePairs, Characters, vocabulary_of
-from emprune.lab.language.windows import cut, scored_once, text_data
+from emprune_lab.language import text as text_module
+from emprune_lab.language.extras import needed
+from emprune_lab.language.held_out import bits_per_character, bits_per_token
+from emprune_lab.language.text import SplitText, read_text, read_tinyshakespeare, split_text
+from emprune_lab.language.vocabularies import BytePairs, Characters, vocabulary_of
+from emprune_lab.language.windows import cut, scored_once, text_data
 
 WORDS = "".join(f"{word} and {word}s,\n" for word in ["sea", "señor", "ship", "shore", "[MASK]", "sun 🌞"] * 40)
 

@@ -14,15 +14,15 @@ import pytest
 import torch
 from train_on_ranks import KILLED, SPECS, spec, trained
 
+from emprune.distributed.partition import part_of
 from emprune.errors import ArgumentError
-from emprune.lab import cli
-from emprune.lab.records.results import load_result, load_samples
-from emprune.lab.runs.parallel import Ranks, per_rank, rows_of, without_tail
-from emprune.lab.runs.runner import run
-from emprune.lab.runs.torchrun import Launch
-from emprune.ranks import part_of
+from emprune_lab import cli
+from emprune_lab.records.results import load_result, load_samples
+from emprune_lab.runs.parallel import Ranks, per_rank, rows_of, without_tail
+from emprune_lab.runs.runner import run
+from emprune_lab.runs.torchrun import Launch
 
-SCRIPT = str(Path(__file__).with_name("train_on_ranks.py"))
+SCRIPT = str(Path(__file__).parents[1] / "helpers" / "train_on_ranks.py")
 STOPPED = ["--data", "digits", "--policy", "random", "--epochs", "60", "--shift", "1"]
 
 
@@ -207,7 +207,7 @@ def test_rank_that_fails_alone_speaks_for_itself(capsys, monkeypatch):
 
     alone = launch(1)
     alone._store = Store()
-    monkeypatch.setattr("emprune.lab.runs.torchrun.Launch", lambda: alone)
+    monkeypatch.setattr("emprune_lab.runs.torchrun.Launch", lambda: alone)
     assert cli.main(["train", "--data", "imagenet"]) == 2
     assert "rank 1: error: data is 'imagenet'" in capsys.readouterr().err
 

@@ -8,11 +8,11 @@ import torch
 from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.data.augment import shift_and_flip
-from emprune.lab.records.results import load_result, load_samples
-from emprune.lab.runs.runner import CHECKPOINT_FILE, Interrupted, run
-from emprune.lab.specs.recipe import recipe_for
-from emprune.lab.specs.spec import RunSpec, budget_of, build_pruner, parse_policy
+from emprune_lab.data.augment import shift_and_flip
+from emprune_lab.records.results import load_result, load_samples
+from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run
+from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.specs.spec import RunSpec, budget_of, build_pruner, parse_policy
 
 RECIPE = dataclasses.replace(recipe_for("digits"), epochs=3, shift=1)
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cases import table_of
+
 from emprune import ArgumentError, IdBatches, Pruner, Request
-from emprune.plan import make_plan
+from emprune.epoch.plan import make_plan
 from emprune.policies.bandits import UCB, EpsilonGreedy
-from emprune.scores import ScoreTable
+from emprune.table import ScoreTable
 
 SIZE = 60
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cases import loss_of, memory_of, play, table_of
+
 from emprune import EMP, LFL, RS2, ArgumentError, InfoBatch, Policy, Pruner, Request, StaticRandom, get_policy
-from emprune.plan import make_plan
+from emprune.epoch.plan import make_plan
 
 LOSS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-
 from cases import loss_of
+
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies.base import BatchRequest
 from emprune.policies.divbs import DivBS

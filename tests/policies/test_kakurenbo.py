@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cases import table_of
+
 from emprune import ArgumentError, IdBatches, Pruner, Request
-from emprune.plan import make_plan
+from emprune.epoch.plan import make_plan
 from emprune.policies.kakurenbo import Kakurenbo
 from emprune.scoring.confidence import confidence
 
@@ -36,7 +36,7 @@ def train(pruner: Pruner, seen: Callable[[int, list[int]], None], smoothing: flo
         for ids in IdBatches(pruner, 9):
             pruner.loss(ids, *confidence(*outputs(ids, pruner.epoch), label_smoothing=smoothing))
             trained += ids.tolist()
-        if pruner.policy.observes_hidden and len(hidden := torch.from_numpy(pruner.plan.left_out)):
+        if pruner.policy.observes_hidden and len(hidden := torch.from_numpy(pruner.plan.pruned_ids)):
             pruner.observe(hidden, *confidence(*outputs(hidden, pruner.epoch), label_smoothing=smoothing))
         seen(pruner.epoch, trained)
         pruner.end_epoch()

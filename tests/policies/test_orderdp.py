@@ -6,10 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
 from cases import play, table_of
+
 from emprune import LFL, ArgumentError, Policy, Pruner, Request
-from emprune.plan import make_plan
+from emprune.epoch.plan import make_plan
 from emprune.policies.orderdp import OrderDP
 
 LOSS = np.arange(20) / 10

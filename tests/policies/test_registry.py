@@ -4,18 +4,18 @@ import json
 
 import pytest
 import torch
-
 from cases import loss_of, memory_of
+from states import EPOCHS, N, new_pruner, train
+
 from emprune import IdBatches, Policy
 from emprune.policies import REGISTRY
-from states import EPOCHS, N, new_pruner, train
 
 EVERY = sorted(REGISTRY)
 
 
 def observe_hidden(pruner):
-    if pruner.policy.observes_hidden and len(pruner.plan.left_out):
-        ids = torch.from_numpy(pruner.plan.left_out)
+    if pruner.policy.observes_hidden and len(pruner.plan.pruned_ids):
+        ids = torch.from_numpy(pruner.plan.pruned_ids)
         pruner.observe(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-
 from cases import loss_of, play
+
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies.repb import RePB, above_window_mean
 

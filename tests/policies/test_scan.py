@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cases import play, scores_and_k, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from cases import play, scores_and_k, table_of
-from emprune import LFL, ArgumentError, IdBatches, Policy, Pruner, Request
-from emprune.plan import make_plan
-from emprune.policies.scan import SCAN, dropped_part, middle
-from emprune.shard import Shard
 from thread_world import on_all_ranks
+
+from emprune import LFL, ArgumentError, IdBatches, Policy, Pruner, Request
+from emprune.distributed.rank_slice import RankSlice
+from emprune.epoch.plan import make_plan
+from emprune.policies.scan import SCAN, dropped_part, middle
 
 LOSS = np.random.default_rng(3).permutation(20) / 10
 parts, shares = (st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]) | st.floats(0, 1) for _ in range(2))
@@ -101,7 +101,9 @@ def test_exactly_k_of_the_middle_whatever_the_losses(
 ) -> None:
     losses, k = case
     before = losses.copy()
-    ids = middle(losses, k, np.random.default_rng(seed), part=part, low_share=low_share).ids
+    ids = middle(
+        losses, k, np.random.default_rng(seed), RankSlice.whole(len(losses)), part=part, low_share=low_share
+    ).ids
     assert ids.dtype == np.int64
     assert len(set(ids.tolist())) == len(ids) == k
     assert np.array_equal(losses, before, equal_nan=True)
@@ -128,14 +130,14 @@ def test_parts_of_the_losses_give_what_the_whole_does(
 ) -> None:
     losses, k = case
 
-    def choose(shard: Shard) -> tuple[list[int], float]:
+    def choose(owned: RankSlice) -> tuple[list[int], float]:
         rng = np.random.default_rng(seed)
-        mine = losses[shard.begin : shard.end]
-        selection = middle(mine, k, rng, shard, part=part, low_share=low_share)
-        return (shard.begin + selection.ids).tolist(), rng.random()
+        mine = losses[owned.begin : owned.end]
+        selection = middle(mine, k, rng, owned, part=part, low_share=low_share)
+        return (owned.begin + selection.ids).tolist(), rng.random()
 
-    whole, left = choose(Shard.whole(len(losses)))
-    outcomes: list[Any] = on_all_ranks(lambda world: choose(Shard.of(len(losses), world)), ranks)
+    whole, left = choose(RankSlice.whole(len(losses)))
+    outcomes: list[Any] = on_all_ranks(lambda world: choose(RankSlice.of(len(losses), world)), ranks)
     assert [i for ids, _ in outcomes for i in ids] == whole
     assert {rng for _, rng in outcomes} == {left}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from cases import loss_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cases import loss_of
 from emprune import IdBatches, Pruner
 from emprune.policies.base import BatchRequest
 from emprune.policies.selective_backprop import SelectiveBackprop, loss_ranks

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cases import DENORMAL, HUGE, table_of
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from cases import DENORMAL, HUGE, table_of
 from emprune import ArgumentError, IdBatches, Policy, Pruner, Request
-from emprune.plan import make_plan
+from emprune.epoch.plan import make_plan
 from emprune.policies.seta import SeTa, SeTaPublished, easy_to_hard
 
 SIZE, EPOCHS = 400, 24

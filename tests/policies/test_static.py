@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from cases import play
+
 from emprune import ArgumentError, Pruner, StateError
-from emprune.coresets import ccs
 from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.stored import save_scores
 from emprune.seeding import generator
+from emprune.selection.coresets import ccs
 
 SCORES = np.array([0.1, 0.9, 0.3, 0.7, 0.5, 0.2, 0.8, 0.4, 0.6, 0.0], dtype=np.float32)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import sys
 
+import naive_contrast as naive
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import naive_contrast as naive
-from emprune.scoring import contrastive, contrastive_queue, info_nce, misalignment, ntxent, similarity_entropy
 from naive_contrast import drawn
+
+from emprune.scoring import contrastive, contrastive_queue, info_nce, misalignment, ntxent, similarity_entropy
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 2e-5, torch.float16: 2e-3, torch.bfloat16: 2e-2}
 

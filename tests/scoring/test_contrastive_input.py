@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from naive_contrast import drawn
 
 from emprune import ArgumentError, NonFiniteError, Pruner
 from emprune.scoring import contrastive, contrastive_queue, info_nce, misalignment, ntxent, similarity_entropy
-from naive_contrast import drawn
 
 FIRST, SECOND = drawn(4, 3)
 QUEUE = torch.ones(5, 3)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from naive_contrast import drawn
 from pytorch_metric_learning import losses
 
 from emprune.scoring import contrastive, info_nce, ntxent
-from naive_contrast import drawn
 
 
 @pytest.mark.parametrize("temperature", [0.07, 0.5])

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from naive_contrast import drawn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from emprune.scoring import PerSample, contrastive, contrastive_queue
-from naive_contrast import drawn
 
 B, CHUNK = 512, 64
 

@@ -10,12 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import naive_contrast as naive
 import pytest
 import torch
-
-import naive_contrast as naive
-from emprune.scoring import contrastive
 from views_at_work import OPTIONS, RANKS, SHARES, data, layers, new_model
+
+from emprune.scoring import contrastive
 
 Outcomes = list[dict[str, Any]]
 
@@ -24,7 +24,7 @@ Outcomes = list[dict[str, Any]]
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What each rank wrote down."""
     folder = tmp_path_factory.mktemp("views")
-    command = [sys.executable, str(Path(__file__).parents[1] / "views_at_work.py"), str(folder)]
+    command = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "views_at_work.py"), str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, check=False)
     assert done.returncode == 0, done.stderr

@@ -19,10 +19,10 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from emprune.distributed.partition import num_steps
 from emprune.errors import ArgumentError, EmpruneError, check_batch_size
-from emprune.loading import PlanSampler, seed_workers
+from emprune.loader import PlanSampler, seed_workers
 from emprune.pruner import Pruner
-from emprune.ranks import num_steps
 
 try:
     from accelerate.data_loader import prepare_data_loader
@@ -37,8 +37,9 @@ def prepare_loader(accelerator: Any, loader: DataLoader[Any]) -> DataLoader[Any]
     """Make a PrunedLoader what ``accelerator.prepare`` makes of other loaders, without dealing it out twice.
 
     It looks one batch ahead, moves batches to the device and tells ``accelerator.accumulate`` where an epoch ends.
-    Every rank gets its own part of the plan, as :mod:`emprune.ranks` deals it out. What ``gather_for_metrics`` gathers
-    of training batches is not cut at the end of an epoch: the few repeats that fill up the last ranks stay in it.
+    Every rank gets its own part of the plan, as :mod:`emprune.distributed.partition` says. What ``gather_for_metrics``
+    gathers of training batches is not cut at the end of an epoch: the few repeats that fill up the last ranks stay in
+    it.
 
     Args:
         accelerator: an ``accelerate.Accelerator``.

@@ -15,7 +15,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from emprune.errors import ArgumentError, EmpruneError, StateError
-from emprune.loading import PlanSampler, loader_arguments, seed_workers
+from emprune.loader import PlanSampler, loader_arguments, seed_workers
 from emprune.pruner import Pruner
 
 

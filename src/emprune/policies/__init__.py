@@ -44,14 +44,14 @@ def get_policy(name: str, **settings: object) -> Policy:
         raise ArgumentError(f"settings of {name}", settings, str(error)) from error
 
 
-def shardable() -> list[str]:
+def partitionable() -> list[str]:
     """Names of the policies that work where no rank holds the whole score table."""
-    return [name for name, policy in REGISTRY.items() if policy.can_be_sharded()]
+    return [name for name, policy in REGISTRY.items() if policy.partitionable]
 
 
 __all__ = [
     "EMP", "LFL", "REGISTRY", "RS2", "SCAN", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom",
     "EpsilonGreedy", "Full", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy", "RePB", "Request",
     "SeTa", "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset", "get_policy",
-    "shardable",
+    "partitionable",
 ]  # fmt: skip

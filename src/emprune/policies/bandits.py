@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from emprune.drawing import Floats
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
-from emprune.scores import ScoreTable
 from emprune.selection import Selection, sample, top
-
-if TYPE_CHECKING:
-    from emprune.observations import Collected
+from emprune.selection.topk import Floats
+from emprune.table import Observations, ScoreTable
 
 _MOST = float(np.finfo(np.float32).max)
 _NEVER = float(np.inf)
@@ -54,7 +51,7 @@ class EpsilonGreedy(Policy):
             raise ArgumentError("epsilon", self.epsilon, "a number in [0, 1]")
         _check(self.alpha, self.period)
 
-    def update(self, table: ScoreTable, seen: Collected) -> None:
+    def update(self, table: ScoreTable, seen: Observations) -> None:
         mean = table.column("loss_mean")
         mean[seen.ids] = average(mean[seen.ids], seen.loss, self.alpha)
 
@@ -100,7 +97,7 @@ class UCB(Policy):
             raise ArgumentError("c", self.c, "a finite number of at least 0")
         _check(self.alpha, self.period)
 
-    def update(self, table: ScoreTable, seen: Collected) -> None:
+    def update(self, table: ScoreTable, seen: Observations) -> None:
         mean, variance = table.column("loss_mean"), table.column("loss_variance")
         old, ids = mean[seen.ids], seen.ids
         deviation = np.where(np.isinf(old), 0.0, seen.loss.astype(np.float64) - old)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from emprune.scores import ScoreTable
 from emprune.seeding import generator
-from emprune.selection import Selection
-from emprune.shard import Shard
-
-if TYPE_CHECKING:
-    from emprune.observations import Collected
+from emprune.selection.rank_rules import RankRules, Selection
+from emprune.table import Observations, ScoreTable
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the pruner asks a policy for, once an epoch.
+    """What the pruner asks a policy for, once an epoch, and the rules to answer it with.
+
+    A rule called on the request selects k samples, also where each rank holds a part of the table alone.
 
     Attributes:
         table: what training has shown so far; read-only for the policy.
@@ -44,16 +43,40 @@ class Request:
     @property
     def num_samples(self) -> int:
         """N, of which the table holds this rank's rows."""
-        return self.table.shard.num_samples
-
-    @property
-    def shard(self) -> Shard:
-        """Which rows the table holds; to hand on to the selection rule."""
-        return self.table.shard
+        return self.table.owned.num_samples
 
     def rng(self, purpose: str = "select", *, every_epoch: bool = True) -> np.random.Generator:
         """A generator for this epoch; with ``every_epoch=False`` the same one in all epochs."""
         return generator(self.seed, self.epoch if every_epoch else -1, purpose)
+
+    def uniform(self, *, every_epoch: bool = True) -> Selection:
+        """k samples, every subset equally likely; with ``every_epoch=False`` the same ones in all epochs."""
+        return self._rules(every_epoch).uniform()
+
+    def top(self, scores: NDArray[np.float32]) -> Selection:
+        """The k highest scores; see :func:`emprune.selection.top`."""
+        return self._rules().top(scores)
+
+    def sample(self, scores: NDArray[np.float32], *, gamma: float = 1.0) -> Selection:
+        """k samples, probability proportional to score^γ; see :func:`emprune.selection.sample`."""
+        return self._rules().sample(scores, gamma=gamma)
+
+    def threshold(
+        self,
+        scores: NDArray[np.float32],
+        *,
+        below_share: float = 0.8,
+        weight_sum: Literal["kept", "all"] = "kept",
+    ) -> Selection:
+        """All above a threshold, a reweighted part of the rest; see :func:`emprune.selection.threshold`."""
+        return self._rules().threshold(scores, below_share=below_share, weight_sum=weight_sum)
+
+    def threshold_published(self, scores: NDArray[np.float32]) -> Selection:
+        """InfoBatch's rule at this epoch's rate; see :func:`emprune.selection.threshold_published`."""
+        return self._rules().threshold_published(scores, self.prune_rate)
+
+    def _rules(self, every_epoch: bool = True) -> RankRules:
+        return RankRules(self.table.owned, self.k, self.rng(every_epoch=every_epoch))
 
 
 @dataclass(frozen=True)
@@ -100,9 +123,9 @@ class Policy:
         within_batch: True for a policy that forwards every sample and picks those that go through
             backward inside each batch, by :meth:`select_within_batch`.
         observes_hidden: True where the training loop should also forward the samples that an epoch left
-            out (``EpochPlan.left_out``) at its end and hand them to :meth:`emprune.Pruner.observe`.
-        shardable: True where :meth:`select` works on a part of the table, a rank's rows: it hands
-            ``request.shard`` on to a selection rule, and looks at the scores of other ranks by it alone.
+            out (``EpochPlan.pruned_ids``) at its end and hand them to :meth:`emprune.Pruner.observe`.
+        partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
+            leaves what needs all ranks' rows to the rules of the request.
         columns: names and initial values of further float32 columns that the score table holds for the
             policy; :meth:`update` writes them, and they are saved with the table.
     """
@@ -114,32 +137,22 @@ class Policy:
     scorer: ClassVar[str] = "classification"
     within_batch: ClassVar[bool] = False
     observes_hidden: ClassVar[bool] = False
-    shardable: ClassVar[bool] = False
+    partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
 
     def select(self, request: Request) -> Selection:
         """k distinct ids, with weights if the rule has any. Called once an epoch, not for full ones.
 
         A *static* policy returns the same subset each time: from scores given to its constructor, or
-        from ``request.rng(every_epoch=False)``. Of a sharded table: rows of the shard, k on all ranks.
+        from ``request.rng(every_epoch=False)``. Of a partitioned table: rows of this rank, k on all ranks.
         """
         raise NotImplementedError(f"{type(self).__name__} must override select or set within_batch = True.")
-
-    @classmethod
-    def can_be_sharded(cls) -> bool:
-        """Whether the class whose ``select`` this is says so: a subclass's own select must say it again."""
-        for base in cls.__mro__:
-            if "shardable" in vars(base):
-                return bool(vars(base)["shardable"])
-            if "select" in vars(base):
-                break
-        return False
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
         """k of a batch's samples (in-batch policies). k is 0 where the batch's share rounds to none."""
         raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
 
-    def update(self, table: ScoreTable, seen: Collected) -> None:
+    def update(self, table: ScoreTable, seen: Observations) -> None:
         """Write the policy's own columns, by ``table.column(name)[seen.ids] = ...``.
 
         Called whenever observations move into the table, before they replace its last values.

@@ -8,8 +8,9 @@ import numpy as np
 
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
-from emprune.scores import Unseen, check_unseen
-from emprune.selection import RULES, Selection, check_gamma, sample, top
+from emprune.selection import RULES, Selection
+from emprune.selection.rank_rules import check_gamma
+from emprune.table import Unseen, check_unseen
 
 _MOST = float(np.finfo(np.float32).max)
 
@@ -22,10 +23,10 @@ class LFL(Policy):
 
     name = "lfl"
     source = "Xiao et al. 2024, arXiv:2408.16031 (the problem; EMP with β = 0)"
-    shardable = True
+    partitionable = True
 
     def select(self, request: Request) -> Selection:
-        return top(request.table.rank(request.table.loss, "first"), request.k, request.rng(), request.shard)
+        return request.top(request.table.rank(request.table.loss, "first"))
 
 
 @dataclass(repr=False)
@@ -52,7 +53,7 @@ class EMP(Policy):
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
     needs_memory = True
-    shardable = True
+    partitionable = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.beta < np.inf:
@@ -69,5 +70,5 @@ class EMP(Policy):
         # A score too large for float32 is the largest, and not +inf, which stands for never seen.
         scores = table.rank(np.clip(scores, -_MOST, _MOST), self.unseen)
         if self.rule == "sample":
-            return sample(scores, request.k, request.rng(), request.shard, gamma=self.gamma)
-        return RULES[self.rule](scores, request.k, request.rng(), request.shard)
+            return request.sample(scores, gamma=self.gamma)
+        return request.top(scores) if self.rule == "top" else request.threshold(scores)

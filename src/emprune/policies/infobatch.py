@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from emprune.policies.base import Policy, Request
-from emprune.selection import Selection, check_threshold, threshold, threshold_published
+from emprune.selection.rank_rules import Selection, check_threshold
 
 
 @dataclass(repr=False)
@@ -14,7 +14,7 @@ class InfoBatch(Policy):
     """InfoBatch at an exact rate: threshold and keep probability are chosen so that k samples stay.
 
     Weights stay unbiased. Departures from the paper are listed at
-    :func:`emprune.selection.threshold`. Its annealing is the pruner's ``anneal=0.125``.
+    :func:`emprune.selection.rules.threshold`. Its annealing is the pruner's ``anneal=0.125``.
 
     Args:
         below_share: least part of k drawn from below the threshold, in (0, 1].
@@ -26,17 +26,14 @@ class InfoBatch(Policy):
 
     name = "infobatch"
     source = "Qin et al. 2024, arXiv:2303.04947, at an exact rate"
-    shardable = True
+    partitionable = True
 
     def __post_init__(self) -> None:
         check_threshold(self.below_share, self.weight_sum)
 
     def select(self, request: Request) -> Selection:
         scores = request.table.rank(request.table.loss, "first")
-        return threshold(
-            scores, request.k, request.rng(), request.shard,
-            below_share=self.below_share, weight_sum=self.weight_sum,
-        )  # fmt: skip
+        return request.threshold(scores, below_share=self.below_share, weight_sum=self.weight_sum)
 
 
 class InfoBatchPublished(Policy):
@@ -48,11 +45,11 @@ class InfoBatchPublished(Policy):
 
     name = "infobatch-published"
     source = "Qin et al. 2024, arXiv:2303.04947"
-    shardable = True
+    partitionable = True
 
     def epoch_size(self, num_samples: int, k: int) -> None:
         return None
 
     def select(self, request: Request) -> Selection:
         scores = request.table.rank(request.table.loss, "first")
-        return threshold_published(scores, request.prune_rate, request.rng(), request.shard)
+        return request.threshold_published(scores)

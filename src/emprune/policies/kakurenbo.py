@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emprune.drawing import smallest
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection
+from emprune.selection.topk import smallest
 
 _REDUCTION = ((3, 10), (6, 8), (8, 6), (10, 4))
 """Until which tenth of the run how many tenths of the rate may be hidden."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from emprune.policies.base import Policy, Request
-from emprune.selection import Selection, top, uniform
+from emprune.selection import Selection
 
 
 class Full(Policy):
@@ -13,7 +13,7 @@ class Full(Policy):
 
     name = "full"
     source = "reference"
-    shardable = True
+    partitionable = True
 
     def epoch_size(self, num_samples: int, k: int) -> int:
         return num_samples
@@ -27,10 +27,10 @@ class StaticRandom(Policy):
 
     name = "static-random"
     source = "reference"
-    shardable = True
+    partitionable = True
 
     def select(self, request: Request) -> Selection:
-        return uniform(request.num_samples, request.k, request.rng(every_epoch=False), request.shard)
+        return request.uniform(every_epoch=False)
 
 
 class DynamicRandom(Policy):
@@ -38,10 +38,10 @@ class DynamicRandom(Policy):
 
     name = "random"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (with replacement)"
-    shardable = True
+    partitionable = True
 
     def select(self, request: Request) -> Selection:
-        return uniform(request.num_samples, request.k, request.rng(), request.shard)
+        return request.uniform()
 
 
 class RS2(Policy):
@@ -54,7 +54,7 @@ class RS2(Policy):
 
     name = "rs2"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (without replacement)"
-    shardable = True
+    partitionable = True
 
     def select(self, request: Request) -> Selection:
-        return top(-request.table.times_trained.astype(np.float32), request.k, request.rng(), request.shard)
+        return request.top(-request.table.times_trained.astype(np.float32))

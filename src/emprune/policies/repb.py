@@ -8,12 +8,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from emprune.drawing import Floats, Ids, Mask, random_part
 from emprune.errors import ArgumentError
-from emprune.observations import Collected
 from emprune.policies.base import Policy, Request
-from emprune.scores import ScoreTable
 from emprune.selection import Selection
+from emprune.selection.topk import Floats, Ids, Mask, random_subset
+from emprune.table import Observations, ScoreTable
 
 
 @dataclass(repr=False)
@@ -59,7 +58,7 @@ class RePB(Policy):
         if self.weight_sum not in ("kept", "published"):
             raise ArgumentError("weight_sum", self.weight_sum, "'kept' or 'published'")
 
-    def update(self, table: ScoreTable, seen: Collected) -> None:
+    def update(self, table: ScoreTable, seen: Observations) -> None:
         table.column("above_batch_mean")[seen.ids] = above_window_mean(seen.loss, seen.step)
 
     def select(self, request: Request) -> Selection:
@@ -95,5 +94,5 @@ def _fill_up(groups: list[Mask], k: int, rng: np.random.Generator) -> Ids:
     """k ids: all of the first groups (bool, shape [N]) that fit, and a random part of the one that does not."""
     chosen: list[Ids] = []
     for group in groups:
-        chosen.append(random_part(group, k - sum(map(len, chosen)), rng))
+        chosen.append(random_subset(group, k - sum(map(len, chosen)), rng))
     return np.concatenate(chosen)

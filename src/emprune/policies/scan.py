@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emprune.drawing import Floats, Mask, random_part, smallest_parts
+from emprune.distributed.rank_slice import RankSlice
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection
-from emprune.shard import Shard
+from emprune.selection.topk import Floats, Mask, random_part, smallest_parts
 
 
 @dataclass(repr=False)
@@ -47,7 +47,7 @@ class SCAN(Policy):
 
     name = "scan"
     source = "Guo & Kankanhalli 2025, arXiv:2411.09126 (ICCV), at an exact rate"
-    shardable = True
+    partitionable = True
 
     def __post_init__(self) -> None:
         _check_period(self.period)
@@ -57,7 +57,7 @@ class SCAN(Policy):
     def select(self, request: Request) -> Selection:
         losses = request.table.rank(request.table.loss, "first")
         part = dropped_part(request.epoch, self.period)
-        return middle(losses, request.k, request.rng(), request.shard, part=part, low_share=self.low_share)
+        return middle(losses, request.k, request.rng(), request.table.owned, part=part, low_share=self.low_share)
 
 
 def dropped_part(epoch: int, period: int = 4) -> float:
@@ -76,7 +76,7 @@ def middle(
     losses: Floats,
     k: int,
     rng: np.random.Generator,
-    shard: Shard | None = None,
+    owned: RankSlice,
     *,
     part: float = 1.0,
     low_share: float = 0.5,
@@ -86,38 +86,40 @@ def middle(
     Args:
         losses: float32, shape [rows]; +inf is kept before all others, NaN dropped first. Neither is in the ends.
         k: of all ranks' rows together, 1 ≤ k ≤ N.
+        owned: the rows that this rank holds.
         part: of the candidates that are dropped, in [0, 1]; 0 makes all samples candidates, 1 drops all candidates.
         low_share: part of the candidates that are taken from the lowest losses, in [0, 1].
 
-    >>> middle(np.float32([5, 1, 4, 2, 3, 6]), 2, np.random.default_rng(0)).ids.tolist()
+    >>> middle(np.float32([5, 1, 4, 2, 3, 6]), 2, np.random.default_rng(0), RankSlice.whole(6)).ids.tolist()
     [2, 4]
     """
-    shard = shard or Shard.whole(len(losses))
     kept = np.ones(len(losses), dtype=bool)
     missing, known = np.isnan(losses), np.isfinite(losses)
-    left = shard.num_samples - k
-    left -= _drop(kept, missing, left, rng, shard)
-    most = shard.count(known)
+    left = owned.num_samples - k
+    left -= _drop(kept, missing, left, rng, owned)
+    most = owned.count(known)
     candidates = most if left >= part * most else round(left / part)
-    left -= _drop(kept, _ends(losses, known, candidates, low_share, rng, shard), left, rng, shard)
-    _drop(kept, ~missing & ~known, left, rng, shard)
+    left -= _drop(kept, _ends(losses, known, candidates, low_share, rng, owned), left, rng, owned)
+    _drop(kept, ~missing & ~known, left, rng, owned)
     return Selection(np.flatnonzero(kept))
 
 
-def _drop(kept: Mask, among: Mask, count: int, rng: np.random.Generator, shard: Shard) -> int:
+def _drop(kept: Mask, among: Mask, count: int, rng: np.random.Generator, owned: RankSlice) -> int:
     """Take up to ``count`` of the marked samples out of ``kept``, every subset equally likely; how many it were."""
-    dropped = random_part(among, count, rng, shard)
+    dropped = random_part(among, count, rng, owned)
     kept[dropped] = False
-    return shard.total(len(dropped))
+    return owned.total(len(dropped))
 
 
-def _ends(losses: Floats, known: Mask, count: int, low_share: float, rng: np.random.Generator, shard: Shard) -> Mask:
+def _ends(
+    losses: Floats, known: Mask, count: int, low_share: float, rng: np.random.Generator, owned: RankSlice
+) -> Mask:
     """The ``count`` outermost of the known losses: bool, shape [rows]."""
     keys = np.where(known, losses, np.float32(np.nan))
     low = math.floor(low_share * count + 0.5)
     ends = np.zeros(len(losses), dtype=bool)
     for sign, size in ((1, low), (-1, count - low)):
-        for ids in smallest_parts(sign * keys, size, rng, shard):
+        for ids in smallest_parts(sign * keys, size, rng, owned):
             ends[ids] = True
         keys[ends] = np.nan
     return ends

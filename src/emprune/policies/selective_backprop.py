@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from emprune.drawing import Ids
 from emprune.policies.base import BatchRequest, BatchSelection, Policy
+from emprune.selection.topk import Ids
 
 
 class SelectiveBackprop(Policy):

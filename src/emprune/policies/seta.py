@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
-from emprune.selection import Selection, sample, top
+from emprune.selection import Selection, sample
 
 Doubles = NDArray[np.float64]
 
@@ -92,7 +92,7 @@ class SeTa(SeTaPublished):
 
     def select(self, request: Request) -> Selection:
         losses = request.table.rank(request.table.loss, "mean")
-        return top(-self.distance(losses, request), request.k, request.rng())
+        return request.top(-self.distance(losses, request))
 
 
 def easy_to_hard(losses: NDArray[np.float32], groups: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emprune.coresets import ccs, check_ccs
-from emprune.drawing import Floats, Ids
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
 from emprune.scoring.stored import load_scores
 from emprune.selection import Selection, top
+from emprune.selection.coresets import ccs, check_ccs
+from emprune.selection.topk import Floats, Ids
 
 RULES = ("top", "bottom", "ccs")
 
@@ -26,7 +26,7 @@ class StaticScores(Policy):
 
     "top" keeps the hardest, as EL2N, GraNd (Paul et al. 2021, arXiv:2107.07075), forgetting (Toneva et al.
     2019, arXiv:1812.05159) and uncertainty (Coleman et al. 2020, arXiv:1906.11829) do; "bottom" the easiest;
-    "ccs" samples the range of scores evenly without its hardest end (:func:`emprune.coresets.ccs`). Equal
+    "ccs" samples the range of scores evenly without its hardest end (:func:`emprune.selection.coresets.ccs`). Equal
     scores are broken at random, once for the run. An epoch of another size (an exact budget rounds) gets the
     subset of that size by the same rule and the same draw.
 
@@ -81,7 +81,7 @@ class StaticScores(Policy):
 
 @dataclass(repr=False, eq=False)
 class StaticSubset(Policy):
-    """A subset that was chosen before the run, for instance by :mod:`emprune.coresets`.
+    """A subset that was chosen before the run, for instance by :mod:`emprune.selection.coresets`.
 
     Args:
         ids: integers, distinct, in [0, N), best first: an epoch that keeps k samples trains the first k.

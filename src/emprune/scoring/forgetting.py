@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
+from emprune.epoch.observations import check_ids, check_range
 from emprune.errors import ArgumentError, StateError
-from emprune.observations import check_ids, check_range
 
 
 class Forgetting:

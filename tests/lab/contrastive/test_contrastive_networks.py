@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.lab.contrastive.networks import MomentumCopy, encoder_and_projector, stages
-from emprune.lab.networks import models
+from emprune_lab.contrastive.networks import MomentumCopy, encoder_and_projector, stages
+from emprune_lab.networks import models
 
 WIDTHS = {"mlp": 128, "cnn": 128, "resnet8-slim": 64, "resnet10-slim": 128, "resnet10-thin": 256}
 

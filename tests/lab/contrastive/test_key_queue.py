@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.lab.contrastive.key_queue import KeyQueue
+from emprune_lab.contrastive.key_queue import KeyQueue
 
 
 def rows(keys):

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
 from emprune.errors import ArgumentError
-from emprune.lab.contrastive.neighbours import knn_predict, retrieved, retrieved_within
+from emprune_lab.contrastive.neighbours import knn_predict, retrieved, retrieved_within
 
 
 @pytest.fixture(scope="module")

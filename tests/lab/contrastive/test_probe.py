@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from emprune.errors import ArgumentError
-from emprune.lab.contrastive.probe import fit_probe, label_part, linear_probe
+from emprune_lab.contrastive.probe import fit_probe, label_part, linear_probe
 
 
 @pytest.fixture(scope="module")

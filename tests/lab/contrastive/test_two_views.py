@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from emprune.errors import ArgumentError, DataError
-from emprune.lab.contrastive import augment
-from emprune.lab.contrastive.augment import plain_views, two_views
+from emprune_lab.contrastive import augment
+from emprune_lab.contrastive.augment import plain_views, two_views
 
 
 def images_of(count=16, channels=1, size=12, seed=0):
@@ -115,5 +115,5 @@ def test_without_kornia_the_extra_is_named(monkeypatch):
 
 
 def test_kornia_is_imported_when_it_is_needed():
-    code = "import sys, emprune.lab.contrastive.augment; sys.exit('kornia' in sys.modules)"
+    code = "import sys, emprune_lab.contrastive.augment; sys.exit('kornia' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,8 +4,8 @@ import pytest
 from made_results import comparison, made, made_own
 
 from emprune.errors import ArgumentError
-from emprune.lab.reporting.costs import check_budgets, cost_of, own_budget
 from emprune.policies import REGISTRY
+from emprune_lab.reporting.costs import check_budgets, cost_of, own_budget
 
 
 def seconds(train, score=0.0, select=0.0):

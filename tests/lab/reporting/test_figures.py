@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from made_results import is_drawn
 
-from emprune.lab import data as lab_data
-from emprune.lab.records.results import Samples
-from emprune.lab.reporting import figures
-from emprune.lab.reporting.figures.counts import pooled_counts
-from emprune.lab.reporting.figures.remembered import by_count, share_right
-from emprune.lab.reporting.figures.selecting import MOST_SHOWN, shown_of
-from emprune.lab.reporting.sample_captions import counts_caption
+from emprune_lab import data as lab_data
+from emprune_lab.records.results import Samples
+from emprune_lab.reporting import figures
+from emprune_lab.reporting.figures.counts import pooled_counts
+from emprune_lab.reporting.figures.remembered import by_count, share_right
+from emprune_lab.reporting.figures.selecting import MOST_SHOWN, shown_of
+from emprune_lab.reporting.sample_captions import counts_caption
 
 
 def samples(count=200, most=30, seed=0, noise=0.0):

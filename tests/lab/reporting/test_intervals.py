@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import t, ttest_rel
 
 from emprune.errors import ArgumentError
-from emprune.lab.reporting.bootstrap import gap_closed, resamples
-from emprune.lab.reporting.intervals import COVERAGE, NAMES, mean, paired_difference
+from emprune_lab.reporting.bootstrap import gap_closed, resamples
+from emprune_lab.reporting.intervals import COVERAGE, NAMES, mean, paired_difference
 
 
 def naive_interval(columns, statistic):

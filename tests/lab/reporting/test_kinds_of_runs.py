@@ -8,18 +8,18 @@ import pytest
 from contrastive_results import SIMCLR, contrastive_run, contrastive_runs, samples_of
 from made_results import comparison, is_drawn, made
 
-from emprune.lab.records.results import save_run
-from emprune.lab.reporting import figures
-from emprune.lab.reporting.captions import difference_caption
-from emprune.lab.reporting.overview import overview_markdown, tables_markdown
-from emprune.lab.reporting.recipes import recipe_in_words
-from emprune.lab.reporting.report import write_report
-from emprune.lab.reporting.sections import build_section
-from emprune.lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
-from emprune.lab.reporting.statistics import summarise
-from emprune.lab.reporting.wording import method_name
-from emprune.lab.specs.contrastive import METHODS, Contrastive
-from emprune.lab.specs.recipe import preset_for
+from emprune_lab.records.results import save_run
+from emprune_lab.reporting import figures
+from emprune_lab.reporting.captions import difference_caption
+from emprune_lab.reporting.overview import overview_markdown, tables_markdown
+from emprune_lab.reporting.recipes import recipe_in_words
+from emprune_lab.reporting.report import write_report
+from emprune_lab.reporting.sections import build_section
+from emprune_lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
+from emprune_lab.reporting.statistics import summarise
+from emprune_lab.reporting.wording import method_name
+from emprune_lab.specs.contrastive import METHODS, Contrastive
+from emprune_lab.specs.recipe import preset_for
 
 MOCO = SIMCLR | {"contrastive": dataclasses.asdict(Contrastive("moco", temperature=0.2, queue=8192, momentum=0.995))}
 TEXT = dataclasses.asdict(preset_for("tinyshakespeare").recipe)

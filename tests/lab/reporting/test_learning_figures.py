@@ -3,8 +3,8 @@
 import numpy as np
 from made_results import is_drawn, made
 
-from emprune.lab.reporting.language_pictures import learning_figure, learning_pictures
-from emprune.lab.reporting.statistics import by_cell
+from emprune_lab.reporting.language_pictures import learning_figure, learning_pictures
+from emprune_lab.reporting.statistics import by_cell
 
 METRIC = "bits per character"
 

@@ -3,15 +3,15 @@
 import pytest
 from made_results import comparison, is_drawn, made
 
-from emprune.lab.records.metrics import METRICS
-from emprune.lab.reporting import figures
-from emprune.lab.reporting.estimate import Estimate
-from emprune.lab.reporting.figures.accuracy import accuracy_limits
-from emprune.lab.reporting.findings import findings
-from emprune.lab.reporting.overview import overview_markdown
-from emprune.lab.reporting.report import write_report
-from emprune.lab.reporting.statistics import summarise
-from emprune.lab.reporting.tables import build_tables
+from emprune_lab.records.metrics import METRICS
+from emprune_lab.reporting import figures
+from emprune_lab.reporting.estimate import Estimate
+from emprune_lab.reporting.figures.accuracy import accuracy_limits
+from emprune_lab.reporting.findings import findings
+from emprune_lab.reporting.overview import overview_markdown
+from emprune_lab.reporting.report import write_report
+from emprune_lab.reporting.statistics import summarise
+from emprune_lab.reporting.tables import build_tables
 
 BITS = {
     ("full", 0.0): [1.50, 1.52, 1.51],

@@ -8,10 +8,10 @@ from contrastive_results import contrastive_run, contrastive_runs
 from made_results import comparison, made, made_own
 from rich.console import Console
 
-from emprune.lab.reporting.layout import to_markdown
-from emprune.lab.reporting.overview import tables_markdown
-from emprune.lab.reporting.statistics import summarise
-from emprune.lab.reporting.tables import COST, MEASURES, OWN_BUDGET, RANKED, build_tables, rich_tables
+from emprune_lab.reporting.layout import to_markdown
+from emprune_lab.reporting.overview import tables_markdown
+from emprune_lab.reporting.statistics import summarise
+from emprune_lab.reporting.tables import COST, MEASURES, OWN_BUDGET, RANKED, build_tables, rich_tables
 
 NAMES = ["knn", "linear probe", "linear probe, 10 % of labels"]
 T_OF_THREE = 4.302652729911275

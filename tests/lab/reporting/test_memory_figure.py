@@ -7,11 +7,11 @@ import pytest
 from contrastive_results import EPOCHS, SAMPLES, contrastive_run, contrastive_runs
 from made_results import is_drawn, made
 
-from emprune.lab.reporting import figures
-from emprune.lab.reporting.contrastive_pictures import memory_pictures
-from emprune.lab.reporting.figures.memory import measured
-from emprune.lab.reporting.sample_captions import contrastive_map_caption
-from emprune.lab.reporting.statistics import by_cell
+from emprune_lab.reporting import figures
+from emprune_lab.reporting.contrastive_pictures import memory_pictures
+from emprune_lab.reporting.figures.memory import measured
+from emprune_lab.reporting.sample_captions import contrastive_map_caption
+from emprune_lab.reporting.statistics import by_cell
 
 
 def cells_of(runs):

@@ -13,11 +13,11 @@ from made_results import comparison, made, made_own
 from PIL import Image
 
 from emprune.errors import ArgumentError
-from emprune.lab.reporting.report import write_report
-from emprune.lab.reporting.tables import build_tables
-from emprune.lab.runs.runner import run
-from emprune.lab.specs.recipe import recipe_for
-from emprune.lab.specs.spec import RunSpec
+from emprune_lab.reporting.report import write_report
+from emprune_lab.reporting.tables import build_tables
+from emprune_lab.runs.runner import run
+from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.specs.spec import RunSpec
 
 RECIPE = dataclasses.replace(recipe_for("digits"), epochs=2)
 LOADING = {"src", "srcset", "href", "data", "poster", "action", "background"}

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from made_results import comparison, is_drawn, made, made_own, many_policies
 
-from emprune.lab.reporting import figures
-from emprune.lab.reporting.captions import accuracy_caption, difference_caption, spending_caption
-from emprune.lab.reporting.figures.palette import NAMED, looks
-from emprune.lab.reporting.figures.style import colours, dashes, markers, spread_apart, text_colours
-from emprune.lab.reporting.statistics import summarise
-from emprune.lab.subsets.static import LABELS
 from emprune.policies import REGISTRY
+from emprune_lab.reporting import figures
+from emprune_lab.reporting.captions import accuracy_caption, difference_caption, spending_caption
+from emprune_lab.reporting.figures.palette import NAMED, looks
+from emprune_lab.reporting.figures.style import colours, dashes, markers, spread_apart, text_colours
+from emprune_lab.reporting.statistics import summarise
+from emprune_lab.subsets.static import LABELS
 
 
 def test_colours_do_not_depend_on_company_and_do_not_repeat():

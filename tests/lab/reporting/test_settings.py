@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from made_results import made
 
-from emprune.lab.records.results import load_results
-from emprune.lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
-from emprune.lab.specs.recipe import recipe_for
+from emprune_lab.records.results import load_results
+from emprune_lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
+from emprune_lab.specs.recipe import recipe_for
 
 RESULTS = Path(__file__).parents[3] / "results"
 RECIPE = dataclasses.asdict(recipe_for("digits"))

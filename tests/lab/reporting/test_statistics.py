@@ -4,7 +4,7 @@ import pytest
 from made_results import comparison, made, made_own
 
 from emprune.errors import ArgumentError
-from emprune.lab.reporting.statistics import by_cell, summarise
+from emprune_lab.reporting.statistics import by_cell, summarise
 
 
 def row_of(rows, policy, rate):

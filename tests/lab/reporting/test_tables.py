@@ -7,11 +7,11 @@ from made_results import comparison, made, made_own, many_policies
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune.lab.reporting.estimate import Estimate
-from emprune.lab.reporting.formats import format_difference, format_fraction, format_mean, format_ratio, signed
-from emprune.lab.reporting.layout import to_markdown
-from emprune.lab.reporting.overview import overview_markdown, tables_markdown
-from emprune.lab.reporting.tables import COST, OWN_BUDGET, RANKED, build_tables, rich_tables
+from emprune_lab.reporting.estimate import Estimate
+from emprune_lab.reporting.formats import format_difference, format_fraction, format_mean, format_ratio, signed
+from emprune_lab.reporting.layout import to_markdown
+from emprune_lab.reporting.overview import overview_markdown, tables_markdown
+from emprune_lab.reporting.tables import COST, OWN_BUDGET, RANKED, build_tables, rich_tables
 
 
 def estimate(value, low=None, high=None, count=3):

@@ -1,0 +1,93 @@
+"""The paper's experiment as one command: CIFAR-100, ResNet-18 and ResNet-50, every policy, on any device, in slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from rich.console import Console
+
+from emprune.errors import ArgumentError
+from emprune_lab.commandline.commands import seed_range
+from emprune_lab.commandline.options import Fractions, Names, Setting
+from emprune_lab.commandline.publishing import Publication, carry_out
+from emprune_lab.runs import compare
+from emprune_lab.specs.spec import RunSpec
+
+PRESET_OF = {"resnet18": "infobatch", "resnet50": "infobatch-resnet50"}
+"""The recipe of each of the paper's models."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The paper's experiment: CIFAR-100, ResNet-18 and ResNet-50, resumable run by run and in mid-run."""
+
+    data_dir: str | None = None
+    """Folder with the data set's files; else EMPRUNE_DATA."""
+    models: Names = ("resnet18", "resnet50")
+    prune_rates: Fractions = (0.7, 0.9, 0.5)
+    """Fractions left out, the most important first."""
+    policies: Names = (
+        "emp", "infobatch", "random", "full", "short", "rs2", "lfl", "ucb", "orderdp", "repb", "divbs",
+    )  # fmt: skip
+    """Likewise."""
+    seeds: int = 1
+    """How many seeds; the first one is finished before the next begins."""
+    first_seed: int = 0
+    epochs: int | None = None
+    """Epochs of a full run, a stated shorter recipe; else 200."""
+    train_size: int | None = None
+    """Train on the first so many samples; else all."""
+    batch_size: int | None = None
+    device: str | None = None
+    """Else the accelerator if there is one, and the CPU otherwise."""
+    compile: bool = False
+    """Put the models through torch.compile."""
+    threads: int = 1
+    jobs: int | None = None
+    """Runs at the same time; else one for each core, or one on a device."""
+    budget_minutes: float | None = None
+    """Stop in time, with everything saved; the same command goes on."""
+    out: Path = Path("runs/headline")
+    """Folder of the results; results.json alone is enough to go on from finished runs."""
+    publication: Annotated[Publication, tyro.conf.arg(name="")] = field(default_factory=Publication)
+    json: bool = False
+    """Print the results as JSON on standard output."""
+
+    def __call__(self, console: Console, command: str) -> int:
+        return carry_out(
+            self.specs(), self.out, self.setting(self.models[0]), self.publication, console, command,
+            jobs=self.jobs, budget_minutes=self.budget_minutes,
+        )  # fmt: skip
+
+    def setting(self, model: str) -> Setting:
+        """The setting of one model's runs.
+
+        Raises:
+            ArgumentError: the paper has no recipe for the model.
+        """
+        if model not in PRESET_OF:
+            raise ArgumentError("models", model, f"among {', '.join(PRESET_OF)}")
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return Setting(
+            data="cifar100", data_dir=self.data_dir, preset=PRESET_OF[model], epochs=self.epochs,
+            batch_size=self.batch_size, train_size=self.train_size, device=device, compile=self.compile,
+            threads=self.threads, json=self.json,
+        )  # fmt: skip
+
+    def specs(self) -> list[RunSpec]:
+        """Every run, in the order in which they are worth having: by seed, model, rate and policy."""
+        ordered = []
+        for seed in seed_range(self.first_seed, self.seeds):
+            for model in self.models:
+                template = self.setting(model).template()
+                grid = compare.grid(template, self.policies, self.prune_rates, [seed], [0.0], [template.anneal])
+                ordered += sorted(grid, key=lambda spec: self._place(spec.prune_rate))
+        return ordered
+
+    def _place(self, prune_rate: float) -> int:
+        """Position of a rate; full data, which has none, goes with the first."""
+        return self.prune_rates.index(prune_rate) if prune_rate in self.prune_rates else 0

@@ -1,0 +1,169 @@
+"""Results on disk: one result.json and one samples.npz a run, one results.json a comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emprune.errors import DataError
+from emprune_lab.records.metrics import metric_named
+
+RESULT_FILE, SAMPLES_FILE, RESULTS_FILE = "result.json", "samples.npz", "results.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one finished run has to say; the content of its result.json.
+
+    Attributes:
+        data, model: names. split: "test" or "validation". label_noise: fraction of wrong train labels.
+            imbalance: largest class over the smallest, of the training set.
+        policy: the label it runs under, "emp" or with settings "emp:beta=2". policy_settings: all of them.
+        prune_rate: as asked for. realised_rate: 1 - samples_backward / (num_samples·reference epochs), where
+            the reference is the full run of the same comparison.
+        seed, epochs, num_samples: of this run (``short`` has fewer epochs).
+        samples_forward, samples_backward, optimizer_steps: what training cost; forward passes that only
+            score (hidden samples, whole batches before a part is trained, a static score's run) included.
+        samples_backward_scoring: samples that a static score's run trained, on top of samples_backward.
+        metric: the name of the measure in ``accuracy``, a key of :data:`emprune_lab.records.metrics.METRICS`, which
+            says whether higher is better; accuracy: its value on the split, for "accuracy" the fraction right.
+            metrics: that and the task's further measures, by name; empty in older results.
+        remembered: fraction of the training set predicted right at the end, augmentation off, against
+            the labels trained on; remembered_true: against the true labels (differs under label noise).
+        seconds: total, train, select, score (separate scoring passes), evaluate.
+        history: one entry an epoch: kept, loss (nats, mean over the samples trained), accuracy (of the
+            training batches, while training), seconds.
+        recipe, anneal, budget: how it was trained; see the lab's Recipe and RunSpec.
+        device, versions, git_commit, command: where it comes from and how to repeat it.
+        run_id: name of the run's folder.
+    """
+
+    data: str
+    model: str
+    split: str
+    label_noise: float
+    policy: str
+    policy_settings: dict[str, Any]
+    prune_rate: float
+    realised_rate: float
+    seed: int
+    epochs: int
+    num_samples: int
+    samples_forward: int
+    samples_backward: int
+    optimizer_steps: int
+    metric: str
+    accuracy: float
+    remembered: float
+    remembered_true: float
+    seconds: dict[str, float]
+    history: list[dict[str, float]]
+    recipe: dict[str, Any]
+    anneal: float
+    budget: str
+    device: str
+    versions: dict[str, str]
+    git_commit: str
+    command: str
+    run_id: str
+    imbalance: float = 1.0
+    samples_backward_scoring: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def headline(self) -> str:
+        """The measure and its value, as the console shows it: "accuracy 97.33%", "matthews 0.4560"."""
+        value = f"{self.accuracy:.2%}" if metric_named(self.metric).unit == "%" else f"{self.accuracy:.4f}"
+        return f"{self.metric} {value}"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Per-sample arrays at the end of a run, each of shape [N], in the order of the training set.
+
+    Attributes:
+        times_trained: int32. loss, entropy: float32, nats, evaluated on the final model.
+        correct: bool, predicted right against the label trained on; float32 in [0, 1] where a sample makes
+            several predictions. mislabelled: bool, label was flipped.
+    """
+
+    times_trained: NDArray[np.int32]
+    loss: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    correct: NDArray[Any]
+    mislabelled: NDArray[np.bool_]
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: a kill or a full disk leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_run(folder: Path, result: Result, samples: Samples) -> None:
+    """Write a run's two files; result.json comes last and marks the run as finished."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **dataclasses.asdict(samples))
+    write_atomically(folder / SAMPLES_FILE, packed.getvalue())
+    write_atomically(folder / RESULT_FILE, json.dumps(dataclasses.asdict(result), indent=1))
+
+
+def load_result(path: Path) -> Result:
+    """Read a result.json (or the folder that holds it).
+
+    Raises:
+        DataError: missing, damaged or not a result of this schema version.
+    """
+    path = path / RESULT_FILE if path.is_dir() else path
+    return _results_from(path, lambda loaded: [loaded])[0]
+
+
+def save_results(path: Path, results: Iterable[Result]) -> None:
+    """Write a comparison's results.json."""
+    write_atomically(path, json.dumps([dataclasses.asdict(result) for result in results], indent=1) + "\n")
+
+
+def load_results(path: Path) -> list[Result]:
+    """Read a results.json (or the folder that holds it). Raises DataError as :func:`load_result`."""
+    path = path / RESULTS_FILE if path.is_dir() else path
+    return _results_from(path, lambda loaded: loaded)
+
+
+def load_samples(folder: Path) -> Samples:
+    """Read a run's samples.npz. Raises DataError where it is missing or damaged."""
+    path = folder / SAMPLES_FILE
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return Samples(**{name.name: stored[name.name] for name in dataclasses.fields(Samples)})
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is missing or damaged ({error}); remove the run's folder and run again.") from error
+
+
+def _results_from(path: Path, entries: Any) -> list[Result]:
+    try:
+        loaded = entries(json.loads(path.read_text()))
+        if any(entry["schema_version"] != SCHEMA_VERSION for entry in loaded):
+            raise DataError(f"{path} was written by another version of emprune; this one reads {SCHEMA_VERSION}.")
+        return [Result(**entry) for entry in loaded]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path} is missing or no results file of emprune ({error}).") from error

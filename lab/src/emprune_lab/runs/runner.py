@@ -1,0 +1,168 @@
+"""One run from spec to result: resume, train, evaluate, write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from emprune.errors import ArgumentError
+from emprune_lab.records.provenance import device_name, git_commit, versions
+from emprune_lab.records.results import RESULT_FILE, Result, Samples, load_result, save_run
+from emprune_lab.runs.parallel import Ranks
+from emprune_lab.runs.progress import Progress, progress_of
+from emprune_lab.runs.scoring import static_policy
+from emprune_lab.runs.training import Training
+from emprune_lab.specs.spec import RunSpec
+from emprune_lab.subsets.scoring_run import Cost
+from emprune_lab.tasks import training_data
+
+CHECKPOINT_FILE = "checkpoint.pt"
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+_SECONDS_BETWEEN_PROGRESS = 0.5
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The run was asked to stop; its state lies in its folder."""
+
+
+def run(
+    spec: RunSpec,
+    folder: Path,
+    *,
+    command: str = "",
+    device: str = "cpu",
+    compiled: bool = False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks | None = None,
+) -> Result:
+    """Train a spec in ``folder``, from its checkpoint if one lies there; a finished run is only read.
+
+    Args:
+        command: what repeats the run; stored in the result.
+        compiled: whether the model goes through torch.compile.
+        should_stop: asked between steps; of several ranks, one that is asked to stop stops all.
+        ranks: that train it together, each of which calls this; rank 0 evaluates, and it alone reads and writes.
+
+    Raises:
+        Interrupted: ``should_stop`` said so; the same call goes on from there.
+        ArgumentError: the device's memory does not suffice for the batch size.
+    """
+    ranks, checkpoint = ranks or Ranks(), folder / CHECKPOINT_FILE
+    finished = ranks.from_first(lambda: load_result(folder) if (folder / RESULT_FILE).is_file() else None)
+    if finished is not None:
+        return finished
+    try:
+        data = training_data(spec)
+        scores = folder.parent.with_name("scores")
+        policy, scoring = ranks.from_first(
+            lambda: static_policy(spec, data, scores, device, _stopping(spec, should_stop))
+        )
+        training = Training(spec, data, device, policy=policy, compiled=compiled, ranks=ranks)
+        if ranks.from_first(checkpoint.is_file):
+            training.restore(checkpoint)
+        training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
+        on_progress(progress_of(training))
+        return ranks.from_first(lambda: _finish(training, scoring, folder, command, device))
+    except torch.OutOfMemoryError as error:
+        allowed = f"a smaller one: the memory of {device} does not suffice for {spec.recipe.model}"
+        raise ArgumentError("batch_size", spec.recipe.batch_size, allowed) from error
+
+
+def _finish(training: Training, scoring: Cost, folder: Path, command: str, device: str) -> Result:
+    result, samples = _outcome(training, scoring, command, device)
+    save_run(folder, result, samples)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    return result
+
+
+def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], None]:
+    def after_step() -> None:
+        if should_stop():
+            raise Interrupted(spec.run_id)
+
+    return after_step
+
+
+def _between_steps(
+    training: Training, checkpoint: Path, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+) -> Callable[[], None]:
+    ranks = training.ranks
+    told = saved = time.perf_counter()
+
+    def after_step() -> None:
+        nonlocal told, saved
+        now = time.perf_counter()
+        # One clock decides for all, since saving needs every rank at the same step.
+        stop, save = ranks.any_of(should_stop(), ranks.first and now - saved > _SECONDS_BETWEEN_CHECKPOINTS)
+        if stop:
+            training.save(checkpoint)
+            raise Interrupted(training.spec.run_id)
+        if now - told > _SECONDS_BETWEEN_PROGRESS:
+            told = now
+            on_progress(progress_of(training))
+        if save:
+            saved = now
+            training.save(checkpoint)
+
+    return after_step
+
+
+def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tuple[Result, Samples]:
+    spec, task, pruner = training.spec, training.task, training.pruner
+    start = time.perf_counter()
+    test, train = task.evaluate_test(), task.evaluate_train()
+    evaluated = time.perf_counter() - start
+    seconds_scoring = training.seconds_scoring + scoring.seconds
+    report = pruner.report()
+    result = Result(
+        data=spec.data,
+        model=spec.recipe.model,
+        split=spec.split,
+        label_noise=spec.label_noise,
+        policy=spec.policy,
+        policy_settings=pruner.policy.settings(),
+        prune_rate=spec.prune_rate,
+        # Against a full run of the recipe's length, which is longer than a short run.
+        realised_rate=1 - report.samples_backward / (task.num_samples * spec.recipe.epochs),
+        seed=spec.seed,
+        epochs=pruner.num_epochs,
+        num_samples=task.num_samples,
+        samples_forward=report.samples_forward + training.forwarded_again + scoring.samples_forward,
+        samples_backward=report.samples_backward,
+        optimizer_steps=report.steps,
+        metric=task.metric,
+        accuracy=test[task.metric],
+        metrics=test,
+        remembered=float(train.right.mean()),
+        remembered_true=float(train.right_true.mean()),
+        seconds={
+            "total": training.seconds + seconds_scoring + report.seconds_selecting + evaluated,
+            "train": training.seconds,
+            "select": report.seconds_selecting,
+            "score": seconds_scoring,
+            "evaluate": evaluated,
+        },
+        history=training.history,
+        recipe=spec.recipe.as_dict(),
+        anneal=spec.anneal,
+        budget=spec.budget,
+        device=device_name(device) + (f", {training.ranks.size} ranks" if training.ranks.size > 1 else ""),
+        versions=versions(),
+        git_commit=git_commit(),
+        command=command,
+        run_id=spec.run_id,
+        imbalance=spec.imbalance,
+        samples_backward_scoring=scoring.samples_backward,
+    )
+    samples = Samples(
+        times_trained=pruner.table.times_trained.copy(),
+        loss=train.loss,
+        entropy=train.entropy,
+        correct=train.right,
+        mislabelled=train.mislabelled,
+    )
+    return result, samples

@@ -1,0 +1,232 @@
+"""Training: model, optimiser and pruner of one run, the plain loop around them, and its checkpoint."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import emprune
+from emprune import Policy
+from emprune.errors import ArgumentError, DataError
+from emprune_lab.records.results import write_atomically
+from emprune_lab.runs.learning_rate import LearningRate
+from emprune_lab.runs.optimizers import build_optimizer
+from emprune_lab.runs.parallel import Ranks, per_rank, rows_of, without_tail
+from emprune_lab.specs.spec import RunSpec, build_pruner
+from emprune_lab.tasks import Data, Scores, build_task
+
+
+class Training:
+    """One run in memory, with all data on the device.
+
+    Args:
+        spec: what to train.
+        data: what the spec trains on, imbalance and label noise included.
+        device: where.
+        policy: instead of the one that the spec's label names.
+        compiled: whether the model goes through torch.compile.
+        watch: called with each step's ids and scores.
+        ranks: that train together, in lockstep; see :mod:`emprune_lab.runs.parallel`.
+
+    Attributes:
+        task: the model and its data.
+        history: one entry for each finished epoch: kept, loss, accuracy, seconds, and what the task measures.
+        seconds: spent training so far, in all sessions of the run.
+        seconds_scoring: spent on forward passes that only refresh scores, likewise.
+
+    Raises:
+        ArgumentError: the spec's model, recipe and data do not fit.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: Data,
+        device: str = "cpu",
+        *,
+        policy: Policy | None = None,
+        compiled: bool = False,
+        watch: Callable[[torch.Tensor, Scores], None] | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
+        recipe = spec.recipe
+        self.spec, self.device, self.ranks = spec, torch.device(device), ranks or Ranks()
+        if recipe.contrastive is not None and self.ranks.size > 1:
+            raise ArgumentError("ranks", self.ranks.size, "1 for contrastive runs: a batch has its negatives in it")
+        self.task = build_task(spec, data, self.device, compiled=compiled)
+        self.model = self.task.model
+        self.ranks.as_first([*self.model.parameters(), *self.model.buffers()])
+        self.pruner = build_pruner(spec, len(data), policy, self.ranks.world)
+        self._watch = watch
+        self.optimizer = build_optimizer(recipe, self.model.parameters())
+        self.learning_rate = LearningRate(self.optimizer, recipe, self.pruner)
+        self.history: list[dict[str, float]] = []
+        self.seconds = self.seconds_scoring = 0.0
+        self._epoch_sums = self._zero_sums()
+
+    def epochs(self, after_step: Callable[[], None]) -> None:
+        """Train what is left of the run.
+
+        Args:
+            after_step: called between steps; may save a checkpoint, and may raise to stop.
+        """
+        self.model.train()
+        batches = emprune.IdBatches(self.pruner, per_rank(self.spec.recipe.batch_size, self.ranks.size))
+        for _ in self.pruner.epochs():
+            for ids in batches:
+                began = time.perf_counter()
+                self._step(ids)
+                self._add_seconds(time.perf_counter() - began)
+                after_step()
+            self._observe_hidden()
+            self.history.append(self._epoch_entry() | self.ranks.from_first(self.task.after_epoch))
+            self._epoch_sums = self._zero_sums()
+
+    @property
+    def latest_entry(self) -> dict[str, float]:
+        """The running epoch's entry of the history so far, or the last one's where none has begun."""
+        return self._epoch_entry() if self._epoch_sums["samples"] or not self.history else self.history[-1]
+
+    @property
+    def samples_seen(self) -> int:
+        """Samples of all ranks' training steps so far."""
+        return int(sum(entry["kept"] for entry in self.history)) + int(self._epoch_sums["samples"])
+
+    def save(self, path: Path) -> None:
+        """Write everything that training needs to go on; the old file stays until the new one is whole."""
+        parts = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": self.learning_rate,
+            "pruner": self.pruner,
+        }
+        state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
+        state |= {"history": self.history, "sums": self._epoch_sums}
+        state |= {"seconds": self.seconds, "scoring": self.seconds_scoring}
+
+        def write() -> None:
+            packed = io.BytesIO()
+            torch.save(state, packed)
+            write_atomically(path, packed.getvalue())
+
+        self.ranks.from_first(write)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a file written by :meth:`save`, in mid-epoch too.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        try:
+            packed = io.BytesIO(self.ranks.from_first(path.read_bytes))
+            state: dict[str, Any] = torch.load(packed, map_location=self.device, weights_only=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            raise DataError(f"{path} is damaged; remove it to begin this run again.") from error
+        self.pruner.load_state_dict(state["pruner"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.learning_rate.load_state_dict(state["scheduler"])
+        self.history, self._epoch_sums, self.seconds = state["history"], state["sums"], state["seconds"]
+        self.seconds_scoring = state["scoring"]
+
+    def _step(self, ids: torch.Tensor) -> None:
+        ids, batch, own, total = self._ready(ids)
+        self.learning_rate.before_step()
+        if self.forwards_first:
+            scores, trained = self._backward_part(ids, batch)
+            divisor = trained
+        else:
+            scores = self.task.forward(batch, self.pruner.policy.scorer)
+            self.pruner.loss(ids, without_tail(scores.loss, own), scores.memory).backward()  # type: ignore[no-untyped-call]
+            divisor, trained = len(ids), own
+        seen = [scores.loss.detach()[:own].sum(), scores.right[:own].sum()]
+        loss, right = self.ranks.mean_gradients(self.model.parameters(), divisor, trained, seen)
+        if self.spec.recipe.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.recipe.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self._watch:
+            self._watch(ids, scores)
+        self._epoch_sums["samples"] += total
+        self._epoch_sums["loss"] += loss
+        self._epoch_sums["right"] += right
+        self.learning_rate.after_step(self._epoch_sums["samples"])
+
+    def _ready(self, ids: torch.Tensor) -> tuple[torch.Tensor, Any, int, int]:
+        """A step's ids and inputs on this rank, how many of these no other rank has, and the samples of all ranks."""
+        epoch, position = self.pruner.epoch, self._epoch_sums["samples"]
+        if self.ranks.size == 1:
+            return ids, self.task.batch(ids, epoch, position), len(ids), len(ids)
+        whole = torch.from_numpy(self.pruner.plan.ids[position : position + self.spec.recipe.batch_size].copy())
+        rows, own = rows_of(len(whole), self.ranks.size, self.ranks.rank)
+        batch = self.task.part(self.task.batch(whole, epoch, position), rows.to(self.device))
+        return whole[rows], batch, own, len(whole)
+
+    @property
+    def forwarded_again(self) -> int:
+        """Samples that were forwarded a second time, since their batch was forwarded first to choose them."""
+        full = sum(k for k in self.pruner.kept[: self.pruner.epoch] if k == self.pruner.num_samples)
+        return self.pruner.report().samples_backward - full if self.pruner.policy.within_batch else 0
+
+    @property
+    def forwards_first(self) -> bool:
+        """Whether the running epoch forwards each batch without gradient, and once more the part it trains.
+
+        Twice forward for a part is cheaper than backward for all: one forward costs half a backward.
+        """
+        return self.pruner.policy.within_batch and self.pruner.kept[self.pruner.epoch] < self.pruner.num_samples
+
+    def _backward_part(self, ids: torch.Tensor, batch: Any) -> tuple[Scores, int]:
+        """Forward the batch, let the policy choose, train the chosen; the scores of all, and how many were chosen."""
+        policy = self.pruner.policy
+        with torch.no_grad():
+            scores = self.task.forward(batch, policy.scorer, with_features=policy.needs_features)
+        chosen = self.pruner.select_batch(ids, scores.loss, scores.memory, features=scores.features)
+        part = batch if chosen.positions is None else self.task.part(batch, chosen.positions)
+        count = len(ids) if chosen.positions is None else len(chosen.positions)
+        if not count:
+            return scores, 0
+        trained = self.task.forward(part, policy.scorer).loss
+        weighted = trained if chosen.weights is None else trained * chosen.weights
+        weighted.mean().backward()  # type: ignore[no-untyped-call]
+        return scores, count
+
+    @torch.no_grad()
+    def _observe_hidden(self) -> None:
+        """Refresh the scores of what the epoch left out, for policies that ask for it; not augmented."""
+        policy, size = self.pruner.policy, self.task.evaluation_batch
+        if not policy.observes_hidden or not len(self.pruner.plan.pruned_ids):
+            return
+        began = time.perf_counter()
+        self.ranks.as_first(self.model.buffers())
+        self.model.eval()
+        hidden = torch.from_numpy(self.pruner.plan.pruned_ids[self.ranks.rank :: self.ranks.size])
+        for ids in hidden.split(size) if len(hidden) else ():  # type: ignore[no-untyped-call]
+            scores = self.task.forward(self.task.plain_batch(ids), policy.scorer)
+            self.pruner.observe(ids, scores.loss, scores.memory)
+        self.model.train()
+        self.seconds_scoring += time.perf_counter() - began
+
+    def _add_seconds(self, seconds: float) -> None:
+        self.seconds += seconds
+        self._epoch_sums["seconds"] += seconds
+
+    def _zero_sums(self) -> dict[str, Any]:
+        zero = torch.zeros((), device=self.device)
+        return {"samples": 0, "loss": zero.clone(), "right": zero.clone(), "seconds": 0.0}
+
+    def _epoch_entry(self) -> dict[str, float]:
+        sums = self._epoch_sums
+        samples = max(1, sums["samples"])
+        return {
+            "kept": sums["samples"],
+            "loss": float(sums["loss"]) / samples,
+            "accuracy": float(sums["right"]) / samples,
+            "seconds": sums["seconds"],
+        }

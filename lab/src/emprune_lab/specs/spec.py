@@ -1,0 +1,158 @@
+"""RunSpec: everything that decides a run's outcome, and the pruner that follows from it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from emprune import DynamicRandom, Policy, Pruner, StaticRandom, get_policy
+from emprune.distributed import World
+from emprune.epoch.schedule import Budget, kept_per_epoch
+from emprune.errors import ArgumentError
+from emprune.policies import REGISTRY
+from emprune_lab.data import Split
+from emprune_lab.specs.recipe import Recipe
+from emprune_lab.subsets.static import LABELS as STATIC_LABELS
+from emprune_lab.subsets.static import needs_of
+
+SHORT = "short"
+"""The baseline that papers forget: fewer epochs of full data at the same number of samples."""
+_OF_THE_TASK = ("memory", "memory_temperature")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run.
+
+    Attributes:
+        data: name of the data set. data_dir: where it lies, no part of the run's identity.
+        policy: a registered name or "short", with settings behind colons: "emp:beta=2:rule=top".
+        prune_rate: r. seed: of weights, label noise and plans.
+        recipe: how to train. split: what to evaluate on.
+        label_noise: fraction of wrong training labels. anneal, budget: as for the pruner.
+        imbalance: largest class of the training set over its smallest; 1 leaves it as published.
+    """
+
+    data: str
+    policy: str
+    prune_rate: float
+    seed: int
+    recipe: Recipe
+    split: Split = "test"
+    label_noise: float = 0.0
+    anneal: float = 0.0
+    budget: Budget = "epoch"
+    imbalance: float = 1.0
+    data_dir: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """A readable name, unique to the spec: a folder under runs/."""
+        identity = dataclasses.asdict(self) | {"recipe": self.recipe.as_dict()}
+        del identity["data_dir"]
+        digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
+        name = self.policy.replace(":", "_").replace("=", "-")
+        return f"{self.data}-{name}-r{self.prune_rate:g}-s{self.seed}-{digest}"
+
+
+def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
+    """Split "emp:beta=2:rule=top" into the name and its settings.
+
+    Raises:
+        ArgumentError: unknown name, or a setting without "=".
+
+    >>> parse_policy("emp:beta=2:rule=top")
+    ('emp', {'beta': 2, 'rule': 'top'})
+    """
+    name, *pairs = label.split(":")
+    if name not in (*REGISTRY, SHORT, *STATIC_LABELS):
+        raise ArgumentError("policy", name, f"one of {', '.join([*REGISTRY, SHORT, *STATIC_LABELS])}")
+    settings = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise ArgumentError("policy", label, "name:setting=value:setting=value")
+        try:
+            settings[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[key] = value
+    return name, settings
+
+
+def build_policy(label: str) -> Policy:
+    """The policy that a label names; ``short`` draws its last, partial epoch at random.
+
+    A static label's policy needs scores; a random subset stands for it where only the sizes matter.
+    """
+    name, settings = parse_policy(label)
+    settings = {key: value for key, value in settings.items() if key not in _OF_THE_TASK}
+    if name in STATIC_LABELS:
+        needs_of(name, settings)
+        return StaticRandom()
+    return DynamicRandom() if name == SHORT else get_policy(name, **settings)
+
+
+def memory_of(spec: RunSpec) -> dict[str, Any]:
+    """What a label asks of the memory term, {} where nothing: "emp:memory=alignment:memory_temperature=0.2".
+
+    It is no setting of the policy, which takes the memory terms that it is given.
+
+    Raises:
+        ArgumentError: the run has no choice of memory terms.
+    """
+    asked = {key: value for key, value in parse_policy(spec.policy)[1].items() if key in _OF_THE_TASK}
+    if asked and (spec.recipe.contrastive is None or not build_policy(spec.policy).needs_memory):
+        raise ArgumentError(
+            "policy", spec.policy, f"one without {' or '.join(asked)}: contrastive runs of policies with a memory term "
+            "have a choice of it",
+        )  # fmt: skip
+    return asked
+
+
+def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None, world: World | None = None) -> Pruner:
+    """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``.
+
+    Args:
+        policy: instead of the one that :func:`build_policy` gives.
+        world: the ranks that train together; as for :class:`emprune.Pruner`.
+    """
+    policy, recipe = policy or build_policy(spec.policy), spec.recipe
+    memory_of(spec)
+    if parse_policy(spec.policy)[0] != SHORT:
+        return Pruner(
+            num_samples, policy, prune_rate=spec.prune_rate, num_epochs=recipe.epochs, seed=spec.seed,
+            anneal=spec.anneal, budget=spec.budget, world=world,
+        )  # fmt: skip
+    counts = short_counts(num_samples, budget_of(spec, num_samples))
+    rates = [1 - count / num_samples for count in counts]
+    return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed, world=world)
+
+
+def budget_of(spec: RunSpec, num_samples: int) -> int:
+    """Samples that a pruned run of this spec may train."""
+    return sum(_kept(spec, num_samples))
+
+
+def most_kept(spec: RunSpec, num_samples: int) -> int:
+    """The most samples that a pruned epoch keeps; N where none is pruned."""
+    return max((k for k in _kept(spec, num_samples) if k < num_samples), default=num_samples)
+
+
+def _kept(spec: RunSpec, num_samples: int) -> tuple[int, ...]:
+    return kept_per_epoch(
+        num_samples, spec.recipe.epochs, spec.prune_rate, anneal=spec.anneal, budget=spec.budget
+    )  # fmt: skip
+
+
+def short_counts(num_samples: int, budget: int) -> list[int]:
+    """Full epochs, and a partial one for what is left.
+
+    >>> short_counts(100, 250)
+    [100, 100, 50]
+    """
+    full, rest = divmod(budget, num_samples)
+    return [num_samples] * full + [rest] * (rest > 0)

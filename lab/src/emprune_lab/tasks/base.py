@@ -1,0 +1,114 @@
+"""What the lab trains, behind one protocol: images, sentences, windows of text. Pruning sees ids and scores only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+
+class Scores(NamedTuple):
+    """What one forward pass says of each sample of a batch.
+
+    Attributes:
+        loss: float32, shape [B], nats; with gradient unless gradients are off.
+        memory: float32, shape [B], without gradient; what the policy's scorer gives beside the loss.
+        right: shape [B], bool, or float32 in [0, 1] where a sample makes several predictions.
+        features: float32, shape [B, D], what in-batch policies with ``needs_features`` are given; None unless
+            asked for.
+        logits, labels: shapes [B, C] and [B], of a classification; None for a task that is none.
+    """
+
+    loss: torch.Tensor
+    memory: torch.Tensor
+    right: torch.Tensor
+    features: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    labels: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The finished model on every training sample, nothing augmented or dropped; arrays of shape [N].
+
+    Attributes:
+        loss, entropy: float32, nats, without label smoothing.
+        right: bool, or float32 in [0, 1], against what was trained on. right_true: against the true labels.
+        mislabelled: bool, whether the two differ.
+    """
+
+    loss: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    right: NDArray[Any]
+    right_true: NDArray[Any]
+    mislabelled: NDArray[np.bool_]
+
+
+class Data(Protocol):
+    """A training set and what belongs to it; only its task knows more."""
+
+    def __len__(self) -> int: ...
+
+
+class Task(Protocol):
+    """A model and the data it is trained on.
+
+    A batch is whatever the task makes of ids; the training loop hands it back and looks at nothing in it. All
+    randomness of a step follows from the run's seed, ``epoch`` and ``position``, so that a run that goes on
+    from a checkpoint repeats it.
+
+    Each property may be a plain attribute.
+    """
+
+    @property
+    def model(self) -> nn.Module:
+        """Its parameters are trained, its state_dict is saved."""
+
+    @property
+    def num_samples(self) -> int:
+        """N; ids lie in [0, N)."""
+
+    @property
+    def metric(self) -> str:
+        """The headline measure, a key of :data:`emprune_lab.records.metrics.METRICS` and of :meth:`evaluate_test`."""
+
+    @property
+    def evaluation_batch(self) -> int:
+        """Samples of a forward pass without gradient."""
+
+    def batch(self, ids: torch.Tensor, epoch: int, position: int) -> Any:
+        """Inputs of a training step, augmented.
+
+        Args:
+            ids: int64, shape [B], on the CPU. epoch: from 0. position: of the batch's first sample in the epoch.
+        """
+
+    def plain_batch(self, ids: torch.Tensor) -> Any:
+        """Inputs of a forward pass that only scores: neither augmented nor dropped, whatever the model's mode."""
+
+    def part(self, batch: Any, positions: torch.Tensor) -> Any:
+        """Some of a batch's samples, at positions int64 [b] on the loss's device."""
+
+    def forward(self, batch: Any, scorer: str, *, with_features: bool = False) -> Scores:
+        """Forward a batch through the model.
+
+        Args:
+            scorer: the policy's, "classification" unless it asks for other values.
+            with_features: whether the policy needs features.
+
+        Raises:
+            ArgumentError: the task has no such scorer, or no features.
+        """
+
+    def evaluate_test(self) -> dict[str, float]:
+        """Every measure of the set held out, by name."""
+
+    def after_epoch(self) -> dict[str, float]:
+        """What is measured after each epoch, for the history; little or nothing, for it takes time."""
+
+    def evaluate_train(self) -> TrainingSet:
+        """The whole training set, sample by sample."""

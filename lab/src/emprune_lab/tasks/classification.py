@@ -1,0 +1,139 @@
+"""Classification: one label a sample, inputs resident on the device, a Sequential model with a linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+import emprune
+from emprune_lab.data import LabelledData
+from emprune_lab.networks.evaluate import Evaluation, evaluate
+from emprune_lab.networks.network import Network
+from emprune_lab.tasks.base import Scores, TrainingSet
+
+
+class Resident(Protocol):
+    """Inputs on the device."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: torch.Tensor | slice) -> torch.Tensor:
+        """What the model takes of samples given by position: shape [B, ...]."""
+
+
+class LabelledBatch(NamedTuple):
+    """Inputs [B, ...] as the model takes them, labels int64 [B], and the seed of what the model draws, if any."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    seed: int | None = None
+
+
+Augment = Callable[[torch.Tensor, int, int], torch.Tensor]
+"""(inputs, epoch, position) → inputs."""
+Measures = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+"""(labels, predicted), both int64 [N] → measures by name."""
+
+
+class ClassificationTask:
+    """A network and a labelled set, all on one device; see :class:`emprune_lab.tasks.base.Task`.
+
+    Args:
+        data: imbalance and label noise included.
+        network: takes the resident inputs.
+        inputs, test_inputs: of the set, resident.
+        label_smoothing: of the training loss.
+        augment: of training inputs; None: none.
+        step_seed: (epoch, position) → seed of what the model draws in a step; None where it draws nothing.
+        metric: headline measure. measures: all of them.
+        evaluation_batch: samples of a forward pass without gradient.
+        per_sample_gradients: whether torch.func can take the model's gradient sample by sample.
+
+    Attributes:
+        labels: int64, shape [N], those trained on, on the device.
+    """
+
+    def __init__(
+        self,
+        data: LabelledData,
+        network: Network,
+        inputs: Resident,
+        test_inputs: Callable[[], Resident],
+        *,
+        label_smoothing: float,
+        evaluation_batch: int,
+        augment: Augment | None = None,
+        step_seed: Callable[[int, int], int] | None = None,
+        metric: str = "accuracy",
+        per_sample_gradients: bool = True,
+        measures: Measures = lambda labels, predicted: {"accuracy": float(np.mean(predicted == labels))},
+    ) -> None:
+        self.data, self.network, self.inputs, self.metric = data, network, inputs, metric
+        self.labels = data.labels.to(network.device)
+        self.evaluation_batch, self.per_sample_gradients = evaluation_batch, per_sample_gradients
+        self._test_inputs, self._measures, self._smoothing = test_inputs, measures, label_smoothing
+        self._augment, self._step_seed = augment, step_seed
+
+    @property
+    def model(self) -> nn.Sequential:
+        """The network's, its last module the linear head."""
+        return self.network.model
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.data)
+
+    def batch(self, ids: torch.Tensor, epoch: int, position: int) -> LabelledBatch:
+        """Inputs of a training step, augmented; see :class:`emprune_lab.tasks.base.Task`."""
+        inputs = self.inputs[ids]
+        if self._augment is not None:
+            inputs = self._augment(inputs, epoch, position)
+        seed = None if self._step_seed is None else self._step_seed(epoch, position)
+        return LabelledBatch(inputs, self.labels[ids], seed)
+
+    def plain_batch(self, ids: torch.Tensor) -> LabelledBatch:
+        """Likewise, not augmented."""
+        return LabelledBatch(self.inputs[ids], self.labels[ids])
+
+    def part(self, batch: LabelledBatch, positions: torch.Tensor) -> LabelledBatch:
+        """Some of a batch's samples."""
+        return LabelledBatch(batch.inputs[positions], batch.labels[positions], batch.seed)
+
+    def forward(self, batch: LabelledBatch, scorer: str, *, with_features: bool = False) -> Scores:
+        """Forward a batch; features are the inner products of the last layer's gradients, shape [B, B]."""
+        hidden, logits = self.network.forward(batch.inputs, batch.seed)
+        loss, memory = getattr(emprune.scoring, scorer)(logits, batch.labels, label_smoothing=self._smoothing)
+        features = emprune.scoring.gradient_products(logits, batch.labels, hidden) if with_features else None
+        return Scores(loss, memory, logits.argmax(1) == batch.labels, features, logits, batch.labels)
+
+    def evaluate_test(self) -> dict[str, float]:
+        """The measures on the samples held out."""
+        found = self._evaluate(self._test_inputs(), self.data.test_labels.to(self.network.device))
+        return self._measures(self.data.test_labels.numpy(), found.predicted)
+
+    def after_epoch(self) -> dict[str, float]:
+        """Nothing is measured in between."""
+        return {}
+
+    def evaluate_train(self) -> TrainingSet:
+        """The whole training set."""
+        found, labels, true = self._evaluate(self.inputs, self.labels), self.data.labels, self.data.true_labels
+        return TrainingSet(
+            found.loss, found.entropy, found.predicted == labels.numpy(), found.predicted == true.numpy(),
+            (labels != true).numpy(),
+        )  # fmt: skip
+
+    def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(inputs, labels) of all training samples in the order of their ids, not augmented."""
+        for begin in range(0, len(self.inputs), self.evaluation_batch):
+            part = slice(begin, begin + self.evaluation_batch)
+            yield self.inputs[part], self.labels[part]
+
+    def _evaluate(self, inputs: Resident, labels: torch.Tensor) -> Evaluation:
+        return evaluate(
+            self.model, inputs, labels, forward=lambda batch: self.network.forward(batch)[1], size=self.evaluation_batch
+        )  # fmt: skip

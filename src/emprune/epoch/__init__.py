@@ -1,0 +1,4 @@
+"""One epoch: how many samples it keeps (``schedule``), which ones in which order (``plan``, and ``rank_plan`` where a
+rank holds a part of the table), what its steps report (``observations``, kept on the device) and the epoch in progress
+that ties them together (``running``).
+"""

@@ -1,0 +1,242 @@
+"""EpochPlan: the frozen answer to "what does this epoch train on, in which order, with which weight"."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emprune.distributed.partition import part_of
+from emprune.distributed.rank_slice import RankSlice
+from emprune.distributed.world import World
+from emprune.epoch.weights import Weights
+from emprune.errors import EmpruneError, StateError
+from emprune.policies.base import Policy, Request
+from emprune.seeding import generator
+from emprune.selection import Selection
+from emprune.selection.permutation import order
+from emprune.table import has_repeats
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class EpochPlan:
+    """One epoch's samples in training order. Arrays are read-only; equality is equality of digests.
+
+    Attributes:
+        epoch: which epoch, from 0.
+        num_samples: N, the size of the data set.
+        ids: int64, shape [k], distinct dataset positions in the order of training.
+        weights: float32, shape [k], factor of each sample's loss.
+    """
+
+    epoch: int
+    num_samples: int
+    ids: Ids
+    weights: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        self.ids.flags.writeable = False
+        self.weights.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EpochPlan) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"EpochPlan(epoch={self.epoch}, kept={len(self)}/{self.num_samples}, digest={self.digest[:12]})"
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of epoch, ids in order and weights: equal on all ranks that agree."""
+        head = f"{self.epoch}/{self.num_samples}/{len(self)}".encode()
+        body = hashlib.blake2b(head, digest_size=16)
+        body.update(self.ids.tobytes())
+        body.update(self.weights.tobytes())
+        return body.hexdigest()
+
+    @cached_property
+    def weight_of(self) -> NDArray[np.float32]:
+        """float32, shape [N]: the weight by sample id, NaN for a sample outside the plan."""
+        dense = np.full(self.num_samples, np.nan, dtype=np.float32)
+        dense[self.ids] = self.weights
+        return dense
+
+    @property
+    def pruned_ids(self) -> Ids:
+        """int64, shape [N - k]: the ids that the epoch does not train, in increasing order."""
+        return np.flatnonzero(np.isnan(self.weight_of))
+
+    @cached_property
+    def is_weighted(self) -> bool:
+        """Whether any weight differs from 1."""
+        return bool((self.weights != 1).any())
+
+    # What differs where a rank holds a part of the table alone: see emprune.epoch.rank_plan.
+
+    @property
+    def count(self) -> int:
+        """k, the samples that the epoch trains on all ranks."""
+        return len(self)
+
+    @property
+    def row_weights(self) -> NDArray[np.float32]:
+        """float32, shape [rows]: the weight of each row of this rank's score table, NaN outside the plan."""
+        return self.weight_of
+
+    @property
+    def agreed(self) -> str:
+        """What is equal on all ranks that agree."""
+        return self.digest
+
+    def weights_by_id(self) -> Weights:
+        """The weights to look up in a step."""
+        return Weights(self.weight_of)
+
+    def rank_ids(self, start: int, batch_size: int, world: World, *, drop_last: bool) -> Ids:
+        """int64, shape [M]: what a rank trains of the plan from position ``start`` on, in its order.
+
+        Args:
+            batch_size: samples of this rank in a step.
+            drop_last: leave out a smaller last global batch.
+        """
+        part = part_of(start, len(self), batch_size, world.size, world.rank, drop_last=drop_last)
+        return self.ids[part.positions]
+
+    def reported_first(self, reported: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
+        """The plan with the reported samples at its head, and how many these are; the rest keeps its order.
+
+        Args:
+            reported: bool, shape [rows], of this rank's rows. All ranks must call it.
+        """
+        done = reported[self.ids]
+        places = np.argsort(~done, kind="stable")
+        return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
+
+    def state(self, reported: NDArray[np.bool_]) -> dict[str, Any]:
+        """Flat tensors and JSON values to make the plan of again, with the rows that have been reported."""
+        return {
+            "plan.ids": torch.from_numpy(self.ids.copy()),
+            "plan.weights": torch.from_numpy(self.weights.copy()),
+        }
+
+
+class WholeTable:
+    """How plans are made where every rank holds all scores: each makes the whole plan, the same one."""
+
+    def owned(self, num_samples: int, world: World) -> RankSlice:
+        """The rows that a rank holds: all."""
+        return RankSlice.whole(num_samples)
+
+    def fingerprint(self, world: World) -> dict[str, str]:
+        """What a state must agree on: nothing, since any number of ranks may go on with it."""
+        return {}
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Any batch size will do."""
+
+    def make(self, policy: Policy, request: Request) -> EpochPlan:
+        """The epoch's plan; see :func:`make_plan`."""
+        return make_plan(policy, request)
+
+    def restored(
+        self, state: Mapping[str, Any], epoch: int, owned: RankSlice, consumed: int
+    ) -> tuple[EpochPlan, NDArray[np.bool_]]:
+        """The plan that :meth:`EpochPlan.state` took apart, and the rows reported: those of its first ids.
+
+        Raises:
+            StateError: a part is missing or does not fit.
+        """
+        ids, weights = arrays(state, "ids", "weights")
+        num_samples = owned.num_samples
+        fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
+        if not fits or has_repeats(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
+            raise StateError(
+                f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape "
+                f"{weights.shape}; allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for "
+                "each."
+            )
+        reported = np.zeros(owned.size, dtype=bool)
+        reported[ids[:consumed]] = True
+        return EpochPlan(epoch, num_samples, ids, weights), reported
+
+
+def make_plan(policy: Policy, request: Request) -> EpochPlan:
+    """Ask a policy for an epoch's samples, check the answer and shuffle it.
+
+    A full epoch (k = N) and an epoch of an in-batch policy are all the data, without asking.
+
+    Raises:
+        EmpruneError: the policy's answer is not k distinct ids in [0, N).
+    """
+    return shuffled(selected(policy, request), len(request.table), request.epoch, request.seed)
+
+
+def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int) -> EpochPlan:
+    """Put a selection into the epoch's random order."""
+    places = order(len(selection.ids), generator(seed, epoch, "order"))
+    weights = np.ones(len(places), dtype=np.float32) if selection.weights is None else selection.weights[places]
+    return EpochPlan(epoch, num_samples, selection.ids[places], weights)
+
+
+def arrays(state: Mapping[str, Any], *names: str) -> list[NDArray[Any]]:
+    """Copies of a plan's arrays in a state.
+
+    Raises:
+        StateError: one is missing.
+    """
+    missing = [f"plan.{name}" for name in names if f"plan.{name}" not in state]
+    if missing:
+        raise StateError(f"state is incomplete; it lacks {', '.join(missing)}.")
+    return [state[f"plan.{name}"].cpu().numpy().copy() for name in names]
+
+
+def selected(policy: Policy, request: Request) -> Selection:
+    """What a policy selects of the rows that this rank holds, checked; all of them in a full epoch.
+
+    Raises:
+        EmpruneError: as :func:`make_plan`.
+    """
+    owned = request.table.owned
+    if request.k == owned.num_samples or policy.within_batch:
+        return Selection(np.arange(owned.size, dtype=np.int64))
+    selection = policy.select(request)
+    _check_selection(policy, selection, request.k, owned)
+    return selection
+
+
+def _check_selection(policy: Policy, selection: Selection, k: int, owned: RankSlice) -> None:
+    ids, weights, rows = selection.ids, selection.weights, owned.size
+    fault = None
+    if ids.dtype != np.int64 or ids.ndim != 1:
+        fault = f"ids of dtype {ids.dtype} and shape {ids.shape}; allowed: int64 of shape [k]"
+    elif len(ids) and not 0 <= ids.min() <= ids.max() < rows:
+        fault = f"ids from {ids.min()} to {ids.max()}; allowed: 0 to {rows - 1}"
+    elif weights is not None and weights.shape != ids.shape:
+        fault = f"weights of shape {weights.shape} for ids of shape {ids.shape}"
+    else:
+        chosen = np.zeros(rows, dtype=bool)
+        chosen[ids] = True
+        distinct = int(np.count_nonzero(chosen))
+        if distinct != len(ids):
+            fault = f"{len(ids) - distinct} repeated ids"
+    # One rank must not stop alone, or the others wait for it.
+    totals = owned.counts(len(ids), int(fault is not None)).sum(axis=0)
+    if not fault and totals[0] != (policy.epoch_size(owned.num_samples, k) or totals[0]):
+        whose = "" if owned.is_whole else " on all ranks together, of a partitioned table: use the rules of the request"
+        fault = f"{totals[0]} ids; asked for k = {k}{whose}"
+    if fault or totals[1]:
+        fault = fault or "a fault on another rank"
+        raise EmpruneError(f"policy {policy.name!r} returned {fault}. Fix its select().")

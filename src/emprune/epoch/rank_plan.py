@@ -1,0 +1,184 @@
+"""An epoch's plan where no rank holds the whole table: what a rank trains, and what is trained of its rows.
+
+A rank asks the owners for the ids and weights at its own places of the epoch's order: 8 bytes up and 12 down for each
+sample that it trains. All ranks' plans together, partitioned as :mod:`emprune.distributed.partition` says, are the
+plan that one rank with all the rows would make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emprune.distributed.partition import part_of
+from emprune.distributed.rank_slice import RankSlice
+from emprune.distributed.world import World
+from emprune.epoch.plan import EpochPlan, Ids, arrays, selected
+from emprune.epoch.weights import SparseWeights, Weights
+from emprune.errors import ArgumentError, StateError, check_batch_size
+from emprune.policies.base import Policy, Request
+from emprune.seeding import generator
+from emprune.selection import Selection
+from emprune.selection.permutation import order
+
+_ANSWER = np.dtype([("id", np.int64), ("weight", np.float32)])
+
+
+@dataclass(frozen=True, eq=False)
+class RankPlan(EpochPlan):
+    """A rank's part of an epoch's plan: ``ids`` and ``weights`` are those that it trains, in its order.
+
+    Attributes:
+        total: k, the samples that all ranks train.
+        own_weights: float32, shape [rows]: the weight of each row of this rank, NaN outside the plan, whoever trains
+            it.
+        repeats: how many of the last ids fill up the last global batch; see :mod:`emprune.distributed.partition`.
+    """
+
+    total: int
+    own_weights: NDArray[np.float32]
+    repeats: int
+
+    @property
+    def count(self) -> int:
+        return self.total
+
+    @property
+    def row_weights(self) -> NDArray[np.float32]:
+        return self.own_weights
+
+    @property
+    def agreed(self) -> str:
+        return f"{self.total} samples"
+
+    def weights_by_id(self) -> Weights:
+        return SparseWeights(self.ids, self.weights)
+
+    def rank_ids(self, start: int, batch_size: int, world: World, *, drop_last: bool) -> Ids:
+        end = self.total // (batch_size * world.size) * batch_size if drop_last else len(self)
+        return self.ids[start : max(start, end)]
+
+    def reported_first(self, reported: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
+        """As :meth:`EpochPlan.reported_first`, of the rank's part.
+
+        Raises:
+            StateError: the ranks have different numbers of samples left.
+        """
+        done = owned.ask(owned.owner(self.ids), self.ids, lambda asked: reported[asked - owned.begin])
+        # What fills up the last global batch stands at the plan's head as well, and was reported there.
+        own = len(self) - self.repeats
+        done[own:] = owned.total(int(np.count_nonzero(~done[:own]))) == 0
+        left = owned.counts(int(np.count_nonzero(~done)))[:, 0]
+        if len(set(left.tolist())) > 1:
+            raise StateError(
+                f"the ranks have {left.tolist()} samples of epoch {self.epoch} left; with a partitioned table a state "
+                "can be saved where all ranks have done the same steps. Save it after a step that all of them took."
+            )
+        places = np.argsort(~done, kind="stable")
+        return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
+
+    def state(self, reported: NDArray[np.bool_]) -> dict[str, Any]:
+        return {
+            **super().state(reported),
+            "plan.rows": torch.from_numpy(self.own_weights.copy()),
+            "plan.reported": torch.from_numpy(reported.copy()),
+            "plan.shares": {"total": self.total, "repeats": self.repeats},
+        }
+
+
+class PartitionedTable:
+    """How plans are made where each rank holds a part of the scores: together, each its own part.
+
+    Args:
+        batch_size: samples of a rank in a step.
+
+    Raises:
+        ArgumentError: it is below 1.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        check_batch_size(batch_size)
+        self.batch_size = batch_size
+
+    def owned(self, num_samples: int, world: World) -> RankSlice:
+        """The rows that a rank holds."""
+        return RankSlice.of(num_samples, world)
+
+    def fingerprint(self, world: World) -> dict[str, str]:
+        """What a state must agree on: as many ranks must go on with it, each with its own part."""
+        return {"ranks": f"{world.size} of batch size {self.batch_size}"} if world.size > 1 else {}
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raise ArgumentError unless a loader's batch size is that which plans are made for."""
+        if batch_size != self.batch_size:
+            raise ArgumentError("batch_size", batch_size, f"{self.batch_size}, the pruner's partition_batch_size")
+
+    def make(self, policy: Policy, request: Request) -> RankPlan:
+        """A rank's part of the epoch's plan; all ranks must call it.
+
+        Raises:
+            EmpruneError: as :func:`emprune.epoch.plan.make_plan`.
+        """
+        owned = request.table.owned
+        selection = selected(policy, request)
+        counts = owned.counts(selection.head, len(selection.ids) - selection.head)
+        total = int(counts.sum())
+        part = part_of(0, total, self.batch_size, owned.world.size, owned.world.rank)
+        places = order(total, generator(request.seed, request.epoch, "order"), part.positions)
+        ids, weights = _asked_for(places, selection, counts, owned)
+        own_weights = np.full(owned.size, np.nan, dtype=np.float32)
+        own_weights[selection.ids] = 1 if selection.weights is None else selection.weights
+        return RankPlan(request.epoch, owned.num_samples, ids, weights, total, own_weights, part.repeats)
+
+    def restored(
+        self, state: Mapping[str, Any], epoch: int, owned: RankSlice, consumed: int
+    ) -> tuple[EpochPlan, NDArray[np.bool_]]:
+        """The plan that :meth:`RankPlan.state` took apart, and the rows reported.
+
+        Raises:
+            StateError: a part is missing or does not fit the rank.
+        """
+        ids, weights, rows, reported = arrays(state, "ids", "weights", "rows", "reported")
+        if "plan.shares" not in state:
+            raise StateError("state is incomplete; it lacks plan.shares.")
+        fits = ids.dtype == np.int64 and weights.dtype == rows.dtype == np.float32 and reported.dtype == bool
+        fits = fits and ids.shape == weights.shape == (len(ids),) and rows.shape == reported.shape == (owned.size,)
+        if not fits or (len(ids) and not 0 <= ids.min() <= ids.max() < owned.num_samples):
+            raise StateError(
+                f"the plan has {ids.dtype} ids of shape {ids.shape}, and {rows.dtype} weights of rows of shape "
+                f"{rows.shape}; allowed: int64 ids from 0 to {owned.num_samples - 1} and one weight for each of "
+                f"{owned.size} rows."
+            )
+        shares = state["plan.shares"]
+        return RankPlan(epoch, owned.num_samples, ids, weights, shares["total"], rows, shares["repeats"]), reported
+
+
+def _asked_for(
+    places: Ids, selection: Selection, counts: NDArray[np.int64], owned: RankSlice
+) -> tuple[Ids, NDArray[np.float32]]:
+    """Ids and weights of selected samples.
+
+    Args:
+        places: int64, shape [M], in all ranks' selections put together: their heads, then their tails.
+        counts: int64, shape [ranks, 2]: sizes of each rank's head and tail.
+    """
+    ranks, sizes = owned.world.size, counts.T.reshape(-1)
+    ends = np.cumsum(sizes)
+    segment = np.searchsorted(ends, places, side="right")
+    owner = segment % ranks
+    there = places - (ends - sizes)[segment] + np.where(segment < ranks, 0, counts[owner, 0])
+
+    def answer(asked: Ids) -> NDArray[np.void]:
+        answers = np.ones(len(asked), dtype=_ANSWER)
+        answers["id"] = owned.begin + selection.ids[asked]
+        if selection.weights is not None:
+            answers["weight"] = selection.weights[asked]
+        return answers
+
+    found = owned.ask(owner, there, answer)
+    return found["id"].copy(), found["weight"].copy()

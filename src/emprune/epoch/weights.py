@@ -1,0 +1,50 @@
+"""Weights by sample id: which weight each sample of a batch has in the running epoch's plan."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+class Weights:
+    """float32, shape [B], for int64 ids of shape [B], on their device; NaN for a sample outside the plan.
+
+    Args:
+        by_id: float32, shape [N], NaN outside the plan.
+    """
+
+    def __init__(self, by_id: NDArray[np.float32]) -> None:
+        self._keep(by_id)
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        """Raises IndexError or RuntimeError where an id on the CPU is no dataset position."""
+        columns = self._columns.get(ids.device)
+        if columns is None:
+            columns = tuple(part.to(ids.device) for part in self._columns[torch.device("cpu")])
+            self._columns[ids.device] = columns
+        return self._look_up(columns, ids)
+
+    def _keep(self, *columns: NDArray[np.generic]) -> None:
+        self._columns = {torch.device("cpu"): tuple(torch.from_numpy(column) for column in columns)}
+
+    def _look_up(self, columns: tuple[torch.Tensor, ...], ids: torch.Tensor) -> torch.Tensor:
+        return columns[0].index_select(0, ids)
+
+
+class SparseWeights(Weights):
+    """The same in 12 bytes a sample of the plan, for a rank that has no row for each sample of the data set.
+
+    Args:
+        ids: int64, shape [M], in any order, perhaps repeated.
+        weights: float32, shape [M].
+    """
+
+    def __init__(self, ids: NDArray[np.int64], weights: NDArray[np.float32]) -> None:
+        known, first = np.unique(ids, return_index=True)
+        self._keep(known, weights[first])
+
+    def _look_up(self, columns: tuple[torch.Tensor, ...], ids: torch.Tensor) -> torch.Tensor:
+        known, weights = columns
+        place = torch.searchsorted(known, ids).clamp_(max=len(known) - 1)
+        return torch.where(known[place] == ids, weights[place], torch.nan)

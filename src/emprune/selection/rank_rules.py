@@ -1,0 +1,147 @@
+"""The selection rules on the rows of one rank; :mod:`emprune.selection.rules` states them for a whole table.
+
+All ranks call a rule together, with the scores of their own rows, the same k and generators in the same state. Put
+together, their selections are what one rank with all the scores would select.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from emprune.distributed.rank_slice import RankSlice
+from emprune.errors import ArgumentError
+from emprune.selection.topk import Floats, Ids, Mask, random_part, smallest_parts
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a rule returns.
+
+    Attributes:
+        ids: int64, shape [k], distinct dataset positions, in no particular order. Of a partitioned table: rows of this
+            rank, k on all ranks together.
+        weights: float32, shape [k], factor of each sample's loss; None stands for ones.
+        head: how many ids, at the head, come before those of all ranks' tails in the epoch's order.
+    """
+
+    ids: Ids
+    weights: Floats | None = None
+    head: int = 0
+
+
+@dataclass(frozen=True)
+class RankRules:
+    """k samples of all ranks' rows.
+
+    Args:
+        owned: the rows of this rank.
+        k: from 1 to the number of all ranks' rows.
+        rng: in the same state on every rank.
+
+    Raises:
+        ArgumentError: k is out of range.
+    """
+
+    owned: RankSlice
+    k: int
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= self.owned.num_samples:
+            raise ArgumentError("k", self.k, f"an integer from 1 to the number of samples, {self.owned.num_samples}")
+
+    def uniform(self) -> Selection:
+        """See :func:`emprune.selection.uniform`."""
+        return Selection(random_part(np.ones(self.owned.size, dtype=bool), self.k, self.rng, self.owned))
+
+    def top(self, scores: Floats) -> Selection:
+        """See :func:`emprune.selection.top`."""
+        return self._smallest(-self._checked(scores))
+
+    def sample(self, scores: Floats, *, gamma: float = 1.0) -> Selection:
+        """See :func:`emprune.selection.sample`."""
+        scores = self._checked(scores)
+        check_gamma(gamma)
+        return self._smallest(self._sampling_keys(scores, np.float32(min(gamma, float(np.finfo(np.float32).max)))))
+
+    def threshold(
+        self, scores: Floats, *, below_share: float = 0.8, weight_sum: Literal["kept", "all"] = "kept"
+    ) -> Selection:
+        """See :func:`emprune.selection.threshold`."""
+        scores, owned, k = self._checked(scores), self.owned, self.k
+        check_threshold(below_share, weight_sum)
+        usable = owned.count(~np.isnan(scores))
+        if k >= usable:
+            return self._smallest(-scores)
+        draws = max(1, int(np.ceil(below_share * k)))
+        above = (scores > owned.finite_mean(scores)) & (scores < np.inf)
+        most, count = k - draws, owned.count(above)
+        if count > most:
+            above &= scores > owned.kth_smallest(scores[above], count - most)
+            count = owned.count(above)
+        selection = self._reweighted(above, ~above & ~np.isnan(scores), k - count)
+        if weight_sum == "kept" and selection.weights is not None:
+            return replace(selection, weights=selection.weights * np.float32(k / usable))
+        return selection
+
+    def threshold_published(self, scores: Floats, prune_rate: float) -> Selection:
+        """See :func:`emprune.selection.threshold_published`; k plays no part."""
+        scores, owned = self._checked(scores), self.owned
+        if owned.count(~np.isnan(scores)) == 0:
+            return Selection(np.arange(len(scores), dtype=np.int64))
+        is_below = scores < owned.finite_mean(scores)
+        count = owned.count(is_below)
+        draws = max(1, round((1 - prune_rate) * count)) if count else 0
+        return self._reweighted(~is_below & ~np.isnan(scores), is_below, draws)
+
+    def _smallest(self, keys: Floats) -> Selection:
+        sure, drawn = smallest_parts(keys, self.k, self.rng, self.owned)
+        return Selection(np.concatenate([sure, drawn]), head=len(sure))
+
+    def _reweighted(self, above: Mask, below: Mask, draws: int) -> Selection:
+        """All of ``above`` with weight 1, ``draws`` of the B in ``below`` with weight B/draws."""
+        sure, drawn = np.flatnonzero(above), random_part(below, draws, self.rng, self.owned)
+        weights = np.ones(len(sure) + len(drawn), dtype=np.float32)
+        count = self.owned.count(below)
+        if draws:
+            weights[len(sure) :] = count / min(draws, count)
+        return Selection(np.concatenate([sure, drawn]), weights, len(sure))
+
+    def _sampling_keys(self, scores: Floats, gamma: np.float32) -> Floats:
+        """log(E / score^γ) with E ~ Exp(1), NaN where the score is: the k smallest are the sample."""
+        keys = self.owned.draw(
+            self.rng, lambda generator, out: generator.standard_exponential(out=out, dtype=np.float32)
+        )
+        for begin in range(0, len(keys), _CHUNK):  # by chunks, so that intermediate values stay in the cache
+            part = slice(begin, begin + _CHUNK)
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                log_power = np.zeros_like(keys[part]) if gamma == 0 else gamma * np.log(np.maximum(scores[part], 0))
+                keys[part] = np.log(keys[part]) - log_power
+        if gamma == 0:
+            keys[np.isnan(scores)] = np.nan
+        return keys
+
+    def _checked(self, scores: Floats) -> Floats:
+        scores = np.asarray(scores, dtype=np.float32)
+        if scores.shape != (self.owned.size,):
+            raise ArgumentError("scores", f"of shape {scores.shape}", f"one score a sample, shape [{self.owned.size}]")
+        return scores
+
+
+def check_gamma(gamma: float) -> None:
+    """Raise ArgumentError unless γ suits rule "sample"."""
+    if not 0 <= gamma < np.inf:
+        raise ArgumentError("gamma", gamma, "a finite number of at least 0")
+
+
+def check_threshold(below_share: float, weight_sum: str) -> None:
+    """Raise ArgumentError unless the settings suit rule "threshold"."""
+    if not 0 < below_share <= 1:
+        raise ArgumentError("below_share", below_share, "a number in (0, 1]")
+    if weight_sum not in ("kept", "all"):
+        raise ArgumentError("weight_sum", weight_sum, "'kept' or 'all'")

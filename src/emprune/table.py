@@ -1,0 +1,230 @@
+"""ScoreTable: what training has shown of each sample so far, in 16 bytes a sample and the policy's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emprune.distributed.rank_slice import RankSlice
+from emprune.errors import ArgumentError, EpochOrderError, StateError
+
+_T = TypeVar("_T", bound=np.generic)
+Unseen = Literal["first", "mean"]
+
+_COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
+
+
+@dataclass
+class Observations:
+    """An epoch's observations on the host, in the order in which they were made.
+
+    Attributes:
+        ids: int64, shape [M].
+        loss: float32, shape [M].
+        memory: float32, shape [M], NaN where a step gave none.
+        trained: bool, shape [M]: went through backward, repetitions inside a batch marked once.
+        step: int64, shape [M]: which forward pass it comes from, counted from the last flush on.
+        is_train_step: bool, shape [M]: reported by a training step, whether or not it went through backward.
+    """
+
+    ids: NDArray[np.int64]
+    loss: NDArray[np.float32]
+    memory: NDArray[np.float32]
+    trained: NDArray[np.bool_]
+    step: NDArray[np.int64]
+    is_train_step: NDArray[np.bool_]
+
+    def take(self, which: NDArray[np.int64]) -> Observations:
+        """The observations at these places.
+
+        Args:
+            which: int64, shape [K], in [0, M).
+        """
+        return Observations(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
+
+    def latest(self, usable: NDArray[np.bool_]) -> Observations:
+        """The last usable observation of each sample, ids increasing.
+
+        Args:
+            usable: bool, shape [M].
+        """
+        backwards = np.flatnonzero(usable)[::-1]
+        return self.take(backwards[np.unique(self.ids[backwards], return_index=True)[1]])
+
+
+class ScoreTable:
+    """Four columns, one row a sample; the row number is the sample's id, less the first row that this rank holds.
+
+    Attributes (read-only views, shape [rows], N where one rank holds all):
+        loss: float32, nats, last observed loss. +inf: never seen; NaN: quarantined.
+        memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
+        last_seen: int32, epoch of the last observation, -1 for never.
+        times_trained: int32, number of times that the sample went through backward.
+        extra: by name, float32 columns that a policy keeps for itself.
+
+    Args:
+        num_samples: N.
+        extra: names and initial values of such columns.
+        owned: the rows that this rank holds; None: all.
+
+    Raises:
+        ArgumentError: an extra column has the name of one of the four.
+    """
+
+    def __init__(
+        self, num_samples: int, extra: Mapping[str, float] | None = None, owned: RankSlice | None = None
+    ) -> None:
+        self.owned = owned or RankSlice.whole(num_samples)
+        self._columns = {name: np.zeros(self.owned.size, dtype=dtype) for name, dtype in _COLUMNS.items()}
+        self._columns["loss"].fill(np.inf)
+        self._columns["last_seen"].fill(-1)
+        for name, value in (extra or {}).items():
+            if name in _COLUMNS:
+                raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
+            self._columns[name] = np.full(self.owned.size, value, dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self._columns["loss"])
+
+    @property
+    def loss(self) -> NDArray[np.float32]:
+        return _read_only(self._columns["loss"])
+
+    @property
+    def memory(self) -> NDArray[np.float32]:
+        return _read_only(self._columns["memory"])
+
+    @property
+    def last_seen(self) -> NDArray[np.int32]:
+        return _read_only(self._columns["last_seen"])
+
+    @property
+    def times_trained(self) -> NDArray[np.int32]:
+        return _read_only(self._columns["times_trained"])
+
+    @property
+    def extra(self) -> dict[str, NDArray[np.float32]]:
+        return {name: _read_only(column) for name, column in self._columns.items() if name not in _COLUMNS}
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """float32, shape [N], writable: a policy's own column, for its ``update``. KeyError for any other name."""
+        if name in _COLUMNS:
+            raise KeyError(f"{name} is written by the pruner alone; a policy writes the columns that it declares.")
+        return self._columns[name]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes: 16·N, and 4·N for each column that the policy keeps."""
+        return sum(column.nbytes for column in self._columns.values())
+
+    @property
+    def unseen(self) -> NDArray[np.bool_]:
+        """bool, shape [N]: samples without any observation."""
+        return self._columns["last_seen"] < 0
+
+    @property
+    def quarantined(self) -> NDArray[np.int64]:
+        """int64: ids whose last loss or memory term was not finite, in increasing order."""
+        return self.owned.begin + np.flatnonzero(np.isnan(self._columns["loss"]))
+
+    def rank(self, scores: NDArray[np.float32], unseen: Unseen) -> NDArray[np.float32]:
+        """A copy of ``scores`` ready for a selection rule.
+
+        Args:
+            scores: float32, shape [N], computed from the columns; higher means more worth training.
+            unseen: where never seen samples stand: "first" (+inf) or "mean" (mean of the seen ones).
+
+        Returns:
+            float32, shape [N]; quarantined samples are NaN.
+        """
+        check_unseen(unseen)
+        ranked = np.array(scores, dtype=np.float32)
+        never = self.unseen
+        if not self.owned.count(never):
+            return ranked
+        fill = np.float32(np.inf)
+        if unseen == "mean":
+            fill = self.owned.finite_mean(ranked[~never])
+        ranked[never] = fill
+        return ranked
+
+    def record(
+        self,
+        ids: NDArray[np.int64],
+        loss: NDArray[np.float32],
+        memory: NDArray[np.float32] | None,
+        epoch: int,
+        trained: NDArray[np.bool_],
+    ) -> None:
+        """Write observations of one epoch, in the order in which they were made.
+
+        An id that occurs several times keeps its last score and counts as trained each time (the caller
+        counts repetitions inside one batch once, by ``trained``).
+
+        Args:
+            ids: int64, shape [M], rows in [0, N).
+            loss: float32, shape [M]; NaN quarantines the sample.
+            memory: float32, shape [M], or None where the scorer has none (stored as NaN).
+            epoch: the epoch they belong to.
+            trained: bool, shape [M]: whether the observation also went through backward.
+
+        Raises:
+            EpochOrderError: a later epoch has been recorded for one of the ids.
+        """
+        if not len(ids):
+            return
+        last = int(self._columns["last_seen"][ids].max())
+        if epoch < last:
+            raise EpochOrderError(
+                f"observations of epoch {epoch} arrive after epoch {last} was recorded; observe epochs in order."
+            )
+        self._columns["loss"][ids] = loss
+        self._columns["memory"][ids] = np.float32(np.nan) if memory is None else memory
+        self._columns["last_seen"][ids] = epoch
+        np.add.at(self._columns["times_trained"], ids[trained], 1)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The columns as flat tensors (copies)."""
+        return {name: torch.from_numpy(column.copy()) for name, column in self._columns.items()}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Replace the columns.
+
+        Raises:
+            StateError: a column is missing or has another shape or dtype; nothing is changed then.
+        """
+        loaded = {}
+        for name, column in self._columns.items():
+            if name not in state:
+                raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
+            value = state[name].cpu().numpy()
+            if value.shape != column.shape or value.dtype != column.dtype:
+                raise StateError(
+                    f"column {name!r} is {value.dtype} of shape {value.shape}; "
+                    f"this table holds {column.dtype} of shape {column.shape}."
+                )
+            loaded[name] = value.copy()
+        self._columns = loaded
+
+
+def check_unseen(unseen: str) -> None:
+    """Raise ArgumentError unless ``unseen`` is a place that :meth:`ScoreTable.rank` knows."""
+    if unseen not in ("first", "mean"):
+        raise ArgumentError("unseen", unseen, "'first' or 'mean'")
+
+
+def has_repeats(ids: NDArray[np.int64]) -> bool:
+    """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
+    ordered = np.sort(ids)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _read_only(column: NDArray[_T]) -> NDArray[_T]:
+    view = column.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,36 @@
+"""The self-supervised example at a tiny size, on digits: it trains exactly its share and finds neighbours."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "simclr_fashion_mnist.py"
+
+
+def run(*arguments: str) -> list[str]:
+    """The lines that it printed."""
+    command = [sys.executable, "-W", "error", str(EXAMPLE), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(("policy", "has_memory"), [("emp", True), ("lfl", False)])
+def test_it_trains_the_share_that_it_is_to_and_tells_digits_apart(policy: str, has_memory: bool) -> None:
+    sizes = ["--train-size", "500", "--epochs", "4", "--batch-size", "64", "--prune-rate", "0.6"]
+    *epochs, neighbours, report = run("--data", "digits", "--policy", policy, *sizes)
+    assert len(epochs) == 4
+    for line in epochs:
+        loss, memory = map(float, re.fullmatch(r"epoch \d: loss (\S+), memory term (\S+)", line).groups())
+        assert 2 < loss < 7
+        assert (0 < memory < 2) == has_memory
+    assert float(re.search(r"([\d.]+)%", neighbours)[1]) > 60  # ten classes
+    for expected in ("samples_forward=800", "samples_backward=800", "steps=16", "realised_rate=0.6,"):
+        assert expected in report

@@ -1,0 +1,186 @@
+"""Iteration is pure, ids travel with their batch, and no global generator is touched."""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cases import Positions, loss_of, memory_of, step
+from torch.utils.data import DataLoader, Dataset
+
+from emprune import EMP, IdBatches, PlanSampler, PrunedLoader, Pruner
+
+LOADERS: dict[str, dict[str, Any]] = {
+    "in process": {},
+    "workers": {"num_workers": 2, "prefetch_factor": 3},
+    "persistent workers": {"num_workers": 2, "persistent_workers": True},
+}
+
+
+def new_pruner(size: int = 40, **options: Any) -> Pruner:
+    return Pruner(size, "emp", **{"prune_rate": 0.4, "num_epochs": 3, "seed": 5, **options})
+
+
+def test_the_sampler_changes_nothing() -> None:
+    pruner = new_pruner()
+    sampler = PlanSampler(pruner)
+    length = len(sampler)
+    first, second = iter(sampler), iter(sampler)
+    half = list(islice(first, 10))
+    ids = list(second)
+    assert (length, len(sampler), len(ids)) == (24, 24, 24)
+    assert half == ids[:10]
+    assert half + list(first) == ids == list(sampler) == pruner.plan.ids.tolist()
+    assert all(type(i) is int for i in ids)
+
+
+def test_the_plan_changes_only_when_the_epoch_ends() -> None:
+    pruner = new_pruner()
+    sampler, plan = PlanSampler(pruner), pruner.plan
+    for ids in IdBatches(pruner, 5):
+        step(pruner, ids)
+        assert pruner.plan is plan
+    assert list(sampler) == plan.ids.tolist()
+    pruner.end_epoch()
+    assert list(sampler) == pruner.plan.ids.tolist() != plan.ids.tolist()
+
+
+@pytest.mark.parametrize("options", LOADERS.values(), ids=LOADERS)
+def test_every_loader_gives_the_plan_and_every_sample_its_own_id(options: dict) -> None:
+    pruner = new_pruner()
+    loader = PrunedLoader(Positions(40), pruner, batch_size=5, **options)
+    for _ in pruner.epochs():
+        expected, length = pruner.plan.ids.tolist(), len(loader)
+        next(iter(loader))  # a look at the first batch, then another iterator
+        seen = []
+        for ids, (values, positions) in loader:
+            assert ids.dtype == torch.int64
+            assert ids.tolist() == positions.tolist() == values[:, 0].long().tolist()
+            seen += ids.tolist()
+            step(pruner, ids)
+        assert seen == expected
+        assert length == len(loader) == 5
+
+
+@pytest.mark.parametrize("options", LOADERS.values(), ids=LOADERS)
+def test_every_score_lands_on_its_own_sample_with_look_ahead(options: dict) -> None:
+    pruner = new_pruner()
+    loader = PrunedLoader(Positions(40), pruner, batch_size=7, **options)
+    for epoch in pruner.epochs():
+        trained = pruner.plan.ids.copy()
+        batches = iter(loader)
+        ahead = next(batches)
+        while ahead is not None:
+            (ids, _), ahead = ahead, next(batches, None)  # the loader is a batch ahead of the step
+            step(pruner, ids)
+        pruner.report()  # brings the running epoch's scores to the table
+        everyone = torch.from_numpy(trained)
+        assert pruner.table.loss[trained].tolist() == loss_of(everyone, epoch).tolist()
+        assert pruner.table.memory[trained].tolist() == memory_of(everyone, epoch).tolist()
+        assert set(pruner.table.last_seen[trained].tolist()) == {epoch}
+
+
+def test_a_half_read_epoch_leaves_the_rest_untrained_and_unseen() -> None:
+    pruner = Pruner(40, EMP(unseen="first"), prune_rate=0.4, num_epochs=3)
+    loader = PrunedLoader(Positions(40), pruner, batch_size=5, num_workers=2)
+    half = pruner.plan.ids[:10].tolist()
+    for ids, _ in islice(loader, 2):
+        step(pruner, ids)
+    pruner.end_epoch()
+    assert np.flatnonzero(pruner.table.times_trained).tolist() == sorted(half)
+    assert pruner.report().samples_backward == 10
+    assert sum(i not in half for i in pruner.plan.ids.tolist()) == 24  # never seen ones come first, 30 are left
+
+
+def test_ids_alone() -> None:
+    pruner = new_pruner()
+    batches, plan = IdBatches(pruner, 7), pruner.plan.ids.tolist()
+    assert [len(ids) for ids in batches] == [7, 7, 7, 3]
+    assert torch.cat(list(batches)).tolist() == plan
+    dropped = IdBatches(pruner, 7, drop_last=True)
+    assert (len(batches), len(dropped), len(list(dropped))) == (4, 3, 3)
+    assert torch.cat(list(dropped)).tolist() == plan[:21]
+    next(iter(batches)).zero_()
+    assert pruner.plan.ids.tolist() == plan
+
+
+def test_total_steps_is_the_length_of_every_epoch() -> None:
+    for drop_last in (False, True):
+        pruner = new_pruner(warmup_epochs=1)
+        loader = PrunedLoader(Positions(40), pruner, batch_size=7, drop_last=drop_last)
+        expected = pruner.total_steps(7, drop_last=drop_last)
+        for _ in pruner.epochs():
+            for ids, _ in loader:
+                step(pruner, ids)
+        assert pruner.report().steps == expected == (5 + 3 + 3 if drop_last else 6 + 4 + 4)
+
+
+def test_global_generators_are_left_alone() -> None:
+    def states() -> tuple[Any, ...]:
+        kind, keys, *rest = np.random.get_state()
+        return random.getstate(), (kind, keys.tolist(), *rest), torch.get_rng_state().tolist()
+
+    for policy in ("emp", "infobatch", "rs2", "random", "static-random", "lfl"):
+        before = states()
+        pruner = Pruner(40, policy, prune_rate=0.5, num_epochs=2, warmup_epochs=1, anneal=0.0)
+        for options in LOADERS.values():
+            loader = PrunedLoader(Positions(40), pruner, batch_size=9, **options)
+            for ids, _ in loader:
+                step(pruner, ids)
+        pruner.end_epoch()
+        list(IdBatches(pruner, 4))
+        assert states() == before
+
+
+class Augmented(Dataset):
+    """Samples that carry a random number, as augmentation in a worker would draw it."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> float:
+        return torch.rand(()).item()
+
+
+def test_augmentation_in_workers_is_decided_by_seed_and_epoch() -> None:
+    def draw(seed: int) -> list[list[float]]:
+        pruner = Pruner(40, "random", prune_rate=0.5, num_epochs=2, seed=seed)
+        loader = PrunedLoader(Augmented(), pruner, batch_size=10, num_workers=1)
+        epochs = []
+        for _ in pruner.epochs():
+            epochs.append(torch.cat([values for _, values in loader]).tolist())
+            step(pruner, torch.from_numpy(pruner.plan.ids.copy()))
+        return epochs
+
+    first, again, other = draw(1), draw(1), draw(2)
+    assert first == again
+    assert first[0] != first[1]
+    assert first != other
+
+
+def test_own_collate_and_batched_fetch_are_kept() -> None:
+    class Batched(Positions):
+        def __getitems__(self, indices: list[int]) -> list[str]:
+            return [f"sample {i}" for i in indices]
+
+    pruner = new_pruner()
+    loader = PrunedLoader(Batched(40), pruner, batch_size=4, collate_fn=", ".join)
+    for ids, text in loader:
+        assert text == ", ".join(f"sample {i}" for i in ids.tolist())
+
+
+def test_a_plain_dataloader_can_use_the_sampler() -> None:
+    pruner = new_pruner()
+    loader = DataLoader(Positions(40), batch_size=8, sampler=PlanSampler(pruner), generator=torch.Generator())
+    assert torch.cat([positions for _, positions in loader]).tolist() == pruner.plan.ids.tolist()
+
+
+def test_the_loaders_dataset_can_be_indexed_singly() -> None:
+    data = torch.utils.data.TensorDataset(torch.arange(4.0))
+    loader = PrunedLoader(data, Pruner(4, "random", prune_rate=0.5, num_epochs=1), batch_size=2)
+    index, (value,) = loader.dataset[3]
+    assert (index, value.item(), len(loader.dataset)) == (3, 3.0, 4)

@@ -1,0 +1,44 @@
+"""Loaders that cannot be built say why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cases import Positions
+from torch.utils.data import IterableDataset
+
+from emprune import ArgumentError, IdBatches, PrunedLoader, Pruner
+
+
+def new_pruner() -> Pruner:
+    return Pruner(40, "emp", prune_rate=0.4, num_epochs=3)
+
+
+class Stream(IterableDataset):
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(40))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        (Positions(39), {}, "dataset is 'of 39 samples'; allowed: 40, the pruner's num_samples"),
+        (Stream(), {}, "dataset is 'Stream'; allowed: a map-style dataset"),
+        (Positions(40), {"shuffle": True}, "shuffle is True; allowed: nothing: the pruner's plan decides"),
+        (Positions(40), {"sampler": [1]}, r"sampler is \[1\]; allowed: nothing"),
+        (Positions(40), {"batch_size": 0}, "batch_size is 0; allowed: an integer of at least 1"),
+        (Positions(40), {"batch_size": None}, "batch_size is None; allowed: an integer of at least 1"),
+    ],
+)
+def test_bad_loaders_are_named(dataset: Any, options: dict, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        PrunedLoader(dataset, new_pruner(), **options)
+
+
+@pytest.mark.parametrize("batch_size", [0, -3, 2.5])
+def test_bad_batch_sizes_are_named(batch_size: Any) -> None:
+    for build in (lambda: IdBatches(new_pruner(), batch_size), lambda: new_pruner().total_steps(batch_size)):
+        with pytest.raises(ArgumentError, match=f"batch_size is {batch_size}; allowed: an integer of at least 1"):
+            build()
