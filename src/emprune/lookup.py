@@ -15,10 +15,11 @@ class Weights:
         self._tables = {torch.device("cpu"): self._table(plan)}
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
-        """Raises IndexError or RuntimeError where an id on the CPU is no dataset position."""
+        """Raises IndexError or RuntimeError where an id on the CPU is no dataset position; NaN on a device."""
         table = self._tables.get(ids.device)
         if table is None:
-            table = tuple(part.to(ids.device) for part in self._tables[torch.device("cpu")])
+            # In an epoch's first step, which waits no more than the others.
+            table = tuple(part.to(ids.device, non_blocking=True) for part in self._tables[torch.device("cpu")])
             self._tables[ids.device] = table
         return self._look_up(table, ids)
 
@@ -26,7 +27,12 @@ class Weights:
         return (torch.from_numpy(plan.weight_of),)
 
     def _look_up(self, table: tuple[torch.Tensor, ...], ids: torch.Tensor) -> torch.Tensor:
-        return table[0].index_select(0, ids)
+        (weights,) = table
+        if ids.device.type == "cpu":
+            return weights.index_select(0, ids)
+        # An index out of range would fail on the device, and CUDA then refuses all that the process asks of it.
+        place = ids.clamp(0, len(weights) - 1)
+        return torch.where(place == ids, weights.index_select(0, place), torch.nan)
 
 
 class SparseWeights(Weights):
