@@ -97,7 +97,7 @@ def test_wrong_vocabularies_are_named(name):
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(DataError, match=r"emprune\[language\]"):
+    with pytest.raises(DataError, match=r"emprune-lab\[language\]"):
         needed("tokenizers")
 
 

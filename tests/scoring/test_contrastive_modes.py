@@ -1,4 +1,4 @@
-"""Memory, autocast, compilation and devices: how contrastive scores are computed, not what they are."""
+"""Memory, autocast and compilation: how contrastive scores are computed, not what they are."""
 
 from __future__ import annotations
 
@@ -98,20 +98,3 @@ def test_a_second_derivative_is_refused() -> None:
     (slope,) = torch.autograd.grad(contrastive(first, second, memory="none").loss.sum(), first, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiate twice"):
         slope.sum().backward()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("memory", ["hidden", "projector", "alignment", "none"])
-def test_the_device_is_not_waited_for(memory: str) -> None:
-    first, second = (x.cuda().requires_grad_() for x in drawn(6, 4))
-    layers = [(first.detach().sin(), second.detach().sin())]
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        found = contrastive(first, second, memory=memory, hidden=layers, batch_size=9)
-        queued = contrastive_queue(first, second, second, memory=memory, hidden=layers)
-        (found.loss + queued.loss).sum().backward()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    on_host = [(x.cpu(), y.cpu()) for x, y in layers]
-    right = contrastive(first.cpu(), second.cpu(), memory=memory, hidden=on_host, batch_size=9)
-    torch.testing.assert_close(torch.stack(found).cpu(), torch.stack(right), rtol=1e-4, atol=1e-4)

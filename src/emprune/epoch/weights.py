@@ -18,10 +18,11 @@ class Weights:
         self._keep(by_id)
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
-        """Raises IndexError or RuntimeError where an id on the CPU is no dataset position."""
+        """Raises IndexError or RuntimeError where an id on the CPU is no dataset position; NaN on a device."""
         columns = self._columns.get(ids.device)
         if columns is None:
-            columns = tuple(part.to(ids.device) for part in self._columns[torch.device("cpu")])
+            # In an epoch's first step, which waits no more than the others.
+            columns = tuple(part.to(ids.device, non_blocking=True) for part in self._columns[torch.device("cpu")])
             self._columns[ids.device] = columns
         return self._look_up(columns, ids)
 
@@ -29,7 +30,12 @@ class Weights:
         self._columns = {torch.device("cpu"): tuple(torch.from_numpy(column) for column in columns)}
 
     def _look_up(self, columns: tuple[torch.Tensor, ...], ids: torch.Tensor) -> torch.Tensor:
-        return columns[0].index_select(0, ids)
+        (weights,) = columns
+        if ids.device.type == "cpu":
+            return weights.index_select(0, ids)
+        # An index out of range would fail on the device, and CUDA then refuses all that the process asks of it.
+        place = ids.clamp(0, len(weights) - 1)
+        return torch.where(place == ids, weights.index_select(0, place), torch.nan)
 
 
 class SparseWeights(Weights):

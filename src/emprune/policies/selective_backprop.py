@@ -36,7 +36,7 @@ class SelectiveBackprop(Policy):
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
         loss = request.loss
         ranks = torch.from_numpy(loss_ranks(len(loss), request.k, request.rng.random()))
-        order = torch.where(torch.isfinite(loss), loss, -torch.inf).argsort()
+        order = torch.where(torch.isfinite(loss), loss, -torch.inf).argsort(stable=True)
         return BatchSelection(order[ranks.to(loss.device, non_blocking=True)])
 
 

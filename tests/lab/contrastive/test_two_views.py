@@ -110,7 +110,7 @@ def test_other_images_are_refused(images):
 def test_without_kornia_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "kornia.augmentation", None)
     augment._augmentation.cache_clear()
-    with pytest.raises(DataError, match=r"emprune\[contrastive\]"):
+    with pytest.raises(DataError, match=r"emprune-lab\[contrastive\]"):
         two_views(images_of(), 0, 1, 0)
 
 
