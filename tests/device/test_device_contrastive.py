@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import naive_contrast as naive
 import pytest
 import torch
-
-import naive_contrast as naive
-from emprune.scoring import contrastive, contrastive_queue
 from naive_contrast import drawn
+
+from emprune.scoring import contrastive, contrastive_queue
 
 B, D, K = 6, 5, 11
 MEMORY = ["hidden", "projector", "alignment", "none"]

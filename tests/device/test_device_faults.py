@@ -84,7 +84,7 @@ def test_values_that_are_not_finite_are_quarantined(device: torch.device, policy
 @pytest.mark.parametrize("policy", ["emp", "infobatch"])
 def test_an_id_outside_the_plan_is_found(device: torch.device, policy: str, ids_on: str) -> None:
     def spoil(pruner: Pruner, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor) -> None:
-        ids[2] = int(pruner.plan.left_out[0])
+        ids[2] = int(pruner.plan.pruned_ids[0])
 
     where = HOST if ids_on == "host" else device
     message = r"1 id\(s\) are not in the plan of the running epoch 1"

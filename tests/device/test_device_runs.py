@@ -88,7 +88,7 @@ def test_what_an_epoch_left_out_is_observed(device: torch.device) -> None:
     for where in (HOST, device):
         pruner = new_pruner("emp")
         tell(pruner, first.steps, where, ids_on=where)
-        ids = torch.from_numpy(pruner.plan.left_out)
+        ids = torch.from_numpy(pruner.plan.pruned_ids)
         values = torch.linspace(0, 1, len(ids))
         pruner.observe(ids.to(where), values.to(where), values.flip(0).to(where), epoch=0)
         pruner.end_epoch()

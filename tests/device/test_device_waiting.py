@@ -57,7 +57,7 @@ def test_steps_of_training(
                 optimizer.step()
                 optimizer.zero_grad()
             if not pruner.policy.within_batch:
-                rest = torch.from_numpy(pruner.plan.left_out).to(accelerator, non_blocking=True)
+                rest = torch.from_numpy(pruner.plan.pruned_ids).to(accelerator, non_blocking=True)
                 with torch.no_grad():
                     scores = classification(torch.tanh(inputs[rest] @ first) @ last, labels[rest])
                 pruner.observe(rest, *scores)
