@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 def spec(folder):
     def make(policy="emp", rate=0.7, data="cola", **changes):
         recipe = dataclasses.replace(
-            recipe_for(data), model=str(folder / "encoder"), epochs=3, batch_size=16, max_lr=3e-3, precision="float32"
+            recipe_for(data), model=str(folder / "encoder"), epochs=3, batch_size=16, max_lr=3e-3
         )
         fields = {name: changes.pop(name) for name in list(changes) if name in {one.name for one in SPEC_FIELDS}}
         return RunSpec(

@@ -8,7 +8,8 @@ from made_cifar import put_cifar100
 from emprune_lab.cli import main
 from emprune_lab.commandline.headline import Headline
 
-TINY = ["headline", "--policies", "emp,divbs,full", "--prune-rates", "0.5", "--epochs", "1", "--train-size", "6"]
+TINY = ["headline", "--policies", "emp,divbs,full", "--prune-rates", "0.5", "--epochs", "1", "--train-size", "6",
+        "--precision", "float32"]  # fmt: skip
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def test_both_models_run_with_their_recipes_and_a_finished_run_is_not_repeated(a
     assert {(run["model"], run["recipe"]["optimizer"], run["recipe"]["max_lr"]) for run in results} == {
         ("resnet18", "sgd", 0.05), ("resnet50", "lars", 5.2)
     }  # fmt: skip
+    assert {run["recipe"]["precision"] for run in results} == {"float32"}  # as asked for
     assert [run["samples_backward"] for run in results] == [3, 3, 6] * 2
     assert [run["samples_forward"] for run in results] == [3, 6 + 3, 6] * 2  # divbs: the batch, and its part again
     for folder in (tmp_path / "out" / "runs").iterdir():
@@ -55,6 +57,7 @@ def test_the_paper_s_grid_comes_most_important_first():
     assert [spec.prune_rate for spec in specs[:11]] == [0.7, 0.7, 0.7, 0.0, *[0.7] * 7]
     assert [spec.prune_rate for spec in specs[11:31]] == [0.9] * 10 + [0.5] * 10
     assert {spec.recipe.epochs for spec in specs} == {200}
+    assert {spec.recipe.precision for spec in specs} == {"bfloat16"}
     assert {spec.anneal for spec in specs} == {0.125}
 
 

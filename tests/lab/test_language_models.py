@@ -182,7 +182,7 @@ def test_untied_to_the_mode_a_batch_without_seed_drops_nothing():
 
 @pytest.mark.parametrize(("name", "epochs", "bits"), [("gpt-1x32", 5, 1.5), ("bert-1x32", 15, 3.3)])
 def test_a_text_that_repeats_is_learned(name, epochs, bits):
-    task = task_of(name, precision="bfloat16")
+    task = task_of(name)
     before = task.evaluate_test()[task.metric]
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=2e-3)
     for epoch in range(epochs):

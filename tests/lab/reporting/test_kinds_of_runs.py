@@ -22,7 +22,7 @@ from emprune_lab.specs.contrastive import METHODS, Contrastive
 from emprune_lab.specs.recipe import preset_for
 
 MOCO = SIMCLR | {"contrastive": dataclasses.asdict(Contrastive("moco", temperature=0.2, queue=8192, momentum=0.995))}
-TEXT = dataclasses.asdict(preset_for("tinyshakespeare").recipe)
+TEXT = dataclasses.asdict(preset_for("tinyshakespeare").recipe) | {"precision": "bfloat16"}
 UNTRUE_OF_VIEWS = (
     "predicts",
     "predicted",

@@ -51,14 +51,17 @@ class Compare:
     publication: Annotated[Publication, tyro.conf.arg(name="")] = field(default_factory=Publication)
 
     def __call__(self, console: Console, command: str) -> int:
+        return carry_out(
+            self.specs(), self.out, self.setting, self.publication, console, command,
+            jobs=self.jobs, budget_minutes=self.budget_minutes,
+        )  # fmt: skip
+
+    def specs(self) -> list[RunSpec]:
+        """Every run, seed by seed."""
         seeds = seed_range(self.first_seed, self.seeds)
         template = self.setting.template()
         anneals = self.anneal or (template.anneal,)
-        specs = compare.grid(template, self.policies, self.prune_rates, seeds, self.label_noise, anneals)
-        return carry_out(
-            specs, self.out, self.setting, self.publication, console, command,
-            jobs=self.jobs, budget_minutes=self.budget_minutes,
-        )  # fmt: skip
+        return compare.grid(template, self.policies, self.prune_rates, seeds, self.label_noise, anneals)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from emprune_lab.commandline.commands import seed_range
 from emprune_lab.commandline.options import Fractions, Names, Setting
 from emprune_lab.commandline.publishing import Publication, carry_out
 from emprune_lab.runs import compare
+from emprune_lab.specs.recipe import Precision
 from emprune_lab.specs.spec import RunSpec
 
 PRESET_OF = {"resnet18": "infobatch", "resnet50": "infobatch-resnet50"}
@@ -42,6 +43,8 @@ class Headline:
     train_size: int | None = None
     """Train on the first so many samples; else all."""
     batch_size: int | None = None
+    precision: Precision | None = None
+    """Else bfloat16; a device without instructions for it is many times faster in float32."""
     device: str | None = None
     """Else the accelerator if there is one, and the CPU otherwise."""
     compile: bool = False
@@ -74,8 +77,8 @@ class Headline:
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         return Setting(
             data="cifar100", data_dir=self.data_dir, preset=PRESET_OF[model], epochs=self.epochs,
-            batch_size=self.batch_size, train_size=self.train_size, device=device, compile=self.compile,
-            threads=self.threads, json=self.json,
+            batch_size=self.batch_size, train_size=self.train_size, precision=self.precision, device=device,
+            compile=self.compile, threads=self.threads, json=self.json,
         )  # fmt: skip
 
     def specs(self) -> list[RunSpec]:
