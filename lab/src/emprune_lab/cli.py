@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +15,6 @@ from emprune.errors import ArgumentError, EmpruneError
 from emprune_lab.commandline.commands import Compare, Methods, Report, Train
 from emprune_lab.commandline.headline import Headline
 from emprune_lab.runs.runner import Interrupted
-from emprune_lab.runs.torchrun import Launch, launched
 
 USAGE_ERROR, FAILURE, STOPPED = 2, 1, 130
 
@@ -27,17 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 2 for bad usage; 130 when stopped, with the state saved; 1 for other errors that emprune names.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    unsaid = io.StringIO()
-    with launched() as launch:
-        code = _run(arguments, launch, unsaid)
-    if code and not launch.heard:
-        print(f"rank {launch.rank}: {unsaid.getvalue()}", file=sys.stderr)
-    return code
-
-
-def _run(arguments: list[str], launch: Launch, unsaid: io.StringIO) -> int:
-    """Do what is asked for. Ranks but the first speak into ``unsaid``."""
-    command = f"{launch.prefix} {shlex.join(arguments)}"
+    command = f"emprune {shlex.join(arguments)}"
     chosen = tyro.cli(
         Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Train, tyro.conf.subcommand("train")]
@@ -45,20 +34,16 @@ def _run(arguments: list[str], launch: Launch, unsaid: io.StringIO) -> int:
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[Methods, tyro.conf.subcommand("methods")],
         prog="emprune", description="Dynamic data pruning: compare policies on real data.", args=arguments,
-        console_outputs=launch.rank == 0,
     )  # fmt: skip
     as_json = getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False)
     # Tables need room, also where the output goes to a file and rich would assume 80 columns.
-    width = None if sys.stdout.isatty() else 120
-    console = Console(stderr=as_json, width=width) if launch.rank == 0 else Console(file=unsaid, width=width)
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
 
     def work() -> int:
-        if isinstance(chosen, Train):
-            return chosen(console, command, launch)
-        if launch.size > 1:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ArgumentError(
-                "command", arguments[0], f"train, on the {launch.size} processes that torchrun started",
-                "Without torchrun, --jobs says how many runs train at the same time.",
+                "WORLD_SIZE", os.environ["WORLD_SIZE"], "1: the command trains each run in one process",
+                "--jobs says how many runs train at the same time; for one run on many processes see examples/.",
             )  # fmt: skip
         return int(chosen(console, command))
 

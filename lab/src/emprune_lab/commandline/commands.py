@@ -20,9 +20,7 @@ from emprune_lab.commandline.publishing import Publication, carry_out, publish
 from emprune_lab.commandline.stopping import Stop
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
 from emprune_lab.runs import compare
-from emprune_lab.runs.parallel import per_rank
 from emprune_lab.runs.runner import run
-from emprune_lab.runs.torchrun import Launch
 from emprune_lab.specs.spec import RunSpec
 
 
@@ -66,7 +64,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Train:
-    """Train one policy at one rate; by torchrun, on several processes that share each batch."""
+    """Train one policy at one rate."""
 
     setting: Annotated[Setting, tyro.conf.arg(name="")] = field(default_factory=Setting)
     policy: str = "emp"
@@ -81,16 +79,12 @@ class Train:
     out: Path = Path("runs/train")
     """Folder of the result; a second call goes on where the first stopped."""
 
-    def __call__(self, console: Console, command: str, launch: Launch | None = None) -> int:
-        launch = launch or Launch()
+    def __call__(self, console: Console, command: str) -> int:
         template = self.setting.template()
         anneal = template.anneal if self.anneal is None else self.anneal
         specs = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise], [anneal])
-        per_rank(template.recipe.batch_size, launch.size)
         compare.check(specs)
-        result = self._run(specs[0], launch, console, command)
-        if launch.rank > 0:
-            return 0
+        result = self._run(specs[0], console, command)
         if self.setting.json:
             print(json.dumps(dataclasses.asdict(result)))
         console.print(
@@ -99,14 +93,14 @@ class Train:
         )  # fmt: skip
         return 0
 
-    def _run(self, spec: RunSpec, launch: Launch, console: Console, command: str) -> Result:
-        device, stop = launch.device(self.setting.device), Stop()
+    def _run(self, spec: RunSpec, console: Console, command: str) -> Result:
+        stop = Stop()
         torch.set_num_threads(self.setting.threads)
         with stop.on_signals(console.print), LiveView(console, 1) as view:
             result = run(
-                spec, self.out / compare.RUNS_FOLDER / spec.run_id, command=command, device=device,
+                spec, self.out / compare.RUNS_FOLDER / spec.run_id, command=command, device=self.setting.device,
                 compiled=self.setting.compile, on_progress=lambda progress: view.show(compare.Event(spec, progress)),
-                should_stop=stop.is_set, ranks=launch.join(device),
+                should_stop=stop.is_set,
             )  # fmt: skip
             view.show(compare.Event(spec, result=result))
         return result

@@ -25,7 +25,7 @@ class LearningRate:
     def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, pruner: Pruner) -> None:
         self._optimizer, self._pruner = optimizer, pruner
         try:
-            self.total_steps, self._known = pruner.total_steps(recipe.batch_size // pruner.world.size), True
+            self.total_steps, self._known = pruner.total_steps(recipe.batch_size), True
         except ArgumentError:
             self.total_steps, self._known = -(-pruner.num_samples // recipe.batch_size) * pruner.num_epochs, False
         self._schedule = _schedule(optimizer, recipe, self.total_steps)

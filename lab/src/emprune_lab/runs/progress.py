@@ -36,9 +36,7 @@ class Progress:
 def progress_of(training: Training) -> Progress:
     """Where the run stands."""
     pruner, done = training.pruner, training.pruner.report()
-    # A report of several ranks knows nothing of the running epoch.
-    trained = done.samples_backward if training.ranks.size == 1 else training.samples_seen
-    speed = trained / max(training.seconds, 1e-9)
+    speed = done.samples_backward / max(training.seconds, 1e-9)
     spared = pruner.num_samples * training.spec.recipe.epochs - sum(pruner.kept)
     epoch = min(pruner.epoch, pruner.num_epochs - 1)
     entry, total_steps = training.latest_entry, training.learning_rate.total_steps

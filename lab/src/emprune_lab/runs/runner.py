@@ -11,7 +11,6 @@ import torch
 from emprune.errors import ArgumentError
 from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.records.results import RESULT_FILE, Result, Samples, load_result, save_run
-from emprune_lab.runs.parallel import Ranks
 from emprune_lab.runs.progress import Progress, progress_of
 from emprune_lab.runs.scoring import static_policy
 from emprune_lab.runs.training import Training
@@ -37,36 +36,31 @@ def run(
     compiled: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
-    ranks: Ranks | None = None,
 ) -> Result:
     """Train a spec in ``folder``, from its checkpoint if one lies there; a finished run is only read.
 
     Args:
         command: what repeats the run; stored in the result.
         compiled: whether the model goes through torch.compile.
-        should_stop: asked between steps; of several ranks, one that is asked to stop stops all.
-        ranks: that train it together, each of which calls this; rank 0 evaluates, and it alone reads and writes.
+        should_stop: asked between steps.
 
     Raises:
         Interrupted: ``should_stop`` said so; the same call goes on from there.
         ArgumentError: the device's memory does not suffice for the batch size.
     """
-    ranks, checkpoint = ranks or Ranks(), folder / CHECKPOINT_FILE
-    finished = ranks.from_first(lambda: load_result(folder) if (folder / RESULT_FILE).is_file() else None)
-    if finished is not None:
-        return finished
+    checkpoint = folder / CHECKPOINT_FILE
+    if (folder / RESULT_FILE).is_file():
+        return load_result(folder)
     try:
         data = training_data(spec)
         scores = folder.parent.with_name("scores")
-        policy, scoring = ranks.from_first(
-            lambda: static_policy(spec, data, scores, device, _stopping(spec, should_stop))
-        )
-        training = Training(spec, data, device, policy=policy, compiled=compiled, ranks=ranks)
-        if ranks.from_first(checkpoint.is_file):
+        policy, scoring = static_policy(spec, data, scores, device, _stopping(spec, should_stop))
+        training = Training(spec, data, device, policy=policy, compiled=compiled)
+        if checkpoint.is_file():
             training.restore(checkpoint)
         training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
         on_progress(progress_of(training))
-        return ranks.from_first(lambda: _finish(training, scoring, folder, command, device))
+        return _finish(training, scoring, folder, command, device)
     except torch.OutOfMemoryError as error:
         allowed = f"a smaller one: the memory of {device} does not suffice for {spec.recipe.model}"
         raise ArgumentError("batch_size", spec.recipe.batch_size, allowed) from error
@@ -90,21 +84,18 @@ def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], No
 def _between_steps(
     training: Training, checkpoint: Path, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
 ) -> Callable[[], None]:
-    ranks = training.ranks
     told = saved = time.perf_counter()
 
     def after_step() -> None:
         nonlocal told, saved
         now = time.perf_counter()
-        # One clock decides for all, since saving needs every rank at the same step.
-        stop, save = ranks.any_of(should_stop(), ranks.first and now - saved > _SECONDS_BETWEEN_CHECKPOINTS)
-        if stop:
+        if should_stop():
             training.save(checkpoint)
             raise Interrupted(training.spec.run_id)
         if now - told > _SECONDS_BETWEEN_PROGRESS:
             told = now
             on_progress(progress_of(training))
-        if save:
+        if now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
             saved = now
             training.save(checkpoint)
 
@@ -150,7 +141,7 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
         recipe=spec.recipe.as_dict(),
         anneal=spec.anneal,
         budget=spec.budget,
-        device=device_name(device) + (f", {training.ranks.size} ranks" if training.ranks.size > 1 else ""),
+        device=device_name(device),
         versions=versions(),
         git_commit=git_commit(),
         command=command,

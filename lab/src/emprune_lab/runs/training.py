@@ -13,11 +13,10 @@ import torch
 
 import emprune
 from emprune import Policy
-from emprune.errors import ArgumentError, DataError
+from emprune.errors import DataError
 from emprune_lab.records.results import write_atomically
 from emprune_lab.runs.learning_rate import LearningRate
 from emprune_lab.runs.optimizers import build_optimizer
-from emprune_lab.runs.parallel import Ranks, per_rank, rows_of, without_tail
 from emprune_lab.specs.spec import RunSpec, build_pruner
 from emprune_lab.tasks import Data, Scores, build_task
 
@@ -32,7 +31,6 @@ class Training:
         policy: instead of the one that the spec's label names.
         compiled: whether the model goes through torch.compile.
         watch: called with each step's ids and scores.
-        ranks: that train together, in lockstep; see :mod:`emprune_lab.runs.parallel`.
 
     Attributes:
         task: the model and its data.
@@ -53,16 +51,12 @@ class Training:
         policy: Policy | None = None,
         compiled: bool = False,
         watch: Callable[[torch.Tensor, Scores], None] | None = None,
-        ranks: Ranks | None = None,
     ) -> None:
         recipe = spec.recipe
-        self.spec, self.device, self.ranks = spec, torch.device(device), ranks or Ranks()
-        if recipe.contrastive is not None and self.ranks.size > 1:
-            raise ArgumentError("ranks", self.ranks.size, "1 for contrastive runs: a batch has its negatives in it")
+        self.spec, self.device = spec, torch.device(device)
         self.task = build_task(spec, data, self.device, compiled=compiled)
         self.model = self.task.model
-        self.ranks.as_first([*self.model.parameters(), *self.model.buffers()])
-        self.pruner = build_pruner(spec, len(data), policy, self.ranks.world)
+        self.pruner = build_pruner(spec, len(data), policy)
         self._watch = watch
         self.optimizer = build_optimizer(recipe, self.model.parameters())
         self.learning_rate = LearningRate(self.optimizer, recipe, self.pruner)
@@ -77,7 +71,7 @@ class Training:
             after_step: called between steps; may save a checkpoint, and may raise to stop.
         """
         self.model.train()
-        batches = emprune.IdBatches(self.pruner, per_rank(self.spec.recipe.batch_size, self.ranks.size))
+        batches = emprune.IdBatches(self.pruner, self.spec.recipe.batch_size)
         for _ in self.pruner.epochs():
             for ids in batches:
                 began = time.perf_counter()
@@ -85,18 +79,13 @@ class Training:
                 self._add_seconds(time.perf_counter() - began)
                 after_step()
             self._observe_hidden()
-            self.history.append(self._epoch_entry() | self.ranks.from_first(self.task.after_epoch))
+            self.history.append(self._epoch_entry() | self.task.after_epoch())
             self._epoch_sums = self._zero_sums()
 
     @property
     def latest_entry(self) -> dict[str, float]:
         """The running epoch's entry of the history so far, or the last one's where none has begun."""
         return self._epoch_entry() if self._epoch_sums["samples"] or not self.history else self.history[-1]
-
-    @property
-    def samples_seen(self) -> int:
-        """Samples of all ranks' training steps so far."""
-        return int(sum(entry["kept"] for entry in self.history)) + int(self._epoch_sums["samples"])
 
     def save(self, path: Path) -> None:
         """Write everything that training needs to go on; the old file stays until the new one is whole."""
@@ -110,12 +99,9 @@ class Training:
         state |= {"history": self.history, "sums": self._epoch_sums}
         state |= {"seconds": self.seconds, "scoring": self.seconds_scoring}
 
-        def write() -> None:
-            packed = io.BytesIO()
-            torch.save(state, packed)
-            write_atomically(path, packed.getvalue())
-
-        self.ranks.from_first(write)
+        packed = io.BytesIO()
+        torch.save(state, packed)
+        write_atomically(path, packed.getvalue())
 
     def restore(self, path: Path) -> None:
         """Go on from a file written by :meth:`save`, in mid-epoch too.
@@ -124,8 +110,9 @@ class Training:
             DataError: the file is damaged.
         """
         try:
-            packed = io.BytesIO(self.ranks.from_first(path.read_bytes))
-            state: dict[str, Any] = torch.load(packed, map_location=self.device, weights_only=True)
+            state: dict[str, Any] = torch.load(
+                io.BytesIO(path.read_bytes()), map_location=self.device, weights_only=True
+            )
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
             raise DataError(f"{path} is damaged; remove it to begin this run again.") from error
         self.pruner.load_state_dict(state["pruner"])
@@ -136,37 +123,23 @@ class Training:
         self.seconds_scoring = state["scoring"]
 
     def _step(self, ids: torch.Tensor) -> None:
-        ids, batch, own, total = self._ready(ids)
+        batch = self.task.batch(ids, self.pruner.epoch, self._epoch_sums["samples"])
         self.learning_rate.before_step()
         if self.forwards_first:
-            scores, trained = self._backward_part(ids, batch)
-            divisor = trained
+            scores = self._backward_part(ids, batch)
         else:
             scores = self.task.forward(batch, self.pruner.policy.scorer)
-            self.pruner.loss(ids, without_tail(scores.loss, own), scores.memory).backward()  # type: ignore[no-untyped-call]
-            divisor, trained = len(ids), own
-        seen = [scores.loss.detach()[:own].sum(), scores.right[:own].sum()]
-        loss, right = self.ranks.mean_gradients(self.model.parameters(), divisor, trained, seen)
+            self.pruner.loss(ids, scores.loss, scores.memory).backward()  # type: ignore[no-untyped-call]
         if self.spec.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.recipe.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self._watch:
             self._watch(ids, scores)
-        self._epoch_sums["samples"] += total
-        self._epoch_sums["loss"] += loss
-        self._epoch_sums["right"] += right
+        self._epoch_sums["samples"] += len(ids)
+        self._epoch_sums["loss"] += scores.loss.detach().sum()
+        self._epoch_sums["right"] += scores.right.sum()
         self.learning_rate.after_step(self._epoch_sums["samples"])
-
-    def _ready(self, ids: torch.Tensor) -> tuple[torch.Tensor, Any, int, int]:
-        """A step's ids and inputs on this rank, how many of these no other rank has, and the samples of all ranks."""
-        epoch, position = self.pruner.epoch, self._epoch_sums["samples"]
-        if self.ranks.size == 1:
-            return ids, self.task.batch(ids, epoch, position), len(ids), len(ids)
-        whole = torch.from_numpy(self.pruner.plan.ids[position : position + self.spec.recipe.batch_size].copy())
-        rows, own = rows_of(len(whole), self.ranks.size, self.ranks.rank)
-        batch = self.task.part(self.task.batch(whole, epoch, position), rows.to(self.device))
-        return whole[rows], batch, own, len(whole)
 
     @property
     def forwarded_again(self) -> int:
@@ -182,20 +155,19 @@ class Training:
         """
         return self.pruner.policy.within_batch and self.pruner.kept[self.pruner.epoch] < self.pruner.num_samples
 
-    def _backward_part(self, ids: torch.Tensor, batch: Any) -> tuple[Scores, int]:
-        """Forward the batch, let the policy choose, train the chosen; the scores of all, and how many were chosen."""
+    def _backward_part(self, ids: torch.Tensor, batch: Any) -> Scores:
+        """Forward the batch, let the policy choose, train the chosen; the scores of all."""
         policy = self.pruner.policy
         with torch.no_grad():
             scores = self.task.forward(batch, policy.scorer, with_features=policy.needs_features)
         chosen = self.pruner.select_batch(ids, scores.loss, scores.memory, features=scores.features)
+        if chosen.positions is not None and not len(chosen.positions):
+            return scores
         part = batch if chosen.positions is None else self.task.part(batch, chosen.positions)
-        count = len(ids) if chosen.positions is None else len(chosen.positions)
-        if not count:
-            return scores, 0
         trained = self.task.forward(part, policy.scorer).loss
         weighted = trained if chosen.weights is None else trained * chosen.weights
         weighted.mean().backward()  # type: ignore[no-untyped-call]
-        return scores, count
+        return scores
 
     @torch.no_grad()
     def _observe_hidden(self) -> None:
@@ -204,9 +176,8 @@ class Training:
         if not policy.observes_hidden or not len(self.pruner.plan.pruned_ids):
             return
         began = time.perf_counter()
-        self.ranks.as_first(self.model.buffers())
         self.model.eval()
-        hidden = torch.from_numpy(self.pruner.plan.pruned_ids[self.ranks.rank :: self.ranks.size])
+        hidden = torch.from_numpy(self.pruner.plan.pruned_ids)
         for ids in hidden.split(size) if len(hidden) else ():  # type: ignore[no-untyped-call]
             scores = self.task.forward(self.task.plain_batch(ids), policy.scorer)
             self.pruner.observe(ids, scores.loss, scores.memory)

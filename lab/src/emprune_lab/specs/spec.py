@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from emprune import DynamicRandom, Policy, Pruner, StaticRandom, get_policy
-from emprune.distributed import World
 from emprune.epoch.schedule import Budget, kept_per_epoch
 from emprune.errors import ArgumentError
 from emprune.policies import REGISTRY
@@ -113,23 +112,22 @@ def memory_of(spec: RunSpec) -> dict[str, Any]:
     return asked
 
 
-def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None, world: World | None = None) -> Pruner:
+def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) -> Pruner:
     """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``.
 
     Args:
         policy: instead of the one that :func:`build_policy` gives.
-        world: the ranks that train together; as for :class:`emprune.Pruner`.
     """
     policy, recipe = policy or build_policy(spec.policy), spec.recipe
     memory_of(spec)
     if parse_policy(spec.policy)[0] != SHORT:
         return Pruner(
             num_samples, policy, prune_rate=spec.prune_rate, num_epochs=recipe.epochs, seed=spec.seed,
-            anneal=spec.anneal, budget=spec.budget, world=world,
+            anneal=spec.anneal, budget=spec.budget,
         )  # fmt: skip
     counts = short_counts(num_samples, budget_of(spec, num_samples))
     rates = [1 - count / num_samples for count in counts]
-    return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed, world=world)
+    return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed)
 
 
 def budget_of(spec: RunSpec, num_samples: int) -> int:
