@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
+from scipy.stats import rankdata
 from studies.memorization.ranks import spearman
 
 from emprune.errors import ArgumentError
@@ -32,31 +34,9 @@ class SubsetModels(NamedTuple):
     predicted: NDArray[Any]
     loss: NDArray[np.float32]
 
-    def part(self, models: NDArray[np.int64]) -> SubsetModels:
-        """Some of the models."""
-        return SubsetModels(self.inside[models], self.predicted[models], self.loss[models])
-
-    def of_samples(self, chosen: Mask) -> SubsetModels:
-        """Some of the samples."""
-        return SubsetModels(self.inside[:, chosen], self.predicted[:, chosen], self.loss[:, chosen])
-
-
-class Reliability(NamedTuple):
-    """How well the models agree on a target.
-
-    Attributes:
-        halves: Spearman correlation of the estimates of two halves of the models, mean over random splits.
-        all_models: what two sets of M models each would have, by the Spearman–Brown formula 2r / (1 + r).
-        bound: √all_models, about the highest correlation that any score can have with the estimate (the
-            attenuation formula, which is exact for Pearson's coefficient and linear errors).
-        ceiling: the correlation of the estimate with a score without ties that orders the samples as it does:
-            the highest possible where many samples tie, as all those never memorised do at mem = 0.
-    """
-
-    halves: float
-    all_models: float
-    bound: float
-    ceiling: float
+    def part(self, models: Any = slice(None), samples: Any = slice(None)) -> SubsetModels:
+        """Some of the models, and of the samples."""
+        return SubsetModels(*(column[models][:, samples] for column in self))
 
 
 def contrast(inside: Mask, values: NDArray[Any]) -> Floats:
@@ -68,22 +48,14 @@ def contrast(inside: Mask, values: NDArray[Any]) -> Floats:
     Raises:
         ArgumentError: a sample is in all subsets or in none.
     """
-    check_subsets(inside)
-    count = inside.sum(axis=0)
-    values = values.astype(np.float64)
-    within = np.where(inside, values, 0).sum(axis=0) / count
-    without: Floats = np.where(inside, 0, values).sum(axis=0) / (len(inside) - count)
-    difference: Floats = within - without
-    return difference
-
-
-def check_subsets(inside: Mask) -> None:
-    """Raise ArgumentError where a sample is in all subsets or in none."""
     if not np.all(_seen_both_ways(inside)):
         raise ArgumentError(
             "models", len(inside), "enough that every sample is in some subsets and outside others",
             "Train more subset models.",
         )  # fmt: skip
+    values = values.astype(np.float64)
+    difference: Floats = values.mean(axis=0, where=inside) - values.mean(axis=0, where=~inside)
+    return difference
 
 
 def _seen_both_ways(inside: Mask) -> Mask:
@@ -112,9 +84,7 @@ def vote_entropy(predicted: NDArray[Any], num_classes: int) -> Floats:
     (classes that occur − 1)/(2M).
     """
     shares = np.stack([(predicted == one).mean(axis=0) for one in range(num_classes)])
-    logs = np.log(np.where(shares > 0, shares, 1.0))
-    entropies: Floats = np.maximum(-(shares * logs).sum(axis=0), 0.0)
-    return entropies
+    return np.asarray(entr(shares).sum(axis=0))
 
 
 def estimates(models: SubsetModels, labels: NDArray[np.int64], num_classes: int) -> dict[str, Floats]:
@@ -126,24 +96,33 @@ def estimates(models: SubsetModels, labels: NDArray[np.int64], num_classes: int)
     }
 
 
-def reliability(models: SubsetModels, labels: NDArray[np.int64], num_classes: int) -> dict[str, Reliability]:
-    """Split the models into halves at random and correlate the halves' estimates, for every target.
+def reliability(models: SubsetModels, labels: NDArray[np.int64], num_classes: int) -> dict[str, dict[str, float]]:
+    """How well the models agree on each target: Spearman correlations of two halves' estimates, split at random.
 
     Of few models a half may have no estimate for some samples; these are left out of that split.
+
+    Returns:
+        For each target: halves, the mean correlation over random splits; all_models, what two sets of M models each
+        would have, by the Spearman–Brown formula 2r / (1 + r); bound, √all_models, about the highest correlation that
+        any score can have with the estimate (the attenuation formula, which is exact for Pearson's coefficient and
+        linear errors); ceiling, the correlation of the estimate with a score without ties that orders the samples
+        as it does: the highest possible where many samples tie, as all those never memorised do at mem = 0.
     """
     found: dict[str, list[float]] = {target: [] for target in TARGETS}
     for split in range(_SPLITS):
         order = generator(0, split, "split of the subset models").permutation(len(models.inside))
         halves = [models.part(half) for half in np.array_split(order, 2)]
         usable = _seen_both_ways(halves[0].inside) & _seen_both_ways(halves[1].inside)
-        one, other = (estimates(half.of_samples(usable), labels[usable], num_classes) for half in halves)
+        one, other = (estimates(half.part(samples=usable), labels[usable], num_classes) for half in halves)
         for target in TARGETS:
             found[target].append(spearman(one[target], other[target]))
     every = estimates(models, labels, num_classes)
-    return {target: _reliability(float(np.mean(found[target])), every[target]) for target in TARGETS}
+    return {target: _agreement(float(np.mean(found[target])), every[target]) for target in TARGETS}
 
 
-def _reliability(halves: float, estimate: Floats) -> Reliability:
+def _agreement(halves: float, estimate: Floats) -> dict[str, float]:
     all_models = 2 * halves / (1 + halves) if halves > 0 else 0.0
-    untied = np.argsort(np.argsort(estimate, kind="stable"))
-    return Reliability(halves, all_models, float(np.sqrt(all_models)), spearman(estimate, untied))
+    untied = rankdata(estimate, method="ordinal")
+    return {
+        "halves": halves, "all_models": all_models, "bound": all_models**0.5, "ceiling": spearman(estimate, untied)
+    }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +22,7 @@ _LINES = {
     "loss + 20·entropy": ("#08306b", "-", "L + 20H (EMP)"),
     GIVEN: (INK, (0, (4, 2)), "H with L held fixed"),
 }
+_BANDS = ("loss", "entropy", GIVEN)
 _TARGETS = {"mem": "with mem", "gain": "with the loss that it saves", "votes": "with I(f(x); w | x)"}
 _GROUPS = (
     f"< {EDGES[0]:g}", *(f"{low:g}–{high:g}" for low, high in pairwise(EDGES)), f"≥ {EDGES[-1]:g}",
@@ -44,24 +46,17 @@ def correlations_figure(conditions: Sequence[Numbers]) -> Figure:
                 axes.axhline(height, color=FAINT, linewidth=0.9, linestyle=(0, (1, 2)) if height else "-")
         panels[0][column].set_title(_title(condition, part), loc="left", fontweight="bold")
         panels[-1][column].set_xlabel("epoch")
-    for row, name in enumerate(_TARGETS.values()):
-        panels[row][0].set_ylabel(f"rank correlation\n{name}")
     panels[0][0].set_ylim(-1, 1)
-    figure.align_ylabels(panels[:, 0])
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, handlelength=2.2)
+    _finish(figure, panels, [f"rank correlation\n{name}" for name in _TARGETS.values()], panels[0][0], ncols=6)
     return figure
 
 
 def _correlation_lines(axes: Axes, scores: Mapping[str, Mapping[str, list[float | None]]]) -> None:
     for score, (colour, dashes, label) in _LINES.items():
-        value, low, high = (
-            np.array([np.nan if one is None else one for one in scores[score][name]])
-            for name in ("value", "low", "high")
-        )
+        value, low, high = (np.array(scores[score][name], dtype=float) for name in ("value", "low", "high"))
         epochs = np.arange(1, len(value) + 1)
         axes.plot(epochs, value, color=colour, linestyle=dashes, linewidth=1.5, label=label)
-        if score in ("loss", "entropy", GIVEN):
+        if score in _BANDS:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     grid_lines(axes)
@@ -73,58 +68,58 @@ def pruned_figure(conditions: Sequence[Numbers]) -> Figure:
     columns = [(condition, rate) for condition in conditions for rate in _rates(condition)]
     figure = new_figure(7.2, max(5.0, 2.6 * len(columns)))
     panels = figure.subplots(3, len(columns), sharey="row", squeeze=False)
-    for column, (condition, rate) in enumerate(columns):
-        runs = [run for run in condition["pruned"] if run["prune_rate"] in (rate, 0.0)]
+    for (condition, rate), (trained, remembered, by_count) in zip(columns, panels.T, strict=True):
         parts = [part for part in condition["correlations"] if part != "all"] or ["all"]
-        for run in runs:
-            for part in parts:
-                if run["policy"] != "full":
-                    _group_line(panels[0][column], run, part, "times_trained", 1)
-                _group_line(panels[1][column], run, part, "remembered", 100)
-            if run["policy"] != "full":
-                _count_line(panels[2][column], run)
-        panels[0][column].set_title(f"{_title(condition, 'all')}, rate {rate:g}", loc="left", fontweight="bold")
-        for row in (0, 1):
-            panels[row][column].set_xticks(range(len(_GROUPS)), _GROUPS)
-            panels[row][column].set_xlabel("mem")
-        panels[2][column].set_xlabel("times trained")
-    for row, name in enumerate(("times trained", "remembered, %", "mean mem")):
-        panels[row][0].set_ylabel(name)
-    figure.align_ylabels(panels[:, 0])
-    handles, labels = panels[1][-1].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(list(unique.values()), list(unique), loc="outside lower center", ncols=4, handlelength=2.6)
+        pruned = [run for run in condition["pruned"] if run["prune_rate"] == rate]
+        for run in pruned:
+            bins = [one for one in run["by_count"] if one["samples"] >= _FEWEST]
+            middles = [(one["from"] + one["to"]) / 2 for one in bins]
+            by_count.plot(middles, [one["mem"] for one in bins], **_look(run["policy"]))
+            _group_lines(trained, run, parts, "times_trained", 1)
+        for run in [run for run in condition["pruned"] if run["policy"] == "full"] + pruned:
+            _group_lines(remembered, run, parts, "remembered", 100)
+        trained.set_title(f"{_title(condition, 'all')}, rate {rate:g}", loc="left", fontweight="bold")
+        for axes in (trained, remembered):
+            axes.set_xticks(range(len(_GROUPS)), _GROUPS)
+            axes.set_xlabel("mem")
+        by_count.set_xlabel("times trained")
+        by_count.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for axes in panels.flat:
+        grid_lines(axes)
+    _finish(figure, panels, ["times trained", "remembered, %", "mean mem"], panels[1][-1], ncols=4)
     return figure
 
 
-def _group_line(axes: Axes, run: Numbers, part: str, what: str, scale: float) -> None:
-    policy = run["policy"]
-    points = [
-        (place, *(scale * group[what][name] for name in ("value", "low", "high")))
-        for place, group in enumerate(run["by_group"][part])
-        if group is not None and group["samples"] >= _FEWEST and group[what]["low"] is not None
-    ]
-    grid_lines(axes)
-    if not points:
-        return
-    place, value, low, high = np.array(points).T
-    label = policy if part == "all" else f"{policy}, {part}"
-    axes.errorbar(
-        place, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], label=label,
-        color=colours([policy])[policy], marker=markers([policy])[policy], markersize=4, linewidth=1.4,
-        linestyle=_STRATUM_LINES[part], markerfacecolor="white" if part == "wrong label" else None, elinewidth=0.8,
-    )  # fmt: skip
+def _group_lines(axes: Axes, run: Numbers, parts: Sequence[str], what: str, scale: float) -> None:
+    for part in parts:
+        points = [
+            (place, *(scale * group[what][name] for name in ("value", "low", "high")))
+            for place, group in enumerate(run["by_group"][part])
+            if group is not None and group["samples"] >= _FEWEST and group[what]["low"] is not None
+        ]
+        if points:
+            place, value, low, high = np.array(points).T
+            axes.errorbar(
+                place, value, yerr=np.maximum([value - low, high - value], 0), **_look(run["policy"]),
+                label=run["policy"] if part == "all" else f"{run['policy']}, {part}", linestyle=_STRATUM_LINES[part],
+                markerfacecolor="white" if part == "wrong label" else None, elinewidth=0.8,
+            )  # fmt: skip
 
 
-def _count_line(axes: Axes, run: Numbers) -> None:
-    policy = run["policy"]
-    bins = [one for one in run["by_count"] if one["samples"] >= _FEWEST]
-    axes.plot(
-        [(one["from"] + one["to"]) / 2 for one in bins], [one["mem"] for one in bins],
-        color=colours([policy])[policy], marker=markers([policy])[policy], markersize=4, linewidth=1.4,
-    )  # fmt: skip
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    grid_lines(axes)
+def _look(policy: str) -> dict[str, Any]:
+    return {
+        "color": colours([policy])[policy], "marker": markers([policy])[policy], "markersize": 4, "linewidth": 1.4
+    }  # fmt: skip
+
+
+def _finish(figure: Figure, panels: Any, rows: Sequence[str], with_legend: Axes, ncols: int) -> None:
+    """Names of the rows, and one legend for all panels."""
+    for axes, name in zip(panels[:, 0], rows, strict=True):
+        axes.set_ylabel(name)
+    figure.align_ylabels(panels[:, 0])
+    handles, labels = with_legend.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(list(unique.values()), list(unique), loc="outside lower center", ncols=ncols, handlelength=2.4)
 
 
 def _rates(condition: Numbers) -> list[float]:

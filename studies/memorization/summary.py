@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from studies.memorization.estimate import TARGETS, SubsetModels, estimates, reliability
-from studies.memorization.ranks import Bootstrap, Floats, Interval, partial
-from studies.memorization.store import Arrays
+from studies.memorization.estimate import TARGETS, Floats, Mask, estimates, reliability
+from studies.memorization.ranks import bootstrap, partial, rank_correlations
 from studies.memorization.study import Condition
+from studies.memorization.training import Arrays
 
 from emprune_lab.reporting.intervals import mean
 
@@ -22,8 +22,6 @@ SCORES = ("loss", "entropy", *(f"loss + {beta}·entropy" for beta in BETAS), GIV
 """The scores correlated; the last one is the partial correlation of the entropy with the loss held fixed."""
 EDGES = (0.05, 0.25, 0.5)
 """Between the groups of mem: hardly, somewhat, largely and mostly memorised."""
-HISTOGRAM = (-0.2, 1.0, 24)
-"""Lowest and highest edge, and number of bins; what lies outside counts in the outermost bins."""
 _MOST_BINS = 10
 
 Numbers = Mapping[str, Any]
@@ -32,30 +30,42 @@ Numbers = Mapping[str, Any]
 
 def summarise(condition: Condition) -> dict[str, Any]:
     """Every figure of a condition as JSON values; correlations are of shape [epochs] in lists."""
-    models = SubsetModels(condition.inside, condition.predicted, condition.subset_loss)
-    num_classes = int(condition.labels.max()) + 1
-    found = estimates(models, condition.labels, num_classes)
-    parts = strata(condition.mislabelled)
+    labels, models, num_classes = condition.labels, condition.models, int(condition.labels.max()) + 1
+    right, found = models.predicted == labels, estimates(models, labels, num_classes)
+    parts, targets = strata(condition.mislabelled), np.stack([found[target] for target in TARGETS])
     return {
         "label_noise": condition.label_noise,
-        "models": len(condition.inside),
-        "samples": len(condition.labels),
+        "models": len(models.inside),
+        "samples": len(labels),
         "mislabelled": int(condition.mislabelled.sum()),
-        "right": _right(condition, parts),
-        "memorised": {name: _distribution(found["mem"][part]) for name, part in parts.items()},
-        "reliability": {
+        "right": {
             name: {
-                target: each._asdict()
-                for target, each in reliability(models.of_samples(part), condition.labels[part], num_classes).items()
+                "trained on": float(right.mean(where=models.inside & part)),
+                "not trained on": float(right.mean(where=~models.inside & part)),
             }
             for name, part in parts.items()
         },
-        "correlations": {name: _correlations(condition, found, part) for name, part in parts.items()},
-        "pruned": [_pruned(policy, rate, runs, found["mem"], parts) for (policy, rate), runs in condition.runs.items()],
-    }
+        "memorised": {
+            name: {
+                "mean": float(found["mem"][part].mean()),
+                "groups": np.bincount(mem_groups(found["mem"][part]), minlength=len(EDGES) + 1).tolist(),
+            }
+            for name, part in parts.items()
+        },
+        "reliability": {
+            name: reliability(models.part(samples=part), labels[part], num_classes) for name, part in parts.items()
+        },
+        "correlations": {
+            name: _correlations(condition.runs["full", 0.0], targets[:, part], part) for name, part in parts.items()
+        },
+        "pruned": [
+            {"policy": policy, "prune_rate": rate, **_pruned(runs, found["mem"], parts)}
+            for (policy, rate), runs in condition.runs.items()
+        ],
+    }  # fmt: skip
 
 
-def strata(mislabelled: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+def strata(mislabelled: Mask) -> dict[str, Mask]:
     """All samples; and where some labels are wrong, those with a right and those with a wrong label."""
     every = {"all": np.ones(len(mislabelled), dtype=bool)}
     return {**every, "right label": ~mislabelled, "wrong label": mislabelled} if mislabelled.any() else every
@@ -63,80 +73,43 @@ def strata(mislabelled: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
 
 def mem_groups(mem: Floats) -> NDArray[np.int64]:
     """The group of each sample, 0 to len(EDGES): by the edges at or below its mem."""
-    return np.searchsorted(np.array(EDGES), mem, side="right")
+    return np.digitize(mem, EDGES)
 
 
-def _right(condition: Condition, parts: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:
-    """P[right] of the subset models, trained on and not."""
-    right = condition.predicted == condition.labels
-    return {
-        name: {
-            "trained on": float(right[:, part][condition.inside[:, part]].mean()),
-            "not trained on": float(right[:, part][~condition.inside[:, part]].mean()),
-        }
-        for name, part in parts.items()
-    }
-
-
-def _distribution(mem: Floats) -> dict[str, Any]:
-    low, high, bins = HISTOGRAM
-    counts, _ = np.histogram(np.clip(mem, low, high), bins, (low, high))
-    return {
-        "mean": float(mem.mean()),
-        "groups": np.bincount(mem_groups(mem), minlength=len(EDGES) + 1).tolist(),
-        "histogram": counts.tolist(),
-    }
-
-
-def _correlations(condition: Condition, found: Mapping[str, Floats], part: NDArray[np.bool_]) -> dict[str, Any]:
+def _correlations(runs: Sequence[Arrays], targets: Floats, part: Mask) -> dict[str, Any]:
     """source → target → score → value, low and high, each a list over the epochs."""
-    runs = condition.runs["full", 0.0]
-    bootstrap = Bootstrap.of(int(part.sum()), len(runs))
-    targets = {target: bootstrap.standardised(found[target][part]) for target in TARGETS}
     result: dict[str, Any] = {}
-    for source, (loss, entropy) in SOURCES.items():
-        epochs = [
-            _one_epoch(bootstrap, [(run[loss][epoch][part], run[entropy][epoch][part]) for run in runs], targets)
-            for epoch in range(len(runs[0][loss]))
-        ]
+    for source, names in SOURCES.items():
+        # Shape [runs, epochs, samples].
+        loss, entropy = (np.stack([run[name][:, part] for run in runs]) for name in names)
+        epochs = [_one_epoch(loss[:, epoch], entropy[:, epoch], targets) for epoch in range(loss.shape[1])]
         result[source] = {
-            target: {score: _columns([epoch[target][score] for epoch in epochs]) for score in SCORES}
-            for target in TARGETS
+            target: {
+                score: {name: [float(epoch[name][row, column]) for epoch in epochs] for name in epochs[0]}
+                for row, score in enumerate(SCORES)
+            }
+            for column, target in enumerate(TARGETS)
         }
     return result
 
 
-def _one_epoch(
-    bootstrap: Bootstrap, by_seed: Sequence[tuple[NDArray[Any], NDArray[Any]]], targets: Mapping[str, Floats]
-) -> dict[str, dict[str, Interval]]:
-    """target → score → correlation, from each seed's (loss, entropy)."""
-    drawn: dict[str, dict[str, list[Floats]]] = {target: {score: [] for score in SCORES} for target in targets}
-    for loss, entropy in by_seed:
-        columns = {"loss": loss, "entropy": entropy}
-        columns |= {f"loss + {beta}·entropy": loss + np.float32(beta) * entropy for beta in BETAS}
-        ranks = {score: bootstrap.standardised(values) for score, values in columns.items()}
-        both = bootstrap.correlation(ranks["loss"], ranks["entropy"])
-        for target, of_target in targets.items():
-            here = {score: bootstrap.correlation(z, of_target) for score, z in ranks.items()}
-            here[GIVEN] = partial(here["entropy"], both, here["loss"])
-            for score, values in here.items():
-                drawn[target][score].append(values)
+def _one_epoch(loss: NDArray[np.float32], entropy: NDArray[np.float32], targets: Floats) -> dict[str, Floats]:
+    """Correlations of the scores with the targets, of shape [scores, targets], from columns of shape [runs, N]."""
+    scores = np.stack([loss, entropy, *(loss + np.float32(beta) * entropy for beta in BETAS)], axis=1)
+
+    def by_run(ids: NDArray[np.int64]) -> Floats:
+        found = []
+        for of_run in scores:
+            all_pairs = rank_correlations(np.concatenate([of_run, targets])[:, ids])
+            direct = all_pairs[: len(of_run), len(of_run) :]
+            found.append([*direct, partial(direct[1], all_pairs[0, 1], direct[0])])
+        return np.array(found)
+
+    return bootstrap(by_run, loss.shape[1], len(loss))
+
+
+def _pruned(runs: Sequence[Arrays], mem: Floats, parts: Mapping[str, Mask]) -> dict[str, Any]:
     return {
-        target: {score: bootstrap.over_seeds(values) for score, values in each.items()}
-        for target, each in drawn.items()
-    }
-
-
-def _columns(intervals: Sequence[Interval]) -> dict[str, list[float]]:
-    return {name: [getattr(one, name) for one in intervals] for name in Interval._fields}
-
-
-def _pruned(
-    policy: str, rate: float, runs: Sequence[Arrays], mem: Floats, parts: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, Any]:
-    return {
-        "policy": policy,
-        "prune_rate": rate,
         "test_accuracy": _over_seeds([float(run["test_accuracy"]) for run in runs]),
         "mem_and_times_trained": {
             name: _count_correlation([run["times_trained"][part] for run in runs], mem[part])
@@ -148,10 +121,9 @@ def _pruned(
 
 
 def _count_correlation(counts: Sequence[NDArray[Any]], mem: Floats) -> dict[str, float]:
-    bootstrap = Bootstrap.of(len(mem), len(counts))
-    of_mem = bootstrap.standardised(mem)
-    by_seed = [bootstrap.correlation(bootstrap.standardised(column), of_mem) for column in counts]
-    return bootstrap.over_seeds(by_seed)._asdict()
+    rows = np.stack([*counts, mem])
+    found = bootstrap(lambda ids: rank_correlations(rows[:, ids])[:-1, -1], len(mem), len(counts))
+    return {name: float(value) for name, value in found.items()}
 
 
 def _by_count(runs: Sequence[Arrays], mem: Floats) -> list[dict[str, float]]:
@@ -160,36 +132,31 @@ def _by_count(runs: Sequence[Arrays], mem: Floats) -> list[dict[str, float]]:
     right, memorised = np.concatenate([run["correct"] for run in runs]), np.tile(mem, len(runs))
     width = -(-(int(counts.max()) + 1) // _MOST_BINS)
     bins = []
-    for low in range(0, int(counts.max()) + 1, width):
-        chosen = (counts >= low) & (counts < low + width)
-        if chosen.any():
-            bins.append(
-                {
-                    "from": low,
-                    "to": low + width - 1,
-                    "samples": int(chosen.sum()),
-                    "mem": float(memorised[chosen].mean()),
-                    "remembered": float(right[chosen].mean()),
-                }
-            )
+    for number in np.unique(counts // width).tolist():
+        chosen = counts // width == number
+        bins.append(
+            {
+                "from": number * width,
+                "to": (number + 1) * width - 1,
+                "samples": int(chosen.sum()),
+                "mem": float(memorised[chosen].mean()),
+                "remembered": float(right[chosen].mean()),
+            }
+        )
     return bins
 
 
-def _by_group(runs: Sequence[Arrays], mem: Floats, part: NDArray[np.bool_]) -> list[dict[str, Any] | None]:
+def _by_group(runs: Sequence[Arrays], mem: Floats, part: Mask) -> list[dict[str, Any] | None]:
     """Groups of mem: samples, mean training count, and remembered, over seeds; None for an empty group."""
-    groups = mem_groups(mem)
     rows: list[dict[str, Any] | None] = []
     for group in range(len(EDGES) + 1):
-        chosen = part & (groups == group)
-        rows.append(
-            {
-                "samples": int(chosen.sum()),
-                "times_trained": _over_seeds([float(run["times_trained"][chosen].mean()) for run in runs]),
-                "remembered": _over_seeds([float(run["correct"][chosen].mean()) for run in runs]),
-            }
+        chosen = part & (mem_groups(mem) == group)
+        row = {
+            name: _over_seeds([float(run[column][chosen].mean()) for run in runs])
+            for name, column in (("times_trained", "times_trained"), ("remembered", "correct"))
             if chosen.any()
-            else None
-        )
+        }
+        rows.append({"samples": int(chosen.sum()), **row} if row else None)
     return rows
 
 

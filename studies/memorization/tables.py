@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from studies.memorization.summary import EDGES, SCORES, Numbers
+from studies.memorization.summary import BETAS, EDGES, SCORES, Numbers
 
 _TARGETS = {
     "mem": "mem: P[right | trained on] − P[right | not trained on]",
     "gain": "the loss that training on a sample saves, in nats",
     "votes": "I(f(x); w | x), f the predicted class",
 }
-_HEADINGS = {"entropy | loss": "H, L fixed"}
+_SCORES = ("L", "H", *(f"L + {'' if beta == 1 else beta}H" for beta in BETAS), "H, L fixed")
+_GROUPS = (f"< {EDGES[0]:g}", *(f"from {edge:g}" for edge in EDGES))
 
 
 def tables(data: str, conditions: Sequence[Numbers]) -> str:
@@ -44,8 +45,7 @@ def _estimate_table(condition: Numbers) -> str:
                 *(f"{reliability[t]['halves']:.2f} → {_limit(reliability[t]):.2f}" for t in _TARGETS),
             ]
         )  # fmt: skip
-    edges = (f"< {EDGES[0]:g}", *(f"from {edge:g}" for edge in EDGES))
-    headings = ["samples with", "N", "mean mem", *(f"mem {edge}" for edge in edges), "P[right]: trained on / not"]
+    headings = ["samples with", "N", "mean mem", *(f"mem {edge}" for edge in _GROUPS), "P[right]: trained on / not"]
     return _table([*headings, *(f"{target}: halves → limit" for target in _TARGETS)], rows)
 
 
@@ -62,25 +62,18 @@ def _correlation_table(condition: Numbers, target: str) -> str:
         for epoch in sorted({max(epochs // 4, 1), max(epochs // 2, 1), epochs}):
             cells = [_interval({name: column[epoch - 1] for name, column in scores[s].items()}) for s in SCORES]
             rows.append([part, epoch, *cells])
-    short = [_HEADINGS.get(s, s.replace("loss", "L").replace("1·", "").replace("entropy", "H")) for s in SCORES]
-    return _table(["samples with", "epoch", *(name.replace("·", "") for name in short)], rows)
+    return _table(["samples with", "epoch", *_SCORES], rows)
 
 
 def _pruned_table(condition: Numbers) -> str:
     rows = []
     for run in condition["pruned"]:
         for part, groups in run["by_group"].items():
-            counted = run["mem_and_times_trained"][part]
-            rows.append(
-                [
-                    run["policy"], f"{run['prune_rate']:g}", f"{100 * run['test_accuracy']['value']:.1f}", part,
-                    _interval(counted),
-                    *map(_group_cell, groups),
-                ]
-            )  # fmt: skip
-    edges = (f"< {EDGES[0]:g}", *(f"from {edge:g}" for edge in EDGES))
+            accuracy, correlation = run["test_accuracy"]["value"], _interval(run["mem_and_times_trained"][part])
+            named = [run["policy"], f"{run['prune_rate']:g}", f"{100 * accuracy:.1f}", part, correlation]
+            rows.append([*named, *map(_group_cell, groups)])
     headings = ["policy", "rate", "test accuracy, %", "samples with", "corr. of mem and times trained"]
-    return _table([*headings, *edges], rows)
+    return _table([*headings, *_GROUPS], rows)
 
 
 def _group_cell(group: Numbers | None) -> str:

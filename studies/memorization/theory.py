@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr, rel_entr, xlogy
 
 from emprune.errors import ArgumentError
 
@@ -77,7 +78,7 @@ def entropy(joint: Joint, of: Axes, given: Axes = ()) -> float:
     >>> round(entropy(np.full((2, 2), 0.25), (0,)), 4), entropy(np.diag([0.5, 0.5]), (0,), given=(1,))
     (0.6931, 0.0)
     """
-    return _joint_entropy(joint, of + given) - _joint_entropy(joint, given)
+    return float(entr(_marginal(joint, of + given)).sum() - entr(_marginal(joint, given)).sum())
 
 
 def information(joint: Joint, first: Axes, second: Axes, given: Axes = ()) -> float:
@@ -91,27 +92,13 @@ def information(joint: Joint, first: Axes, second: Axes, given: Axes = ()) -> fl
 
 def cross_entropy(world: Joint, likelihood: NDArray[np.float64]) -> float:
     """E_{p(D, w)} −log q(D|w), in nats; inf where q is 0 and p is not."""
-    return _expected_log(_marginal(world, (DATA, WEIGHTS)), np.ones(()), likelihood)
+    return float(-xlogy(_marginal(world, (DATA, WEIGHTS)), likelihood).sum())
 
 
 def misfit(world: Joint, likelihood: NDArray[np.float64]) -> float:
     """E_w KL( p(D|w) ‖ q(D|w) ), in nats."""
     together = _marginal(world, (DATA, WEIGHTS))
-    return _expected_log(together, together, likelihood * together.sum(axis=0))
-
-
-def _expected_log(weights: Joint, above: Joint, below: Joint) -> float:
-    """Σ weights · log(above / below) over the cells that have weight."""
-    cells = weights > 0
-    above, below = np.broadcast_to(above, weights.shape)[cells], np.broadcast_to(below, weights.shape)[cells]
-    with np.errstate(divide="ignore"):
-        return float(np.sum(weights[cells] * (np.log(above) - np.log(below))))
-
-
-def _joint_entropy(joint: Joint, axes: Axes) -> float:
-    cells = _marginal(joint, axes)
-    cells = cells[cells > 0]
-    return float(-np.sum(cells * np.log(cells)))
+    return float(rel_entr(together, likelihood * together.sum(axis=0)).sum())
 
 
 def _marginal(joint: Joint, axes: Axes) -> Joint:

@@ -4,29 +4,31 @@ import collections
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from studies.memorization.__main__ import main
+from studies.memorization.__main__ import main, publish, rounded
 from studies.memorization.estimate import SubsetModels, contrast, memorization, reliability, vote_entropy
-from studies.memorization.publish import dump, rounded
-from studies.memorization.study import Condition, Study, subsets_of, work_off
+from studies.memorization.figures import correlations_figure, pruned_figure
+from studies.memorization.study import STUDIES, Condition, Study, conditions
 from studies.memorization.summary import EDGES, mem_groups, summarise
 from studies.memorization.tables import tables
-from studies.memorization.training import Setup, Task, batch_order, evaluate, tasks_of, train, train_subsets
+from studies.memorization.training import Setup, batch_order, evaluate, load_tasks, subsets_of, train, train_subsets
 
 from emprune import Pruner
-from emprune.errors import ArgumentError, DataError
-from emprune_lab.data import load, with_label_noise
+from emprune.errors import ArgumentError
+from emprune_lab.data import load
+from emprune_lab.reporting.figures.style import png
 
-MLP = Setup(model="mlp", epochs=2, batch_size=32, max_lr=0.1, train_size=120)
+PUBLISHED = Path(__file__).parents[2] / "studies" / "memorization"
+MLP = Setup("digits", "mlp", epochs=2, batch_size=32, max_lr=0.1, train_size=120, label_noise=0.2)
 CNN = dataclasses.replace(MLP, model="cnn")
 
 
 def small_task(setup):
-    data = with_label_noise(load("digits", train_size=setup.train_size), 0.2, seed=0)
-    return tasks_of(data, setup.pool)[0]
+    return load_tasks(setup)[0]
 
 
 def random_models(num_models=40, num_samples=25, seed=0):
@@ -79,10 +81,11 @@ def test_reliability_of_a_sure_and_of_a_meaningless_estimate():
     chance = np.where(inside, 0.9, np.linspace(0.1, 0.9, 300))  # of being right
     sure = SubsetModels(inside, (rng.random(inside.shape) > chance).astype(np.int8), rng.random(inside.shape))
     found = reliability(sure, labels, 2)
-    assert 0.6 < found["mem"].halves < found["mem"].all_models < found["mem"].bound < 1
-    assert found["mem"].all_models == pytest.approx(2 * found["mem"].halves / (1 + found["mem"].halves))
+    mem = found["mem"]
+    assert 0.6 < mem["halves"] < mem["all_models"] < mem["bound"] < 1
+    assert mem["all_models"] == pytest.approx(2 * mem["halves"] / (1 + mem["halves"]))
     # Loss and prediction of these have nothing to do with what was trained on.
-    assert abs(found["gain"].halves) < 0.15
+    assert abs(found["gain"]["halves"]) < 0.15
 
 
 def test_ceiling_is_below_one_where_most_samples_tie():
@@ -90,8 +93,8 @@ def test_ceiling_is_below_one_where_most_samples_tie():
     right = np.ones((60, 100), dtype=bool)
     right[:, :10] = inside[:, :10]
     found = reliability(SubsetModels(inside, (~right).astype(np.int8), right.astype(np.float32)), np.zeros(100, int), 2)
-    assert found["mem"].ceiling == pytest.approx(math.sqrt(1 - (90**3 - 90 + 10**3 - 10) / (100**3 - 100)))
-    assert found["mem"].halves == pytest.approx(1)
+    assert found["mem"]["ceiling"] == pytest.approx(math.sqrt(1 - (90**3 - 90 + 10**3 - 10) / (100**3 - 100)))
+    assert found["mem"]["halves"] == pytest.approx(1)
 
 
 # Training on subsets.
@@ -103,14 +106,13 @@ def test_subsets_have_one_size_and_depend_on_their_number_alone():
     assert all(len(set(row.tolist())) == 70 and row.tolist() == sorted(row) for row in subsets)
     np.testing.assert_array_equal(subsets[1:], subsets_of(100, 0.7, range(4, 6)))
     assert len({tuple(row) for row in subsets.tolist()}) == 3
-    with pytest.raises(ArgumentError, match=r"^subset is"):
-        subsets_of(10, 0.99, range(1))
 
 
 def test_models_trained_side_by_side_equal_models_trained_alone():
     task, seeds = small_task(MLP), [5, 6, 7]
     subsets = subsets_of(len(task.labels), 0.7, range(3))
     outcome = train_subsets(task, MLP, subsets, seeds)
+    assert [np.flatnonzero(row).tolist() for row in outcome.inside] == subsets.tolist()
     for row, (subset, seed) in enumerate(zip(subsets, seeds, strict=True)):
         model = task.build("mlp", seed)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
@@ -189,12 +191,16 @@ def planted():
     labels, mislabelled = np.zeros(num_samples, dtype=np.int64), np.arange(num_samples) < 10
     losses = rng.random(inside.shape).astype(np.float32)
     every = {("full", 0.0): runs, ("lfl", 0.7): pruned}
-    return Condition(0.2, mislabelled, inside, predicted, losses, labels, every), mem
+    return Condition(0.2, mislabelled, labels, SubsetModels(inside, predicted, losses), every), mem
 
 
-def test_summary_finds_what_was_planted(planted):
-    condition, mem = planted
-    found = summarise(condition)
+@pytest.fixture(scope="module")
+def summary(planted):
+    return summarise(planted[0])
+
+
+def test_summary_finds_what_was_planted(planted, summary):
+    (condition, mem), found = planted, summary
     at_end = {score: column["value"][1] for score, column in found["correlations"]["all"]["after"]["mem"].items()}
     assert at_end["entropy"] == pytest.approx(1)
     assert at_end["loss"] == pytest.approx(-1)
@@ -206,7 +212,7 @@ def test_summary_finds_what_was_planted(planted):
     assert lfl["test_accuracy"]["value"] == pytest.approx(0.6)
     assert set(found["correlations"]) == {"all", "right label", "wrong label"}
     sizes = found["memorised"]["all"]["groups"]
-    assert sum(sizes) == sum(found["memorised"]["all"]["histogram"]) == 60
+    assert sum(sizes) == 60
     for group, row in enumerate(lfl["by_group"]["all"]):
         chosen = [n for n in range(60) if (*EDGES, 9)[group] > mem[n] >= (-9, *EDGES)[group]]
         assert row["samples"] == len(chosen) == sizes[group]
@@ -216,17 +222,17 @@ def test_summary_finds_what_was_planted(planted):
         )
 
 
-def test_tables_show_what_was_planted(planted):
-    lines = tables("digits", [rounded(summarise(planted[0]))]).splitlines()
+def test_tables_show_what_was_planted(summary):
+    lines = tables("digits", [rounded(summary)]).splitlines()
     rows = [line.split(" | ") for line in lines if line.startswith("| all | 2 |")]
     assert len(rows) == 3  # one a target
     assert [cell.split()[0] for cell in rows[0][2:4]] == ["−1.00", "1.00"]
     assert any(line.startswith("| lfl | 0.7 | 60.0 | all | ") for line in lines)
 
 
-def test_summary_by_count_equals_a_naive_loop(planted):
+def test_summary_by_count_equals_a_naive_loop(planted, summary):
     condition, mem = planted
-    for row in summarise(condition)["pruned"][1]["by_count"]:
+    for row in summary["pruned"][1]["by_count"]:
         chosen = [
             (mem[n], run["correct"][n])
             for run in condition.runs["lfl", 0.7]
@@ -242,102 +248,86 @@ def test_groups_begin_at_their_edge():
     assert mem_groups(np.array([-0.3, 0.0499, 0.05, 0.25, 0.4999, 0.5, 1.0])).tolist() == [0, 0, 1, 2, 2, 3, 3]
 
 
+@pytest.mark.parametrize("name", STUDIES)
+def test_published_tables_and_figures_follow_from_the_published_numbers(name):
+    numbers = json.loads((PUBLISHED / name / "memorization.json").read_text())["conditions"]
+    assert tables(name, numbers) == (PUBLISHED / name / "table.md").read_text()
+    for build in (correlations_figure, pruned_figure):
+        assert png(build(numbers)).startswith(b"\x89PNG")
+
+
 # The study's folder and its command.
 
-ARGUMENTS = ["--data", "digits", "--models", "26", "--subset", "0.5", "--seeds", "1", "--epochs", "2"]
-ARGUMENTS += ["--train-size", "60", "--prune-rates", "0.7"]
+SMALL = Study(MLP, models=26, seeds=1, subset=0.5, label_noise=(0.2,), policies=("lfl",), prune_rates=(0.7,))
 
 
 def finished(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.npz")}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("output.pkl")}
 
 
-def test_command_writes_its_files_and_trains_nothing_twice(tmp_path, capsys):
-    out = tmp_path / "study"
-    assert main([*ARGUMENTS, "--out", str(out)]) == 0
-    document = json.loads((out / "memorization.json").read_text(), parse_constant=pytest.fail)
-    assert [one["label_noise"] for one in document["conditions"]] == [0.0, 0.2]
-    assert document["command"].startswith("python -m studies.memorization --data digits")
-    assert {"git_commit", "device", "versions"} == set(document["models_from"]) == set(document["summarised_by"])
-    assert [(run["policy"], run["prune_rate"]) for run in document["conditions"][1]["pruned"]] == [
-        ("full", 0.0), ("random", 0.7), ("lfl", 0.7), ("emp", 0.7),
-    ]  # fmt: skip
-    for name in ("correlations.png", "pruned.png"):
-        assert (out / name).read_bytes().startswith(b"\x89PNG")
-    before, text = finished(out), (out / "memorization.json").read_text()
-    assert main([*ARGUMENTS, "--out", str(out)]) == 0
-    assert finished(out) == before
-    assert (out / "memorization.json").read_text() == text
-    assert "memorization.json" in capsys.readouterr().out
-
-
-def study(**changes):
-    return dataclasses.replace(
-        Study("digits", dataclasses.replace(MLP, epochs=1), models=25, seeds=1, label_noise=(0.2,), policies=()),
-        **changes,
-    )
+def test_a_study_writes_its_files_and_trains_nothing_twice(tmp_path):
+    paths = publish(SMALL, tmp_path)
+    document = json.loads((tmp_path / "memorization.json").read_text(), parse_constant=pytest.fail)
+    assert [one["label_noise"] for one in document["conditions"]] == [0.2]
+    assert document["study"]["setup"]["train_size"] == 120
+    assert set(document["summarised_by"]) == {"git_commit", "device", "versions"}
+    kinds = [(run["policy"], run["prune_rate"]) for run in document["conditions"][0]["pruned"]]
+    assert kinds == [("full", 0.0), ("lfl", 0.7)]
+    before = finished(tmp_path)
+    assert len(before) == 2 + 2
+    assert {path.name for path in paths} == {"memorization.json", "table.md", "correlations.png", "pruned.png"}
+    text = (tmp_path / "memorization.json").read_text()
+    publish(SMALL, tmp_path)
+    assert finished(tmp_path) == before
+    assert (tmp_path / "memorization.json").read_text() == text
 
 
 def test_more_models_and_seeds_join_those_that_are_there(tmp_path):
-    (small,), _ = work_off(study(), tmp_path, lambda done: None)
+    few = dataclasses.replace(SMALL, models=25, policies=())
+    (small,) = conditions(few, tmp_path)
     before = finished(tmp_path)
-    (large,), _ = work_off(study(models=30, seeds=2), tmp_path, lambda done: None)
+    (large,) = conditions(dataclasses.replace(few, models=30, seeds=2), tmp_path)
     assert {path: time for path, time in finished(tmp_path).items() if path in before} == before
-    np.testing.assert_array_equal(large.predicted[:25], small.predicted)
-    assert (len(large.inside), len(large.runs["full", 0.0])) == (30, 2)
+    np.testing.assert_array_equal(large.models.predicted[:25], small.models.predicted)
+    assert (len(large.models.inside), len(large.runs["full", 0.0])) == (30, 2)
     assert large.mislabelled.sum() == 24
-    assert len({tuple(row) for row in large.inside.tolist()}) == 30
+    assert len({tuple(row) for row in large.models.inside.tolist()}) == 30
 
 
-def test_a_folder_of_other_settings_is_refused_with_both_values(tmp_path):
-    work_off(study(), tmp_path, lambda done: None)
-    before = finished(tmp_path)
-    with pytest.raises(DataError, match=r"subset=0.7.*subset=0.5"):
-        work_off(study(subset=0.5), tmp_path, lambda done: None)
-    with pytest.raises(DataError, match=r"epochs=1.*epochs=2"):
-        work_off(study(setup=MLP), tmp_path, lambda done: None)
-    assert finished(tmp_path) == before
+def test_models_of_other_settings_are_trained_anew(tmp_path):
+    one = dataclasses.replace(SMALL, models=4, policies=())
+    other = dataclasses.replace(one, setup=dataclasses.replace(MLP, epochs=1))
+    (longer,), (shorter,) = conditions(one, tmp_path), conditions(other, tmp_path)
+    assert (longer.models.loss != shorter.models.loss).all()
 
 
-@pytest.mark.parametrize("name", ["noise-0.2/subsets-0000-0024.npz", "study.json"])
-def test_a_damaged_file_is_named(tmp_path, name):
-    work_off(study(), tmp_path, lambda done: None)
-    (tmp_path / name).write_bytes(b"x" * 100)
-    with pytest.raises(DataError, match="is damaged"):
-        work_off(study(), tmp_path, lambda done: None)
-
-
-@pytest.mark.parametrize(
-    ("changes", "name"), [({"subset": 1.0}, "subset"), ({"models": 3}, "models"), ({"seeds": 0}, "seeds")]
-)
-def test_settings_out_of_range_are_named(changes, name):
-    with pytest.raises(ArgumentError, match=f"^{name} is"):
-        study(**changes)
-
-
-def test_too_few_models_are_refused_before_any_is_trained(tmp_path):
-    with pytest.raises(ArgumentError, match=r"^models is 5; .* Train more"):
-        work_off(study(models=5), tmp_path, lambda done: None)
-    assert not finished(tmp_path)
-
-
-def test_unknown_data_is_bad_usage(tmp_path, capsys):
-    assert main(["--data", "mnist", "--out", str(tmp_path)]) == 2
-    assert "digits, fashion-mnist" in capsys.readouterr().out
+def test_a_data_set_without_a_study_is_a_usage_error(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["mnist", "--out", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "mnist" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
+def test_missing_files_are_named(tmp_path, capsys):
+    assert main(["fashion-mnist", "--data-dir", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 1
+    assert "nowhere/train-images-idx3-ubyte.gz is missing" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_rounding_leaves_no_number_that_json_lacks():
-    assert rounded([float("nan"), float("inf"), 1, True, None, "x"]) == [None, None, 1, True, None, "x"]
-    document = {"a": [1, 2.5, None], "b": [{"c": ["x", "y, z"]}], "d": []}
-    assert json.loads(dump(document)) == document
-    assert '"a": [1, 2.5, null]' in dump(document)
+    assert rounded([float("nan"), float("inf"), 1, True, None, "x", 0.12345]) == [
+        None,
+        None,
+        1,
+        True,
+        None,
+        "x",
+        0.1235,
+    ]
 
 
 def test_images_lie_around_zero():
-    data = load("digits", train_size=50)
-    part = tasks_of(data, 2)[0]
-    assert isinstance(part, Task)
-    assert part.images.shape == (50, 1, 4, 4)
-    expected = data.images[0, 0, :2, :2].float().mean() / 127.5 - 1
-    assert part.images[0, 0, 0, 0].item() == pytest.approx(expected.item())
+    task, _, _ = load_tasks(dataclasses.replace(MLP, pool=2, train_size=50))
+    assert task.images.shape == (50, 1, 4, 4)
+    expected = load("digits", train_size=50).images[0, 0, :2, :2].float().mean() / 127.5 - 1
+    assert task.images[0, 0, 0, 0].item() == pytest.approx(expected.item())

@@ -1,0 +1,117 @@
+"""Train committed runs again and compare what they recorded, to the last digit.
+
+    python -m studies.repeat studies/fashion-mnist --policy emp --prune-rate 0.9 --seed 0
+
+The exit code is 1 where a run differs. Equal digits can be expected on the processor that the run records, with the
+same versions and number of threads.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from emprune.errors import ArgumentError
+from emprune_lab.cli import FAILURE, exit_code
+from emprune_lab.records.results import Result, load_results
+from emprune_lab.runs.runner import run
+from emprune_lab.specs.contrastive import Contrastive
+from emprune_lab.specs.recipe import Recipe
+from emprune_lab.specs.spec import RunSpec
+
+COMPARED = ("accuracy", "remembered", "remembered_true", "samples_forward", "samples_backward", "optimizer_steps")
+"""Fields of a result that repeat; accuracy holds the value of the run's metric."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Train committed runs again and compare metric value, remembered and samples with what is recorded."""
+
+    results: tyro.conf.Positional[Path]
+    """A results.json, or the folder that holds it."""
+    run_id: str | None = None
+    """Only this run; likewise the next four, which may leave several."""
+    policy: str | None = None
+    prune_rate: float | None = None
+    label_noise: float | None = None
+    seed: int | None = None
+    data_dir: str | None = None
+    """Folder with the data set's files; else EMPRUNE_DATA, else where Debian installs them."""
+    threads: int = 1
+    """Threads of the process; the committed runs had one."""
+
+    def chosen(self) -> list[Result]:
+        """The runs asked for. Raises ArgumentError where there is none."""
+        asked = {name: getattr(self, name) for name in ("run_id", "policy", "prune_rate", "label_noise", "seed")}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        found = [
+            result
+            for result in load_results(self.results)
+            if all(getattr(result, name) == value for name, value in asked.items())
+        ]
+        if not found:
+            raise ArgumentError("run", asked, f"one of those in {self.results}")
+        return found
+
+
+def spec_of(result: Result, data_dir: str | None = None) -> RunSpec:
+    """What a stored result was trained from.
+
+    Its run_id is the result's, but for results from before recipes had an optimizer, whose identity was made of less.
+    """
+    settings = dict(result.recipe)
+    if settings.get("contrastive"):
+        settings["contrastive"] = Contrastive(**settings["contrastive"])
+    return RunSpec(
+        result.data, result.policy, result.prune_rate, result.seed, Recipe(**settings), split=result.split,  # type: ignore[arg-type]
+        label_noise=result.label_noise, anneal=result.anneal, budget=result.budget, imbalance=result.imbalance,  # type: ignore[arg-type]
+        data_dir=data_dir,
+    )  # fmt: skip
+
+
+def differences(recorded: Result, repeated: Result) -> Iterator[tuple[str, Any, Any]]:
+    """Name, recorded and repeated value of each number that differs; of the epochs' losses only the first."""
+    for name in COMPARED:
+        before, after = getattr(recorded, name), getattr(repeated, name)
+        if before != after:
+            yield name, before, after
+    for epoch, (before, after) in enumerate(zip(recorded.history, repeated.history, strict=False), 1):
+        if before["loss"] != after["loss"]:
+            yield f"loss of epoch {epoch}", before["loss"], after["loss"]
+            break
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0 where all runs repeat; 1 where one differs or for other named errors; 2 for bad usage."""
+    options = tyro.cli(Repeat, prog="python -m studies.repeat", args=arguments)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    return exit_code(lambda: _carry_out(options, console), console)
+
+
+def _carry_out(options: Repeat, console: Console) -> int:
+    torch.set_num_threads(options.threads)
+    table = Table("run", "metric", "recorded", "repeated", "what differs: recorded → repeated")
+    same = True
+    for recorded in options.chosen():
+        with tempfile.TemporaryDirectory() as folder:
+            spec = spec_of(recorded, options.data_dir)
+            repeated = run(spec, Path(folder) / "runs" / spec.run_id)
+        found = [f"{name}: {before!r} → {after!r}" for name, before, after in differences(recorded, repeated)]
+        values = [f"{result.accuracy!r}" for result in (recorded, repeated)]
+        table.add_row(recorded.run_id, recorded.metric, *values, "\n".join(found) or "nothing")
+        same = same and not found
+    console.print(table)
+    return 0 if same else FAILURE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
