@@ -11,7 +11,7 @@ from emprune_lab.records.results import load_results
 from emprune_lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
 from emprune_lab.specs.recipe import recipe_for
 
-RESULTS = Path(__file__).parents[3] / "results"
+STUDIES = Path(__file__).parents[3] / "studies"
 RECIPE = dataclasses.asdict(recipe_for("digits"))
 ALIKE = [
     {},
@@ -64,7 +64,6 @@ def test_what_a_recipe_does_not_name_has_its_default():
     assert Setting.of(made(recipe=RECIPE | {"optimizer": "lars"})) != Setting.of(made())
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in RESULTS.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("folder", sorted(path.parent for path in STUDIES.rglob("results.json")), ids=lambda path: path.name)
 def test_committed_results_load(folder):
-    if (RESULTS / folder / "results.json").is_file():
-        assert by_setting(load_results(RESULTS / folder))
+    assert by_setting(load_results(folder))
