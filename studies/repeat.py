@@ -109,8 +109,13 @@ def _carry_out(options: Repeat, console: Console) -> int:
         values = [f"{result.accuracy!r}" for result in (recorded, repeated)]
         table.add_row(recorded.run_id, recorded.metric, *values, "\n".join(found) or "nothing")
         same = same and not found
+        table.caption = f"recorded: {_origin(recorded)}\nrepeated: {_origin(repeated)}"
     console.print(table)
     return 0 if same else FAILURE
+
+
+def _origin(result: Result) -> str:
+    return f"{result.device}, torch {result.versions['torch']}, commit {result.git_commit}"
 
 
 if __name__ == "__main__":

@@ -47,7 +47,14 @@ def correlations_figure(conditions: Sequence[Numbers]) -> Figure:
         panels[0][column].set_title(_title(condition, part), loc="left", fontweight="bold")
         panels[-1][column].set_xlabel("epoch")
     panels[0][0].set_ylim(-1, 1)
-    _finish(figure, panels, [f"rank correlation\n{name}" for name in _TARGETS.values()], panels[0][0], ncols=6)
+    _finish(
+        figure,
+        panels,
+        [f"rank correlation\n{name}" for name in _TARGETS.values()],
+        panels[0][0],
+        ncols=6,
+        handlelength=2.2,
+    )
     return figure
 
 
@@ -86,7 +93,7 @@ def pruned_figure(conditions: Sequence[Numbers]) -> Figure:
         by_count.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes in panels.flat:
         grid_lines(axes)
-    _finish(figure, panels, ["times trained", "remembered, %", "mean mem"], panels[1][-1], ncols=4)
+    _finish(figure, panels, ["times trained", "remembered, %", "mean mem"], panels[1][-1], ncols=4, handlelength=2.6)
     return figure
 
 
@@ -112,14 +119,14 @@ def _look(policy: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _finish(figure: Figure, panels: Any, rows: Sequence[str], with_legend: Axes, ncols: int) -> None:
+def _finish(figure: Figure, panels: Any, rows: Sequence[str], with_legend: Axes, **legend: Any) -> None:
     """Names of the rows, and one legend for all panels."""
     for axes, name in zip(panels[:, 0], rows, strict=True):
         axes.set_ylabel(name)
     figure.align_ylabels(panels[:, 0])
     handles, labels = with_legend.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    figure.legend(list(unique.values()), list(unique), loc="outside lower center", ncols=ncols, handlelength=2.4)
+    figure.legend(list(unique.values()), list(unique), loc="outside lower center", **legend)
 
 
 def _rates(condition: Numbers) -> list[float]:

@@ -64,6 +64,8 @@ def test_what_a_recipe_does_not_name_has_its_default():
     assert Setting.of(made(recipe=RECIPE | {"optimizer": "lars"})) != Setting.of(made())
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent for path in STUDIES.rglob("results.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in STUDIES.rglob("results.json")), ids=lambda path: path.name
+)
 def test_committed_results_load(folder):
     assert by_setting(load_results(folder))
