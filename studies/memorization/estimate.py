@@ -42,11 +42,20 @@ class SubsetModels(NamedTuple):
 def contrast(inside: Mask, values: NDArray[Any]) -> Floats:
     """Mean over the models trained on a sample less the mean over those that were not: float64, shape [N].
 
+    Of whether a model is right this is mem(i) = P[right on i | trained on i] − P[right on i | not trained on i], in
+    [-1, 1], by the subsampled estimator of Feldman & Zhang, arXiv:2008.03703: one set of models, each trained on a
+    random part of the data, serves all samples. It estimates the memorisation of training sets of the subsets' size.
+    Higher: the label is reproduced only if it was trained on.
+
     Args:
         inside: bool, shape [M, N]. values: shape [M, N].
 
     Raises:
         ArgumentError: a sample is in all subsets or in none.
+
+    >>> inside, right = [[True], [True], [False], [False]], [[True], [True], [True], [False]]
+    >>> contrast(np.array(inside), np.array(right))
+    array([0.5])
     """
     if not np.all(_seen_both_ways(inside)):
         raise ArgumentError(
@@ -63,19 +72,6 @@ def _seen_both_ways(inside: Mask) -> Mask:
     return np.asarray(inside.any(axis=0) & ~inside.all(axis=0))
 
 
-def memorization(inside: Mask, right: Mask) -> Floats:
-    """mem(i) = P[right on i | trained on i] − P[right on i | not trained on i], in [-1, 1].
-
-    The subsampled estimator of Feldman & Zhang, arXiv:2008.03703: one set of models, each trained on a random
-    part of the data, serves all samples. It estimates the memorisation of training sets of the subsets' size.
-    Higher: the label is reproduced only if it was trained on.
-
-    >>> memorization(np.array([[True], [True], [False], [False]]), np.array([[True], [True], [True], [False]]))
-    array([0.5])
-    """
-    return contrast(inside, right)
-
-
 def vote_entropy(predicted: NDArray[Any], num_classes: int) -> Floats:
     """Entropy of the class predicted, over the models, in nats, in [0, log C]: float64, shape [N].
 
@@ -90,7 +86,7 @@ def vote_entropy(predicted: NDArray[Any], num_classes: int) -> Floats:
 def estimates(models: SubsetModels, labels: NDArray[np.int64], num_classes: int) -> dict[str, Floats]:
     """Every one of :data:`TARGETS`, each of shape [N]; labels are those trained on."""
     return {
-        "mem": memorization(models.inside, models.predicted == labels),
+        "mem": contrast(models.inside, models.predicted == labels),
         "gain": -contrast(models.inside, models.loss),
         "votes": vote_entropy(models.predicted, num_classes),
     }

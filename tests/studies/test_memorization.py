@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from studies.memorization.__main__ import main, publish, rounded
-from studies.memorization.estimate import SubsetModels, contrast, memorization, reliability, vote_entropy
+from studies.memorization.estimate import SubsetModels, contrast, reliability, vote_entropy
 from studies.memorization.figures import correlations_figure, pruned_figure
 from studies.memorization.study import STUDIES, Condition, Study, conditions
 from studies.memorization.summary import EDGES, mem_groups, summarise
@@ -60,11 +60,11 @@ def test_a_sample_that_is_in_all_subsets_or_none_is_an_error(always):
         contrast(inside, loss)
 
 
-def test_memorization_of_what_is_known():
+def test_contrast_of_what_is_known():
     """Samples: learnt from the others; memorised; never learnt; right one time in two without it."""
     inside = np.array([[True] * 4, [True] * 4, [False] * 4, [False] * 4])
     right = np.array([[1, 1, 0, 1], [1, 1, 0, 1], [1, 0, 0, 1], [1, 0, 0, 0]], dtype=bool)
-    np.testing.assert_array_equal(memorization(inside, right), [0, 1, 0, 0.5])
+    np.testing.assert_array_equal(contrast(inside, right), [0, 1, 0, 0.5])
 
 
 def test_vote_entropy_equals_a_naive_loop():
@@ -173,7 +173,7 @@ def planted():
     inside = rng.random((num_models, num_samples)) < 0.7
     chance = np.where(inside, 1.0, np.linspace(0.02, 0.98, num_samples))
     predicted = (rng.random(inside.shape) > chance).astype(np.int8)
-    mem = memorization(inside, predicted == 0)
+    mem = contrast(inside, predicted == 0)
     noise = rng.random((epochs, num_samples)).astype(np.float32)
     entropy, loss = noise.copy(), noise[::-1].copy()
     entropy[1], loss[1] = mem, -mem
