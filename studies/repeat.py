@@ -29,7 +29,7 @@ from emprune_lab.specs.recipe import Recipe
 from emprune_lab.specs.spec import RunSpec
 
 COMPARED = ("accuracy", "remembered", "remembered_true", "samples_forward", "samples_backward", "optimizer_steps")
-"""Fields of a result that repeat; accuracy holds the value of the run's metric."""
+"""Fields of a result that repeat, beside its metrics; accuracy holds the value of the metric that heads them."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ def spec_of(result: Result, data_dir: str | None = None) -> RunSpec:
 
 def differences(recorded: Result, repeated: Result) -> Iterator[tuple[str, Any, Any]]:
     """Name, recorded and repeated value of each number that differs; of the epochs' losses only the first."""
-    for name in COMPARED:
-        before, after = getattr(recorded, name), getattr(repeated, name)
+    numbers = [(name, getattr(recorded, name), getattr(repeated, name)) for name in COMPARED]
+    further = [(name, value, repeated.metrics.get(name)) for name, value in recorded.metrics.items()]
+    for name, before, after in numbers + further:
         if before != after:
             yield name, before, after
     for epoch, (before, after) in enumerate(zip(recorded.history, repeated.history, strict=False), 1):

@@ -56,6 +56,7 @@ def test_only_the_runs_asked_for_are_trained(trained, tmp_path):
         ({"accuracy": 0.5}, "accuracy: 0.5 →"),
         ({"remembered": 0.5}, "remembered: 0.5 →"),
         ({"samples_backward": 1}, "samples_backward: 1 → 64"),
+        ({"metrics": {"another": 0.5}}, "another: 0.5 → None"),
         ({"history": [{"loss": 0.1}, {"loss": 0.2}]}, "loss of epoch 1: 0.1 →"),
     ],
 )
