@@ -8,7 +8,7 @@ Model and pruner must go on from the same moment. Where the model is saved by ot
 pruner's into one :func:`save_state`.
 
 From the end of the first save on ``PATH`` is there, whole, at every instant; from the second on ``PATH.previous``,
-the save before it, too. See :mod:`emprune.checkpoint.atomic` for how. Loading takes ``PATH`` alone and raises where it
+the save before it, too. See :mod:`emprune.atomic` for how. Loading takes ``PATH`` alone and raises where it
 is missing or damaged; ``PATH.previous`` is taken only if asked for, and said, since the model must be as old.
 
 Memory at N samples: saving needs what ``Pruner.state_dict()`` copies, 16 bytes a sample, 4 for each column of the
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from emprune.checkpoint.atomic import previous_of, write_whole
+from emprune.atomic import atomic_write, previous_of
 from emprune.checkpoint.fingerprint import fingerprint_of
 from emprune.checkpoint.format import read, write
 from emprune.checkpoint.rank_files import check_ranks, of_one_moment, rank_path
@@ -150,7 +150,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
     """
     path = Path(path)
     try:
-        write_whole(path, lambda new: write(new, state))
+        atomic_write(path, lambda new: write(new, state), keep_previous=True)
     except OSError as error:
         raise StateError(
             f"the state cannot be saved to {path}: {error}. What was saved there before is still whole; make room, or "
