@@ -211,7 +211,7 @@ def test_a_comparison_from_the_command_line(folder, tmp_path, capsys):
 def test_what_is_refused(arguments, message, folder, tmp_path, capsys):
     model = [] if {"--model", "digits"} & set(arguments) else ["--model", str(folder / "encoder")]
     code = main(["train", *arguments, *model, "--data-dir", str(folder), "--out", str(tmp_path)])
-    assert (code, message in " ".join(capsys.readouterr().out.split())) == (2, True)
+    assert (code, message in capsys.readouterr().err) == (2, True)
 
 
 def test_missing_packages_say_what_to_install(monkeypatch):

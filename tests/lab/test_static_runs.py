@@ -17,8 +17,9 @@ from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.static import el2n, grand
 from emprune.scoring.stored import load_scores
+from emprune_lab.runs.scoring import ScoringRun, scoring_epochs
 from emprune_lab.subsets import static
-from emprune_lab.subsets.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
+from emprune_lab.subsets.static import Cost, Scored
 
 EPOCHS = 4
 WRONG = 60  # so many labels are wrong, the first ones
@@ -85,7 +86,7 @@ def scored(watched: Watched) -> Scored:
 
 @pytest.fixture(scope="module")
 def stored(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> static.Stored:
-    return static.scores_for({"grand", "features"}, tmp_path_factory.mktemp("s"), {"seed": 0}, lambda needs: scored)
+    return static.scores_for("grand", tmp_path_factory.mktemp("s"), {"seed": 0}, lambda needed: scored)
 
 
 def test_length_of_the_scoring_run() -> None:
@@ -150,8 +151,8 @@ def test_costs_count_what_went_through_the_model(scored: Scored, stored: static.
     assert (scored.cost.samples_forward, scored.cost.samples_backward) == (trained + 600, trained)
     assert (scored.grand_cost.samples_forward, scored.grand_cost.samples_backward) == (600, 600)
     assert scored.cost.seconds > 1.5
-    assert stored.cost({"el2n"}) == scored.cost
-    assert stored.cost({"grand"}) == scored.cost + scored.grand_cost == Cost(
+    assert stored.cost("el2n") == scored.cost
+    assert stored.cost("grand") == scored.cost + scored.grand_cost == Cost(
         trained + 1200, trained + 600, scored.cost.seconds + scored.grand_cost.seconds
     )  # fmt: skip
 
@@ -221,10 +222,10 @@ def test_bad_labels_and_settings_are_named_before_anything_is_scored(
 
 
 def test_needs_of_labels() -> None:
-    assert static.needs_of("least-confidence", {}) == {"least_confidence"}
-    assert static.needs_of("ccs", {}) == {"aum"}
-    assert static.needs_of("ccs", {"scores": "grand"}) == {"grand"}
-    assert static.needs_of("moderate", {"center": "mean"}) == {"features"}
+    assert static.needs_of("least-confidence", {}) == "least_confidence"
+    assert static.needs_of("ccs", {}) == "aum"
+    assert static.needs_of("ccs", {"scores": "grand"}) == "grand"
+    assert static.needs_of("moderate", {"center": "mean"}) == "features"
 
 
 def test_files_are_shared_and_added_to(watched: Watched, tmp_path: Path) -> None:
@@ -236,12 +237,12 @@ def test_files_are_shared_and_added_to(watched: Watched, tmp_path: Path) -> None
         scored.columns["el2n"] += len(calls)  # a device that does not give the same scores twice
         return scored
 
-    def ask(*needs: str, seed: int = 0) -> static.Stored:
-        return static.scores_for(needs, tmp_path, {"data": "digits", "seed": seed}, collect)
+    def ask(column: str, seed: int = 0) -> static.Stored:
+        return static.scores_for(column, tmp_path, {"data": "digits", "seed": seed}, collect)
 
     first = ask("el2n")
     before = load_scores(first.scores_file)["el2n"]
-    assert ask("margin", "aum") == first
+    assert ask("margin") == ask("aum") == first
     assert len(calls) == 1
     assert "features" not in first.held()
     ask("features")
@@ -265,7 +266,7 @@ def test_files_that_are_not_whole_are_made_again(damage: str, watched: Watched, 
         calls.append(1)
         return watched.finish(needs)
 
-    stored = static.scores_for({"features"}, tmp_path, {}, collect)
+    stored = static.scores_for("features", tmp_path, {}, collect)
     if damage == "no scores":
         stored.scores_file.unlink()
     elif damage == "no features":
@@ -274,7 +275,7 @@ def test_files_that_are_not_whole_are_made_again(damage: str, watched: Watched, 
         stored.about_file.write_text(stored.about_file.read_text()[:40])
     else:
         stored.about_file.write_text("[]")
-    assert static.scores_for({"features"}, tmp_path, {}, collect) == stored
+    assert static.scores_for("features", tmp_path, {}, collect) == stored
     assert len(calls) == 2
     assert chosen("herding", stored, watched.labels)
 

@@ -6,16 +6,16 @@ import time
 
 import pytest
 
-from emprune_lab.commandline.stopping import Stop
+from emprune_lab.commandline.console import Stop
 
 
-def test_a_deadline_sets_the_flag_and_is_told_from_a_signal():
-    assert not Stop().is_set()
+def test_a_deadline_stops_and_is_not_taken_for_a_signal():
+    assert not Stop()()
     stop = Stop(minutes=0.05 / 60)
-    assert not stop.is_set()
+    assert not stop()
     time.sleep(0.06)
-    assert stop.is_set()
-    assert stop.out_of_time
+    assert stop()
+    assert not stop.asked
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -25,8 +25,8 @@ def test_the_first_signal_asks_and_the_second_ends(number):
     stop = Stop()
     with stop.on_signals(said.append):
         os.kill(os.getpid(), number)
-        assert stop.is_set()
-        assert not stop.out_of_time
+        assert stop()
+        assert stop.asked
         assert len(said) == 1
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)

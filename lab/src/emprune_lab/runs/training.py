@@ -13,8 +13,8 @@ import torch
 
 import emprune
 from emprune import Policy
+from emprune.checkpoint import atomic_write
 from emprune.errors import DataError
-from emprune_lab.records.results import write_atomically
 from emprune_lab.runs.learning_rate import LearningRate
 from emprune_lab.runs.optimizers import build_optimizer
 from emprune_lab.specs.spec import RunSpec, build_pruner
@@ -98,10 +98,8 @@ class Training:
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
         state |= {"history": self.history, "sums": self._epoch_sums}
         state |= {"seconds": self.seconds, "scoring": self.seconds_scoring}
-
-        packed = io.BytesIO()
-        torch.save(state, packed)
-        write_atomically(path, packed.getvalue())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, lambda new: torch.save(state, new))
 
     def restore(self, path: Path) -> None:
         """Go on from a file written by :meth:`save`, in mid-epoch too.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune import Policy
+from emprune.checkpoint import atomic_write
 from emprune.errors import ArgumentError
 from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.stored import load_scores, save_scores
 from emprune.seeding import generator
 from emprune.selection import coresets
 from emprune.selection.topk import Floats, Ids
-from emprune_lab.records.results import write_atomically
-from emprune_lab.subsets.scoring_run import Cost, Scored
 
 SCORES: dict[str, str] = {
     "el2n": "Paul et al. 2021, arXiv:2107.07075",
@@ -43,6 +41,39 @@ FEATURES: dict[str, str] = {
 """Labels whose subset is chosen by features, with their source."""
 LABELS: dict[str, str] = SCORES | {"ccs": "Zheng et al. 2023, arXiv:2210.15809"} | FEATURES
 """Every static label."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What scoring took.
+
+    Attributes:
+        samples_forward, samples_backward: samples that went through the model.
+        seconds: of training and scoring.
+    """
+
+    samples_forward: int = 0
+    samples_backward: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(mine + its for mine, its in zip(asdict(self).values(), asdict(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a scoring run showed of each sample.
+
+    Attributes:
+        columns: float32, shape [N], by name; higher means harder.
+        features: float32, shape [N, D], input of the last layer, or None where nothing needs it.
+        cost: of everything but the column "grand"; grand_cost: of that.
+    """
+
+    columns: dict[str, Floats]
+    features: Floats | None
+    cost: Cost
+    grand_cost: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True)
@@ -79,24 +110,20 @@ class Stored:
         held = self.held()
         columns: dict[str, Any] = scored.columns | (load_scores(self.scores_file) if held else {})
         save_scores(self.scores_file, **columns)
-        holds = sorted(columns)
-        if scored.features is not None and "features" not in held:
-            packed = io.BytesIO()
-            np.save(packed, scored.features)
-            write_atomically(self.features_file, packed.getvalue())
-        if scored.features is not None or "features" in held:
-            holds.append("features")
+        if (features := scored.features) is not None and "features" not in held:
+            atomic_write(self.features_file, lambda new: np.save(new, features))
+            held.add("features")
         about = {
-            "identity": identity, "holds": holds,
+            "identity": identity, "holds": sorted(held | set(columns)),
             "cost": asdict(scored.cost), "grand_cost": asdict(scored.grand_cost),
         }  # fmt: skip
-        write_atomically(self.about_file, json.dumps(about, indent=1))
+        atomic_write(self.about_file, lambda new: new.write_text(json.dumps(about, indent=1)))
 
-    def cost(self, needs: Collection[str] = ()) -> Cost:
-        """What the scores took, without choosing a subset; that of GraNd only where it is needed."""
+    def cost(self, column: str) -> Cost:
+        """What the scores took, without choosing a subset; that of GraNd only where it is the column."""
         about = self._about()
         cost = Cost(**about["cost"])
-        return cost + Cost(**about["grand_cost"]) if "grand" in needs else cost
+        return cost + Cost(**about["grand_cost"]) if column == "grand" else cost
 
     def _about(self) -> dict[str, Any]:
         try:
@@ -106,26 +133,24 @@ class Stored:
         return about if isinstance(about, dict) else {}
 
 
-def scores_for(
-    needs: Collection[str], folder: Path, identity: Mapping[str, Any], collect: Callable[[set[str]], Scored]
-) -> Stored:
-    """The stored outcome of a scoring run, which is run first where the files do not hold all that is needed.
+def scores_for(column: str, folder: Path, identity: Mapping[str, Any], collect: Callable[[set[str]], Scored]) -> Stored:
+    """The stored outcome of a scoring run, which is run first where the files do not hold what is needed.
 
     Args:
-        needs: what :func:`needs_of` says of each label.
+        column: what :func:`needs_of` says of the label.
         folder: where the files are shared by the runs of a comparison.
         identity: JSON values, everything that decides the scores: data, recipe, epochs, seed, label noise.
         collect: runs it; given what is needed and what the files hold already, among it "grand" and "features".
     """
     digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
     stored = Stored(folder, digest)
-    if not set(needs) <= (held := stored.held()):
-        stored.save(collect(set(needs) | held), identity)
+    if column not in (held := stored.held()):
+        stored.save(collect(held | {column}), identity)
     return stored
 
 
-def needs_of(name: str, settings: Mapping[str, Any]) -> set[str]:
-    """Which columns of the scoring run a static label needs; "features" stands for the features.
+def needs_of(name: str, settings: Mapping[str, Any]) -> str:
+    """Which column of the scoring run a static label needs; "features" stands for the features.
 
     Settings are checked here, before anything is trained for them.
 
@@ -133,36 +158,19 @@ def needs_of(name: str, settings: Mapping[str, Any]) -> set[str]:
         ArgumentError: the name or a setting is unknown or out of range.
 
     >>> needs_of("ccs", {"scores": "least-confidence"})
-    {'least_confidence'}
+    'least_confidence'
     """
     if name not in LABELS:
         raise ArgumentError("policy", name, f"one of {', '.join(LABELS)}")
     if name in FEATURES:
-        one = np.zeros(1, dtype=np.int64)
-        with _naming(name, settings):
-            subset_for(name, one[:, None].astype(np.float32), one, 1, np.random.default_rng(0), **settings)
-        return {"features"}
+        labels = np.zeros(1, dtype=np.int64)
+        _subset(name, settings, np.zeros((1, 1), dtype=np.float32), labels, 1, np.random.default_rng(0))
+        return "features"
     score = settings.get("scores", "aum") if name == "ccs" else name
     if score not in SCORES:
         raise ArgumentError("scores", score, f"one of {', '.join(SCORES)}")
-    _by_scores(name, [0.0], None, settings)
-    return {score.replace("-", "_")}
-
-
-def subset_for(
-    name: str, features: Floats, labels: NDArray[np.int64], k: int, rng: np.random.Generator, **settings: Any
-) -> Ids:
-    """The k ids, best first, that a label of :data:`FEATURES` chooses.
-
-    Settings: "herding" and "k-center" go class by class, as DeepCore does, unless ``per_class=False``;
-    "moderate" has ``center``. Arguments and errors as in :mod:`emprune.selection.coresets`.
-    """
-    if name == "moderate":
-        return coresets.moderate(features, labels, k, **settings)
-    by_class = labels if settings.pop("per_class", True) else None
-    if name == "herding":
-        return coresets.herding(features, k, labels=by_class, **settings)
-    return coresets.k_center(features, k, rng, labels=by_class, **settings)
+    _by_scores(name, settings, [0.0], None)
+    return str(score).replace("-", "_")
 
 
 def policy_for(
@@ -177,25 +185,41 @@ def policy_for(
         k: the most samples that a pruned epoch keeps.
         seed: the run's.
         settings: of a score: ``rule``; of "ccs": ``scores`` (a label of :data:`SCORES`, "aum" unless given),
-            ``cutoff``, ``strata``; of the others as in :func:`subset_for`.
+            ``cutoff``, ``strata``; of "moderate": ``center``. "herding" and "k-center" go class by class, as DeepCore
+            does, unless ``per_class`` is False.
 
     Raises:
         ArgumentError: the name or a setting is unknown or out of range.
     """
-    (column,) = needs_of(name, settings)
+    column = needs_of(name, settings)
     if name not in FEATURES:
-        return _by_scores(name, stored.scores_file, column, settings)
+        return _by_scores(name, settings, stored.scores_file, column)
     features = np.load(stored.features_file, allow_pickle=False)
-    ids = subset_for(name, features, labels, k, generator(seed, -1, "static subset"), **settings)
+    ids = _subset(name, settings, features, labels, k, generator(seed, -1, "static subset"))
     return StaticSubset(ids, origin=name)
 
 
-def _by_scores(name: str, scores: Path | list[float], column: str | None, settings: Mapping[str, Any]) -> Policy:
+def _by_scores(name: str, settings: Mapping[str, Any], scores: Path | list[float], column: str | None) -> Policy:
     with _naming(name, settings):
         if name != "ccs":
             return StaticScores(scores, column=column, **settings)
         rest = {key: value for key, value in settings.items() if key != "scores"}
         return StaticScores(scores, "ccs", column, **rest)
+
+
+def _subset(
+    name: str, settings: Mapping[str, Any], features: Floats, labels: NDArray[np.int64], k: int,
+    rng: np.random.Generator,
+) -> Ids:  # fmt: skip
+    """The k ids, best first, that a label of :data:`FEATURES` chooses."""
+    with _naming(name, settings):
+        if name == "moderate":
+            return coresets.moderate(features, labels, k, **settings)
+        rest = dict(settings)
+        by_class = labels if rest.pop("per_class", True) else None
+        if name == "herding":
+            return coresets.herding(features, k, labels=by_class, **rest)
+        return coresets.k_center(features, k, rng, labels=by_class, **rest)
 
 
 @contextmanager
