@@ -183,6 +183,8 @@ def carry_out(
         raise Interrupted(f"{len(specs) - left} of {len(specs)} runs are finished")
     if comparison.results:
         results = list(comparison.results.values())
+        if publication.reference not in {result.policy for result in results}:  # time ran out before its first run
+            publication = dataclasses.replace(publication, reference=RANDOM)
         _publish(
             results, out, out / RUNS_FOLDER, publication, console, as_json=setting.json, data_dir=setting.data_dir
         )  # fmt: skip
@@ -202,9 +204,7 @@ def _publish(
     data_dir: str | None,
 ) -> None:
     """Write table, figures and report; print the table, and the paths last."""
-    # Where time ran out before the reference's first run, what there is is published all the same.
-    has_reference = any(result.policy == publication.reference for result in results)
-    reference, interval = publication.reference if has_reference else RANDOM, publication.interval
+    reference, interval = publication.reference, publication.interval
     files = write_report(out, results, runs, data_dir=data_dir, reference=reference, interval=interval)
     for table in rich_tables(results, reference=reference, interval=interval):
         console.print(table)

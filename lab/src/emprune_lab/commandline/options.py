@@ -98,9 +98,12 @@ class Setting:
         return {"device": self.device, "compiled": self.compile, "threads": self.threads}
 
     def _overrides(self, recipe: Recipe) -> dict[str, Any]:
-        """What is given in place of the preset's: the options that are called as fields of the recipe."""
-        values = {one.name: getattr(self, one.name, None) for one in dataclasses.fields(Recipe)}
-        given = {name: value for name, value in values.items() if value is not None}
+        """What is given in place of the preset's. Raises ArgumentError where it means nothing for the data."""
+        names = (
+            "model", "epochs", "batch_size", "max_lr", "train_size", "shift", "window", "dropout", "vocabulary",
+            "precision",
+        )  # fmt: skip
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         foreign = ["shift"] if recipe.window else ["window", "dropout"]
         foreign += ["shift"] if recipe.contrastive else []
         for name in foreign if recipe.vocabulary else [*foreign, "vocabulary"]:
