@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from emprune.errors import ArgumentError, check_batch_size
+from emprune.checks import check_batch_size
+from emprune.errors import ArgumentError
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emprune.checks import check_batch_size
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
 from emprune.distributed.world import World, check_agreement, current_world
@@ -21,7 +22,7 @@ from emprune.epoch.rank_plan import PartitionedTable
 from emprune.epoch.running import RunningEpoch
 from emprune.epoch.schedule import Budget, PruneRate, kept_per_epoch
 from emprune.epoch.uninterrupted import uninterrupted
-from emprune.errors import ArgumentError, EpochOrderError, StateError, check_batch_size
+from emprune.errors import ArgumentError, EpochOrderError, StateError
 from emprune.export import export
 from emprune.policies import get_policy, partitionable
 from emprune.policies.base import BatchSelection, Policy, Request

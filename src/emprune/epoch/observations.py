@@ -9,32 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.errors import ArgumentError, NonFiniteError
+from emprune.errors import NonFiniteError
 from emprune.table import Observations, has_repeats
 
 OnNonFinite = Literal["error", "quarantine"]
-
-
-def check_ids(ids: torch.Tensor) -> None:
-    """Raise unless ``ids`` is an int64 tensor of shape [B]."""
-    if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or ids.ndim != 1:
-        found = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
-        raise ArgumentError("ids", found, "an int64 tensor of shape [B]", "Pass the ids that came with the batch.")
-
-
-def check_per_sample(name: str, values: torch.Tensor, batch_size: int) -> None:
-    """Raise unless ``values`` is a floating point tensor of shape [batch_size]."""
-    if not isinstance(values, torch.Tensor) or not values.is_floating_point():
-        found = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
-        raise ArgumentError(name, found, "a floating point tensor of shape [B]")
-    if values.ndim == 0:
-        raise ArgumentError(
-            name, "a scalar", f"one value a sample, shape [{batch_size}]",
-            'Compute it per sample: F.cross_entropy(logits, labels, reduction="none"), or '
-            "emprune.scoring.classification(logits, labels).",
-        )  # fmt: skip
-    if values.shape != (batch_size,):
-        raise ArgumentError(name, f"of shape {tuple(values.shape)}", f"one value for each of {batch_size} ids")
 
 
 def nonfinite(loss: NDArray[np.float32], memory: NDArray[np.float32] | None = None) -> NDArray[np.bool_]:
@@ -52,14 +30,6 @@ def raise_nonfinite(ids: NDArray[np.int64]) -> None:
             f"loss or memory term is NaN or infinite for {len(ids)} sample(s), ids {shown}; allowed: finite values. "
             'Lower the learning rate or fix these samples, or build the pruner with on_nonfinite="quarantine".'
         )
-
-
-def check_range(ids: NDArray[np.int64], num_samples: int) -> None:
-    """Raise unless all ids are dataset positions."""
-    low, high = (int(ids.min()), int(ids.max())) if len(ids) else (0, 0)
-    if low < 0 or high >= num_samples:
-        worst = low if low < 0 else high
-        raise ArgumentError("ids", worst, f"dataset positions from 0 to {num_samples - 1}")
 
 
 class Step(NamedTuple):

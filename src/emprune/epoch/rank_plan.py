@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emprune.checks import check_batch_size
 from emprune.distributed.partition import part_of
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.plan import EpochPlan, Ids, arrays, selected
 from emprune.epoch.weights import SparseWeights, Weights
-from emprune.errors import ArgumentError, StateError, check_batch_size
+from emprune.errors import ArgumentError, StateError
 from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emprune.checks import check_ids, check_per_sample, check_range
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.exchange import exchange, without_repeats
@@ -18,9 +19,6 @@ from emprune.epoch.observations import (
     ObservationBuffer,
     OnNonFinite,
     Step,
-    check_ids,
-    check_per_sample,
-    check_range,
     nonfinite,
     raise_nonfinite,
 )

@@ -19,8 +19,9 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from emprune.checks import check_batch_size
 from emprune.distributed.partition import num_steps
-from emprune.errors import ArgumentError, EmpruneError, check_batch_size
+from emprune.errors import ArgumentError, EmpruneError
 from emprune.loader import PlanSampler, seed_workers
 from emprune.pruner import Pruner
 

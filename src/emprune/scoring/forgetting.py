@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from emprune.epoch.observations import check_ids, check_range
+from emprune.checks import check_ids, check_range
 from emprune.errors import ArgumentError, StateError
 
 
