@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 
-from emprune.epoch.schedule import Budget
 from emprune.errors import ArgumentError
 from emprune_lab.data import Split
 from emprune_lab.language.text import digest_of, read_text
@@ -60,7 +59,7 @@ class Setting:
     precision: Precision | None = None
     imbalance: float = 1.0
     """Largest class of the training set over its smallest, exponential profile; 1 leaves the classes as they are."""
-    budget: Budget = "epoch"
+    budget: Literal["epoch", "run"] = "epoch"
     """Whether the rate is that of the pruned epochs or of the whole run, annealing counted."""
     split: Split = "test"
     """What to evaluate on; choose settings on the validation split, never on the test set."""

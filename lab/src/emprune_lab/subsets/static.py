@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emprune import Policy
+from emprune import Policy, StaticScores, StaticSubset
 from emprune.checkpoint import atomic_write
 from emprune.errors import ArgumentError
-from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.stored import load_scores, save_scores
 from emprune.seeding import generator
 from emprune.selection import coresets
-from emprune.selection.topk import Floats, Ids
+
+Floats = NDArray[np.float32]
 
 SCORES: dict[str, str] = {
     "el2n": "Paul et al. 2021, arXiv:2107.07075",
@@ -210,7 +210,7 @@ def _by_scores(name: str, settings: Mapping[str, Any], scores: Path | list[float
 def _subset(
     name: str, settings: Mapping[str, Any], features: Floats, labels: NDArray[np.int64], k: int,
     rng: np.random.Generator,
-) -> Ids:  # fmt: skip
+) -> NDArray[np.int64]:  # fmt: skip
     """The k ids, best first, that a label of :data:`FEATURES` chooses."""
     with _naming(name, settings):
         if name == "moderate":
