@@ -15,7 +15,7 @@ from emprune_lab.runs.progress import Progress, progress_of
 from emprune_lab.runs.scoring import static_policy
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.subsets.static import Cost
+from emprune_lab.subsets.stored import Cost
 from emprune_lab.tasks import training_data
 
 CHECKPOINT_FILE = "checkpoint.pt"

@@ -20,7 +20,7 @@ from emprune_lab.data import LabelledData
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec, most_kept, parse_policy
 from emprune_lab.subsets import static
-from emprune_lab.subsets.static import Cost, Scored
+from emprune_lab.subsets.stored import Cost, Scored, scores_for
 from emprune_lab.tasks import Data
 from emprune_lab.tasks.classification import ClassificationTask
 
@@ -52,7 +52,7 @@ def static_policy(
         spec, policy="full", prune_rate=0.0, anneal=0.0, budget="epoch", recipe=short, data_dir=None
     )  # fmt: skip
     column = static.needs_of(name, settings)
-    stored = static.scores_for(
+    stored = scores_for(
         column, folder, dataclasses.asdict(scoring_spec) | {"recipe": short.as_dict()},
         lambda needed: _collect(scoring_spec, data, device, needed, after_step),
     )  # fmt: skip
