@@ -1,12 +1,17 @@
-"""When runs stop: at a signal or at the deadline, and which of the two it was."""
+"""When runs stop: at a signal, at the deadline, or since another one failed."""
 
+import dataclasses
 import os
 import signal
 import time
 
 import pytest
 
+from emprune_lab.cli import exit_code
 from emprune_lab.commandline.console import Stop
+from emprune_lab.runs.compare import Comparison, grid
+from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.specs.spec import RunSpec
 
 
 def test_a_deadline_stops_and_is_not_taken_for_a_signal():
@@ -31,3 +36,29 @@ def test_the_first_signal_asks_and_the_second_ends(number):
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_ctrl_c_at_any_other_time_ends_without_traceback(capsys):
+    def work():
+        raise KeyboardInterrupt
+
+    assert exit_code(work, "emprune [some] --command") == 130
+    printed = capsys.readouterr()
+    assert printed.err == "Stopped. What was saved is kept; go on with:\n  emprune [some] --command\n"
+    assert not printed.out
+
+
+def test_where_one_run_fails_the_others_save_their_state_and_end(tmp_path):
+    template = RunSpec("digits", "full", 0.0, 0, dataclasses.replace(recipe_for("digits"), epochs=5_000))
+    specs = grid(template, ["random"], [0.7], range(4), [0.0])
+    told = []
+
+    def fail(event):
+        told.append(event)
+        raise RuntimeError("in one of them")
+
+    with pytest.raises(RuntimeError, match="in one of them"):
+        Comparison(specs, tmp_path).work_off(fail, jobs=2)
+    assert told[0].progress.step > 0
+    assert list(tmp_path.glob("runs/*/checkpoint.pt"))
+    assert not list(tmp_path.glob("runs/*/result.json"))

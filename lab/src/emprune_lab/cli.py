@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
 
     def work() -> int:
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if (world_size := os.environ.get("WORLD_SIZE", "1")) != "1":
             raise ArgumentError(
-                "WORLD_SIZE", os.environ["WORLD_SIZE"], "1: the command trains each run in one process",
+                "WORLD_SIZE", world_size, "1: the command trains each run in one process",
                 "--jobs says how many runs train at the same time; for one run on many processes see examples/.",
             )  # fmt: skip
         return int(chosen(console, command))
