@@ -58,7 +58,7 @@ def test_where_one_run_fails_the_others_save_their_state_and_end(tmp_path):
         raise RuntimeError("in one of them")
 
     with pytest.raises(RuntimeError, match="in one of them"):
-        Comparison(specs, tmp_path).work_off(fail, jobs=2)
+        Comparison(specs, tmp_path).run_missing(fail, jobs=2)
     assert told[0].progress.step > 0
     assert list(tmp_path.glob("runs/*/checkpoint.pt"))
     assert not list(tmp_path.glob("runs/*/result.json"))

@@ -130,7 +130,7 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path):
 def test_a_comparison_ranks_the_lower_measure_higher(tmp_path, capsys, monkeypatch):
     specs = compare.grid(spec(), ["full", "random", "emp"], [0.5], [0, 1], [0.0])
     comparison = compare.Comparison(specs, tmp_path)
-    comparison.work_off()
+    comparison.run_missing()
     results = comparison.results.values()
     better = [dataclasses.replace(one, accuracy=one.accuracy / 100) if one.policy == "emp" else one for one in results]
     for one in better:

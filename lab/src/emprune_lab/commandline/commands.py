@@ -177,7 +177,7 @@ def carry_out(
     compare.check(missing)
     jobs = jobs or (os.cpu_count() or 1 if setting.device == "cpu" else 1)
     with stop.on_signals(console.print), LiveView(console, len(missing)) as view:
-        comparison.work_off(view.show, stop, jobs=min(jobs, len(missing)), command=command, **setting.run_options)
+        comparison.run_missing(view.show, stop, jobs=min(jobs, len(missing)), command=command, **setting.run_options)
     left = len(comparison.missing)
     if left and stop.asked:
         raise Interrupted(f"{len(specs) - left} of {len(specs)} runs are finished")

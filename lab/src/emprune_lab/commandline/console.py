@@ -93,14 +93,14 @@ class Stop:
         return self.asked or time.monotonic() > self._deadline
 
     @contextmanager
-    def on_signals(self, say: Callable[[str], None]) -> Iterator[None]:
+    def on_signals(self, notify: Callable[[str], None]) -> Iterator[None]:
         """Inside, Ctrl-C and SIGTERM ask to stop, and a second one ends the process at once."""
 
         def handle(number: int, frame: object) -> None:
             if self.asked:
                 raise KeyboardInterrupt
             self.asked = True
-            say("Stopping after this step; once more to end without saving.")
+            notify("Stopping after this step; once more to end without saving.")
 
         # Other threads may not say what a signal does.
         numbers = _SIGNALS if threading.current_thread() is threading.main_thread() else ()

@@ -6,7 +6,7 @@ import itertools
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ RUNS_FOLDER = "runs"
 
 @dataclass(frozen=True)
 class Event:
-    """News of one run: progress while it trains; at its end none, and the result unless it was interrupted."""
+    """Of one run: progress while it trains; at its end none, and the result unless it was interrupted."""
 
     spec: RunSpec
     progress: Progress | None = None
@@ -103,7 +103,7 @@ class Comparison:
         """The runs without a result."""
         return [spec for spec in self.specs if spec.run_id not in self.results]
 
-    def work_off(
+    def run_missing(
         self,
         on_event: Callable[[Event], None] = lambda event: None,
         should_stop: Callable[[], bool] = lambda: False,
@@ -114,29 +114,29 @@ class Comparison:
         """Train what is missing, until ``should_stop`` says so; unfinished runs have saved their state then.
 
         Args:
-            on_event: called in this process for every news.
+            on_event: called in this process, with progress and results.
             should_stop: asked between steps.
             jobs: processes. options: as of :func:`train`.
         """
         folder = self.folder / RUNS_FOLDER
 
-        def tell(event: Event) -> None:
+        def record(event: Event) -> None:
             if event.result is not None:
                 self.results[event.spec.run_id] = event.result
                 save_results(self._path, self.results.values())
             on_event(event)
 
         if jobs > 1:
-            _in_processes(self.missing, folder, tell, should_stop, jobs, options)
+            _train_in_processes(self.missing, folder, record, should_stop, jobs, options)
             return
         for spec in self.missing:
-            tell(Event(spec, result=train(spec, folder, tell, should_stop, **options)))
+            record(Event(spec, result=train(spec, folder, record, should_stop, **options)))
 
 
 def train(
     spec: RunSpec,
     folder: Path,
-    tell: Callable[[Event], None],
+    on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
     *,
     threads: int = 1,
@@ -153,52 +153,47 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return run(
-            spec, folder / spec.run_id, on_progress=lambda progress: tell(Event(spec, progress)),
+            spec, folder / spec.run_id, on_progress=lambda progress: on_event(Event(spec, progress)),
             should_stop=should_stop, **options,
         )  # fmt: skip
     except Interrupted:
         return None
 
 
-def _in_processes(
-    specs: Sequence[RunSpec], folder: Path, tell: Callable[[Event], None], should_stop: Callable[[], bool], jobs: int,
-    options: dict[str, Any],
+def _train_in_processes(
+    specs: Sequence[RunSpec], folder: Path, on_event: Callable[[Event], None], should_stop: Callable[[], bool],
+    jobs: int, options: dict[str, Any],
 ) -> None:  # fmt: skip
     context = multiprocessing.get_context("spawn")
-    news, halt = context.SimpleQueue(), context.Event()
-    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(news, halt)) as pool:
+    events, stop = context.SimpleQueue(), context.Event()
+    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(events, stop)) as pool:
         running = {pool.submit(_train_in_worker, spec, folder, options): spec for spec in specs}
         try:
             while running:
                 done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 if should_stop():
-                    halt.set()
-                while not news.empty():
-                    tell(news.get())
+                    stop.set()
+                while not events.empty():
+                    on_event(events.get())
                 for future in done:
-                    tell(Event(running.pop(future), result=_result_of(future)))
+                    on_event(Event(running.pop(future), result=future.result()))
+        except BrokenProcessPool as error:
+            raise EmpruneError(
+                "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved, the "
+                "others have their last checkpoint; the same command goes on, with fewer --jobs if memory was short."
+            ) from error
         finally:
-            halt.set()  # leaving the pool waits for its runs
-
-
-def _result_of(future: Future[Result | None]) -> Result | None:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise EmpruneError(
-            "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved, the others "
-            "have their last checkpoint; the same command goes on, with fewer --jobs if memory was short."
-        ) from error
+            stop.set()  # leaving the pool waits for its runs
 
 
 _worker: dict[str, Any] = {}
 
 
-def _begin_worker(news: Any, halt: Any) -> None:
-    # The parent decides: it sets the halt flag, and every worker saves its state at the next step.
+def _begin_worker(events: Any, stop: Any) -> None:
+    # The parent decides: it sets the event, and every worker saves its state at the next step.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(news=news, halt=halt)
+    _worker.update(events=events, stop=stop)
 
 
 def _train_in_worker(spec: RunSpec, folder: Path, options: dict[str, Any]) -> Result | None:
-    return train(spec, folder, _worker["news"].put, _worker["halt"].is_set, **options)
+    return train(spec, folder, _worker["events"].put, _worker["stop"].is_set, **options)
