@@ -177,7 +177,7 @@ def test_every_label_trains_one_subset_of_exactly_k(name: str, watched: Watched,
         found = np.bincount(watched.labels[list(plans[0])].numpy(), minlength=10)
         assert (abs(found - counts) < 1).all()
         assert isinstance(policy, StaticSubset)
-    assert str(stored.folder) not in json.dumps(policy.settings())
+    assert str(stored.scores_file.parent) not in json.dumps(policy.settings())
 
 
 def chosen(name: str, stored: Stored, labels: torch.Tensor, **settings: Any) -> set[int]:
@@ -216,7 +216,7 @@ def test_bad_labels_and_settings_are_named_before_anything_is_scored(
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
         static.needs_of(name, settings)
-    nowhere = Stored(Path("nowhere"), "0")
+    nowhere = Stored(*[Path("nowhere")] * 3)
     with pytest.raises(ArgumentError, match=message):
         static.policy_for(name, nowhere, np.zeros(3, dtype=np.int64), k=1, seed=0, settings=settings)
 

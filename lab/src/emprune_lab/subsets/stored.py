@@ -57,22 +57,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Stored:
-    """Where a scoring run's outcome lies; the files belong together by the digest in their names."""
+    """The files of a scoring run's outcome, in one folder: columns, features, and what they are and took, as JSON."""
 
-    folder: Path
-    digest: str
-
-    @property
-    def scores_file(self) -> Path:
-        return self.folder / f"scores-{self.digest}.npz"
-
-    @property
-    def features_file(self) -> Path:
-        return self.folder / f"features-{self.digest}.npy"
-
-    @property
-    def about_file(self) -> Path:
-        return self.folder / f"scores-{self.digest}.json"
+    scores_file: Path
+    features_file: Path
+    about_file: Path
 
     def held(self) -> set[str]:
         """Names of the columns, and "features"; empty where there are no files or they are not whole."""
@@ -85,7 +74,7 @@ class Stored:
         What they hold already stays as it is: a run that was stopped goes on with the scores it began with,
         also where a device does not give the same ones twice.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.about_file.parent.mkdir(parents=True, exist_ok=True)
         held = self.held()
         columns: dict[str, Any] = scored.columns | (load_scores(self.scores_file) if held else {})
         save_scores(self.scores_file, **columns)
@@ -122,7 +111,8 @@ def scores_for(column: str, folder: Path, identity: Mapping[str, Any], collect: 
         collect: runs it; given what is needed and what the files hold already, among it "grand" and "features".
     """
     digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
-    stored = Stored(folder, digest)
+    names = f"scores-{digest}.npz", f"features-{digest}.npy", f"scores-{digest}.json"
+    stored = Stored(*(folder / name for name in names))
     if column not in (held := stored.held()):
         stored.save(collect(held | {column}), identity)
     return stored
