@@ -125,6 +125,11 @@ class Pruner:
         """Factor of the learning rate in the running epoch: 1, but for policies whose rule changes it."""
         return self.policy.learning_rate_factor(self.plan.count, self.num_samples)
 
+    @property
+    def selects_in_batch(self) -> bool:
+        """Whether the running epoch trains a part of each batch: an in-batch policy's, unless the epoch is full."""
+        return self._now().selects_in_batch
+
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, ending each after the loop's body has run.
 
@@ -272,7 +277,7 @@ class Pruner:
         """
         sizes = []
         for k in self.kept:
-            size = self.num_samples if self.policy.within_batch else self.policy.epoch_size(self.num_samples, k)
+            size = self.policy.epoch_size(self.num_samples, k)
             if size is None:
                 raise ArgumentError(
                     "policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from recorded import BATCH, INPUTS, LABELS, POLICIES, WEIGHTS, new_pruner
 
-from emprune import IdBatches
+from emprune import IdBatches, InBatchPolicy
 from emprune.scoring import classification, gradient_products, tokens
 
 Forbid = Callable[[], AbstractContextManager[None]]
@@ -56,7 +56,7 @@ def test_steps_of_training(
                 pruner.loss(ids if ids_on == "host" else here, *scores, features=features).backward()
                 optimizer.step()
                 optimizer.zero_grad()
-            if not pruner.policy.within_batch:
+            if not isinstance(pruner.policy, InBatchPolicy):
                 rest = torch.from_numpy(pruner.plan.pruned_ids).to(accelerator, non_blocking=True)
                 with torch.no_grad():
                     scores = classification(torch.tanh(inputs[rest] @ first) @ last, labels[rest])

@@ -15,6 +15,7 @@ from emprune import (
     BatchSelection,
     EmpruneError,
     IdBatches,
+    InBatchPolicy,
     Policy,
     Pruner,
     Request,
@@ -37,11 +38,10 @@ class HardestOnce(Policy):
         return Selection(np.argsort(self.scores)[-request.k :])
 
 
-class TopOfBatch(Policy):
+class TopOfBatch(InBatchPolicy):
     """In-batch: all are forwarded, the highest losses go through backward."""
 
     name = "top-of-batch"
-    within_batch = True
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
         return BatchSelection(torch.topk(request.loss, request.k).indices)
@@ -196,8 +196,8 @@ def test_an_in_batch_policy_that_breaks_the_contract_is_named_and_nothing_is_rec
 
 
 def test_an_in_batch_policy_without_its_method_says_what_is_missing() -> None:
-    class Empty(Policy):
-        within_batch = True
+    class Empty(InBatchPolicy):
+        pass
 
     with pytest.raises(NotImplementedError, match="Empty must override select_within_batch"):
         Pruner(8, Empty(), prune_rate=0.5, num_epochs=1).loss(torch.arange(4), torch.ones(4))
@@ -253,11 +253,10 @@ def test_a_column_cannot_take_the_name_of_one_of_the_tables_or_be_written_throug
         table.extra["mean_loss"][0] = 1
 
 
-class ByFeature(Policy):
+class ByFeature(InBatchPolicy):
     """In-batch by a feature that the training loop hands over."""
 
     name = "by-feature"
-    within_batch = True
     needs_features = True
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:

@@ -32,6 +32,7 @@ from emprune.checkpoint.format import read, write
 from emprune.checkpoint.rank_files import check_ranks, of_one_moment, rank_path
 from emprune.distributed.world import World
 from emprune.errors import ArgumentError, EmpruneError, StateError
+from emprune.policies.base import InBatchPolicy
 from emprune.pruner import Pruner
 
 __all__ = ["OVERRIDABLE", "fingerprint_of", "load_state", "restore", "save", "save_state"]
@@ -220,7 +221,7 @@ def _overridden(state: dict[str, Any], pruner: Pruner, allow: Collection[str]) -
     here, saved, counters = pruner._fingerprint, state.get("fingerprint", {}), state.get("counters", {})
     changed = {field: here[field] for field in allow if field in here and here[field] != saved.get(field)}
     in_epoch = "plan.ids" in state
-    if changed and in_epoch and pruner.policy.within_batch:
+    if changed and in_epoch and isinstance(pruner.policy, InBatchPolicy):
         raise StateError(
             f"{', '.join(sorted(changed))} cannot change in mid-epoch for the in-batch policy {pruner.policy.name!r}: "
             "its epoch would keep another number of samples. Restore a state saved between epochs."

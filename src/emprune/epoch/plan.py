@@ -176,7 +176,7 @@ class WholeTable:
 def make_plan(policy: Policy, request: Request) -> EpochPlan:
     """Ask a policy for an epoch's samples, check the answer and shuffle it.
 
-    A full epoch (k = N) and an epoch of an in-batch policy are all the data, without asking.
+    A full epoch (k = N) is all the data, without asking.
 
     Raises:
         EmpruneError: the policy's answer is not k distinct ids in [0, N).
@@ -210,7 +210,7 @@ def selected(policy: Policy, request: Request) -> Selection:
         EmpruneError: as :func:`make_plan`.
     """
     owned = request.table.owned
-    if request.k == owned.num_samples or policy.within_batch:
+    if request.k == owned.num_samples:
         return Selection(np.arange(owned.size, dtype=np.int64))
     selection = policy.select(request)
     _check_selection(policy, selection, request.k, owned)

@@ -25,7 +25,7 @@ from emprune.epoch.observations import (
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.weights import Weights
 from emprune.errors import ArgumentError, EmpruneError, EpochOrderError
-from emprune.policies.base import BatchRequest, BatchSelection, Policy
+from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy, Policy
 from emprune.seeding import generator
 from emprune.table import Observations
 
@@ -55,6 +55,7 @@ class RunningEpoch:
             several ranks, this one's estimate for all.
         reported: bool, shape [rows]: which rows of this rank's score table training steps have reported.
         global_batch: samples that all ranks train in a step, as far as known: of the first step, or restored.
+        selects_in_batch: whether the policy chooses a part of each batch.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class RunningEpoch:
         self.global_batch = 0
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._world, self._owned = world, owned
+        self.selects_in_batch = isinstance(policy, InBatchPolicy) and k < plan.num_samples
         self._buffer = ObservationBuffer()
         if reported is None:
             reported = np.zeros(owned.size, dtype=bool)
@@ -125,8 +127,7 @@ class RunningEpoch:
             return None
         seen, forwarded = self._collected()
         if self._world.size > 1:
-            in_batch = self._policy.within_batch and self._k < self.plan.num_samples
-            seen = without_repeats(seen, self.reported, in_batch=in_batch)
+            seen = without_repeats(seen, self.reported, in_batch=self.selects_in_batch)
         self._raise_foreign(self._on_all_ranks(seen, seen.trained & np.isnan(self.plan.row_weights[seen.ids])))
         bad = nonfinite(seen.loss, seen.memory if self._policy.needs_memory else None)
         if self._on_nonfinite == "error":
@@ -208,7 +209,7 @@ class RunningEpoch:
 
     def _batch_share(self, batch_size: int) -> int:
         """Samples of the next batch that go through backward; the shares of an epoch add up to k."""
-        if not self._policy.within_batch or self._k == self.plan.num_samples:
+        if not self.selects_in_batch:
             return batch_size
         num_samples, before = self.plan.num_samples, self._begin(batch_size)
         after = min(before + batch_size, num_samples)  # repeats that fill up the last ranks have no share

@@ -112,16 +112,14 @@ class BatchSelection:
 
 
 class Policy:
-    """Chooses the samples of an epoch, or of each batch. Subclass it and override one method.
+    """Chooses the samples of an epoch. Subclass it and override :meth:`select`.
 
-    Class attributes:
+    Attributes:
         name: as it is called in the registry, reports and saved state.
         source: where the rule comes from.
         needs_memory: whether observations must carry a memory term.
         needs_features: whether batches must carry features (in-batch policies).
         scorer: name of the function in ``emprune.scoring`` whose two values the policy is written for.
-        within_batch: True for a policy that forwards every sample and picks those that go through
-            backward inside each batch, by :meth:`select_within_batch`.
         observes_hidden: True where the training loop should also forward the samples that an epoch left
             out (``EpochPlan.pruned_ids``) at its end and hand them to :meth:`emprune.Pruner.observe`.
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
@@ -135,7 +133,6 @@ class Policy:
     needs_memory: ClassVar[bool] = False
     needs_features: ClassVar[bool] = False
     scorer: ClassVar[str] = "classification"
-    within_batch: ClassVar[bool] = False
     observes_hidden: ClassVar[bool] = False
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
@@ -146,11 +143,7 @@ class Policy:
         A *static* policy returns the same subset each time: from scores given to its constructor, or
         from ``request.rng(every_epoch=False)``. Of a partitioned table: rows of this rank, k on all ranks.
         """
-        raise NotImplementedError(f"{type(self).__name__} must override select or set within_batch = True.")
-
-    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
-        """k of a batch's samples (in-batch policies). k is 0 where the batch's share rounds to none."""
-        raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
+        raise NotImplementedError(f"{type(self).__name__} must override select, or subclass InBatchPolicy.")
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
         """Write the policy's own columns, by ``table.column(name)[seen.ids] = ...``.
@@ -179,3 +172,18 @@ class Policy:
     def __repr__(self) -> str:
         inside = ", ".join(f"{key}={value!r}" for key, value in self.settings().items())
         return f"{type(self).__name__}({inside})"
+
+
+class InBatchPolicy(Policy):
+    """Forwards every sample and chooses inside each batch. Subclass it and override :meth:`select_within_batch`."""
+
+    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
+        """k of a batch's samples. k is 0 where the batch's share rounds to none. Not called in full epochs."""
+        raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
+
+    def select(self, request: Request) -> Selection:
+        """All samples: each goes through the model."""
+        return Selection(np.arange(len(request.table), dtype=np.int64))
+
+    def epoch_size(self, num_samples: int, k: int) -> int:
+        return num_samples

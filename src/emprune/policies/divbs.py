@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.policies.base import BatchRequest, BatchSelection, Policy
+from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy
 
 _FLOOR = 1e-6  # relative; below, a correlation or a length is rounding
 _TINY = 1e-30
 
 
 @dataclass(repr=False)
-class DivBS(Policy):
+class DivBS(InBatchPolicy):
     """Diversified batch selection: each next sample explains most of what is left of the mean gradient.
 
     Let g_i be the samples' last-layer gradients and r the batch's mean gradient. Then k times: choose i by
@@ -41,7 +41,6 @@ class DivBS(Policy):
 
     name = "divbs"
     source = "Hong et al. 2024, arXiv:2406.04872"
-    within_batch = True
     needs_features = True
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import emprune
-from emprune import Policy
+from emprune import InBatchPolicy, Policy
 from emprune.errors import DataError
 from emprune_lab.records.results import write_atomically
 from emprune_lab.runs.learning_rate import LearningRate
@@ -145,7 +145,7 @@ class Training:
     def forwarded_again(self) -> int:
         """Samples that were forwarded a second time, since their batch was forwarded first to choose them."""
         full = sum(k for k in self.pruner.kept[: self.pruner.epoch] if k == self.pruner.num_samples)
-        return self.pruner.report().samples_backward - full if self.pruner.policy.within_batch else 0
+        return self.pruner.report().samples_backward - full if isinstance(self.pruner.policy, InBatchPolicy) else 0
 
     @property
     def forwards_first(self) -> bool:
@@ -153,7 +153,7 @@ class Training:
 
         Twice forward for a part is cheaper than backward for all: one forward costs half a backward.
         """
-        return self.pruner.policy.within_batch and self.pruner.kept[self.pruner.epoch] < self.pruner.num_samples
+        return self.pruner.selects_in_batch
 
     def _backward_part(self, ids: torch.Tensor, batch: Any) -> Scores:
         """Forward the batch, let the policy choose, train the chosen; the scores of all."""

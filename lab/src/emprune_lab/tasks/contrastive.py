@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from emprune import InBatchPolicy
 from emprune.errors import ArgumentError
 from emprune.scoring import contrastive
 from emprune_lab.contrastive.augment import plain_views, two_views
@@ -52,7 +53,7 @@ def check(spec: RunSpec, num_samples: int) -> None:
     policy, batch_size, settings = build_policy(spec.policy), spec.recipe.batch_size, settings_of(spec)
     if settings.method == "moco" and settings.queue < batch_size:
         raise ArgumentError("queue", settings.queue, f"at least the batch size, {batch_size}")
-    if policy.within_batch or policy.scorer != "classification":
+    if isinstance(policy, InBatchPolicy) or policy.scorer != "classification":
         raise ArgumentError(
             "policy", policy.name, "one that plans whole epochs from losses and memory terms: there are no class "
             "labels, and a part of a batch would have other negatives than the batch",

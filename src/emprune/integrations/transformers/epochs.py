@@ -77,7 +77,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
             whole, self._train_batch_size, pruner.world.size, drop_last=self.args.dataloader_drop_last
         )  # fmt: skip
         self._begun_at = 1 - batches / steps
-        kept = pruner.kept[pruner.epoch] if pruner.policy.within_batch else whole
+        kept = pruner.kept[pruner.epoch] if pruner.selects_in_batch else whole
         self._pruning_logs = {**self._pruning_logs, "samples_kept": kept}
         if batches == 0 and pruner.start:
             self._finish_epoch(**arguments)
