@@ -50,7 +50,7 @@ def main() -> None:
 
     pruner = Pruner(len(images), options.policy, prune_rate=options.prune_rate, num_epochs=options.epochs, seed=0)
     batches = IdBatches(pruner, options.batch_size)
-    memory, layers = ("alignment", ["0"]) if pruner.policy.needs_memory else ("none", [])
+    memory, layers = ("alignment", ["0"]) if "memory" in pruner.policy.inputs else ("none", [])
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, pruner.total_steps(options.batch_size))
     with Capture(model, layers) as capture:  # "0" is the encoder: what it gives is hidden before the projector

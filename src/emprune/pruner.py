@@ -168,8 +168,7 @@ class Pruner:
         ids: torch.Tensor,
         loss: torch.Tensor,
         memory: torch.Tensor | None = None,
-        *,
-        features: torch.Tensor | None = None,
+        **values: torch.Tensor | None,
     ) -> torch.Tensor:
         """The batch's training loss: the weighted mean over the samples chosen; records the observation.
 
@@ -177,19 +176,22 @@ class Pruner:
             ids: int64, shape [B], as they came with the batch. An id that occurs twice counts as trained
                 once and keeps its last score.
             loss: floating point, shape [B], in nats, per sample, with gradient.
-            memory: floating point, shape [B], the memory term; only policies that use it need it.
-            features: floating point, shape [B, D], of each sample; likewise. They are not kept.
+            memory: floating point, shape [B], the memory term; only policies that read it need it.
+            values: whatever else the policy reads, by the names in its ``inputs``: ``confidence=``, floating point of
+                shape [B], for KAKURENBO; ``gradient_products=``, [B, B], for DivBS. What an in-batch policy reads
+                beside loss and memory term is not kept.
 
         Returns:
             A scalar to call ``backward`` on.
 
         Raises:
-            ArgumentError: shapes, dtypes or ids do not fit.
+            ArgumentError: shapes, dtypes or ids do not fit, a value that the policy reads is missing, or one is given
+                that it does not read.
             EpochOrderError: an id is not in the running epoch's plan.
             NonFiniteError: a value is NaN or infinite (on_nonfinite="error"). For tensors on a device
                 this and the checks of ids come at the end of the epoch, so that no step waits.
         """
-        chosen = self.select_batch(ids, loss, memory, features=features)
+        chosen = self.select_batch(ids, loss, memory, **values)
         if self.on_nonfinite == "quarantine":
             loss = torch.where(torch.isfinite(loss), loss, 0.0)
         if chosen.positions is not None:
@@ -204,24 +206,29 @@ class Pruner:
         ids: torch.Tensor,
         loss: torch.Tensor,
         memory: torch.Tensor | None = None,
-        *,
-        features: torch.Tensor | None = None,
+        **values: torch.Tensor | None,
     ) -> BatchSelection:
         """Record a batch and say which of its samples go through backward, with which weight.
 
         :meth:`loss` does this and the mean. Call it alone to forward a batch without gradient and then
         train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
         """
-        return self._now().select_batch(ids, loss, memory, features)
+        return self._now().select_batch(ids, {"loss": loss, "memory": memory, **values})
 
     @outside_graphs
     def observe(
-        self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None, *, epoch: int | None = None
+        self,
+        ids: torch.Tensor,
+        loss: torch.Tensor,
+        memory: torch.Tensor | None = None,
+        *,
+        epoch: int | None = None,
+        **values: torch.Tensor | None,
     ) -> None:
         """Record a forward pass that trains nothing: refreshes scores, may cover samples outside the plan.
 
         Args:
-            ids, loss, memory: as in :meth:`loss`.
+            ids, loss, memory, values: as in :meth:`loss`.
             epoch: the epoch that the values belong to, if the caller keeps count; must be the running one.
 
         Raises:
@@ -230,7 +237,7 @@ class Pruner:
         running = self._now()
         if epoch is not None and epoch != self.epoch:
             raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
-        running.observe(ids, loss, memory)
+        running.observe(ids, {"loss": loss, "memory": memory, **values})
 
     def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
         """int64, shape [M]: the ids that this rank trains in the rest of the epoch, in its order.

@@ -46,14 +46,14 @@ def raises_within_the_epoch(
 
 def spoil_values(pruner: Pruner, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor) -> None:
     loss[3], loss[5] = torch.nan, torch.inf
-    if pruner.policy.needs_memory:
+    if "memory" in pruner.policy.inputs:
         memory[7] = torch.nan
 
 
 def named(pruner: Pruner, epoch: int) -> list[int]:
     """Ids whose values were spoilt."""
     ids = next(iter(IdBatches(pruner, 2 * BATCH)))[BATCH:]
-    return sorted(ids[[3, 5, *([7] if pruner.policy.needs_memory else [])]].tolist())
+    return sorted(ids[[3, 5, *([7] if "memory" in pruner.policy.inputs else [])]].tolist())
 
 
 @pytest.mark.parametrize("ids_on", ["host", "device"])

@@ -52,8 +52,10 @@ def test_steps_of_training(
                 hidden = torch.tanh(inputs[here] @ first)
                 logits = hidden @ last
                 scores = classification(logits, labels[here])
-                features = gradient_products(logits, labels[here], hidden)
-                pruner.loss(ids if ids_on == "host" else here, *scores, features=features).backward()
+                further = {}
+                if "gradient_products" in pruner.policy.inputs:
+                    further["gradient_products"] = gradient_products(logits, labels[here], hidden)
+                pruner.loss(ids if ids_on == "host" else here, *scores, **further).backward()
                 optimizer.step()
                 optimizer.zero_grad()
             if not isinstance(pruner.policy, InBatchPolicy):

@@ -270,7 +270,10 @@ def test_what_is_wrong_on_one_rank_is_raised_on_all(fault: str, error: type[Exce
                 else:
                     # A step's own check sees these on the rank itself; what it cannot see comes with the exchange.
                     pruner._now()._buffer.add(
-                        Step.of(torch.tensor([N + 4 if fault == "range" else outside[0]]), loss[:1], memory[:1]),
+                        Step.of(
+                            torch.tensor([N + 4 if fault == "range" else outside[0]]),
+                            {"loss": loss[:1], "memory": memory[:1]},
+                        ),
                         True,
                         is_train_step=True,
                     )

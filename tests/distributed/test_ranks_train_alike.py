@@ -93,7 +93,7 @@ def test_fewer_samples_than_ranks_and_equal_scores_keep_exactly_k(outcomes, worl
 def test_a_nan_on_one_rank_is_the_same_error_or_quarantine_on_all(outcomes, world) -> None:
     errors = {outcome["not_finite"]["error"] for outcome in outcomes[world]}
     assert len(errors) == 1
-    assert errors.pop().startswith("NonFiniteError: loss or memory term is NaN or infinite for 1 sample(s), ids ")
+    assert errors.pop().startswith("NonFiniteError: loss or memory is NaN or infinite for 1 sample(s), ids ")
     tables = [outcome["not_finite"]["quarantine"] for outcome in outcomes[world]]
     assert len({json.dumps(table, sort_keys=True) for table in tables}) == 1
     assert json.dumps(tables[0]).count("NaN") == 1

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from cases import loss_of, memory_of
+from cases import inputs_of
 from states import EPOCHS, N, new_pruner, train
 
 from emprune import IdBatches, Policy
@@ -16,7 +16,7 @@ EVERY = sorted(REGISTRY)
 def observe_hidden(pruner):
     if pruner.policy.observes_hidden and len(pruner.plan.pruned_ids):
         ids = torch.from_numpy(pruner.plan.pruned_ids)
-        pruner.observe(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch))
+        pruner.observe(ids, **inputs_of(pruner, ids, pruner.epoch))
 
 
 def trained_each_epoch(pruner):
@@ -82,4 +82,4 @@ def test_settings_are_json_and_the_docstring_and_source_are_there(name):
     assert policy.name == name
     assert policy.source not in ("", Policy.source)
     assert type(policy).__doc__.strip()
-    assert policy.scorer in ("classification", "confidence")
+    assert policy.inputs[0] == "loss"

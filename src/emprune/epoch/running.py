@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.checks import check_ids, check_per_sample, check_range
+from emprune.checks import check_ids, check_range
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.exchange import exchange, without_repeats
+from emprune.epoch.inputs import StepValues, batch_values, recorded_names, recorded_values
 from emprune.epoch.observations import (
     ObservationBuffer,
     OnNonFinite,
@@ -24,7 +25,7 @@ from emprune.epoch.observations import (
 )
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.weights import Weights
-from emprune.errors import ArgumentError, EmpruneError, EpochOrderError
+from emprune.errors import EmpruneError, EpochOrderError
 from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy, Policy
 from emprune.seeding import generator
 from emprune.table import Observations
@@ -75,39 +76,36 @@ class RunningEpoch:
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._world, self._owned = world, owned
         self.selects_in_batch = isinstance(policy, InBatchPolicy) and k < plan.num_samples
-        self._buffer = ObservationBuffer()
+        self._buffer = ObservationBuffer(recorded_names(policy))
+        self._read = tuple(name for name in self._buffer.names if name in ("loss", *policy.inputs))
         if reported is None:
             reported = np.zeros(owned.size, dtype=bool)
             reported[plan.ids[:start]] = True
         self.reported = reported
 
-    def select_batch(
-        self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None, features: torch.Tensor | None
-    ) -> BatchSelection:
+    def select_batch(self, ids: torch.Tensor, values: StepValues) -> BatchSelection:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
-        values = self._checked(ids, loss, memory)
-        chosen = BatchSelection(weights=self._plan_weights(values))
-        k = self._batch_share(len(ids))
-        if k < len(ids):
-            if self._policy.needs_features:
-                _check_features(self._policy, features, len(ids))
+        step = self._checked(ids, values)
+        chosen = BatchSelection(weights=self._plan_weights(step))
+        k, policy = self._batch_share(len(ids)), self._policy
+        if isinstance(policy, InBatchPolicy) and k < len(ids):
             rng = generator(self._seed, self.plan.epoch, f"batch at {self._begin(len(ids))}")
-            detached = None if features is None else features.detach()
-            chosen = self._policy.select_within_batch(BatchRequest(values.loss, values.memory, detached, k, rng))
-            _check_chosen(self._policy, chosen, k, len(ids))
-        self._buffer.add(values, True if chosen.positions is None else chosen.positions, is_train_step=True)
+            inputs = dict(zip(step.names, step.values, strict=True)) | batch_values(policy, values, len(ids))
+            chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
+            _check_chosen(policy, chosen, k, len(ids))
+        self._buffer.add(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
         self.global_batch = self.global_batch or len(ids) * self._world.size
         # Of a sharded plan this rank holds its own part alone.
         self.consumed += len(ids) * (self._world.size if self._owned.is_whole else 1)
         return chosen
 
-    def observe(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> None:
+    def observe(self, ids: torch.Tensor, values: StepValues) -> None:
         """Check and record values of a forward pass that is no training step."""
-        values = self._checked(ids, loss, memory)
-        if values.ids.device.type == "cpu":
-            check_range(values.ids.numpy(), self.plan.num_samples)
-            self._raise_nonfinite(values)
-        self._buffer.add(values, False, is_train_step=False)
+        step = self._checked(ids, values)
+        if step.ids.device.type == "cpu":
+            check_range(step.ids.numpy(), self.plan.num_samples)
+            self._raise_nonfinite(step)
+        self._buffer.add(step, False, is_train_step=False)
 
     @property
     def unflushed_steps(self) -> int:
@@ -129,9 +127,10 @@ class RunningEpoch:
         if self._world.size > 1:
             seen = without_repeats(seen, self.reported, in_batch=self.selects_in_batch)
         self._raise_foreign(self._on_all_ranks(seen, seen.trained & np.isnan(self.plan.row_weights[seen.ids])))
-        bad = nonfinite(seen.loss, seen.memory if self._policy.needs_memory else None)
+        columns = seen.columns()
+        bad = nonfinite([columns[name] for name in self._read])
         if self._on_nonfinite == "error":
-            raise_nonfinite(self._on_all_ranks(seen, bad))
+            raise_nonfinite(self._on_all_ranks(seen, bad), self._read)
         seen = replace(seen, loss=np.where(bad, np.float32(np.nan), seen.loss))
         return Exchanged(seen, bad, forwarded, self.unflushed_steps)
 
@@ -170,13 +169,13 @@ class RunningEpoch:
         """Sample ids of the rows marked by any rank, so that all of them raise the same error."""
         return self._owned.together(seen.ids[which] + self._owned.begin)
 
-    def _plan_weights(self, values: Step) -> torch.Tensor | None:
+    def _plan_weights(self, step: Step) -> torch.Tensor | None:
         """float32, shape [B], on the loss's device, or None for ones; checks what lies on the CPU.
 
         Checks are one sum, which only a fault makes NaN or infinite, because each further operation costs a
         step more (20 to 40 µs between the model's, out of the processor's caches) than its own work.
         """
-        ids, device = values.ids, values.values.device
+        ids, device = step.ids, step.values.device
         if ids.device.type != "cpu":
             if not self.plan.is_weighted:
                 return None
@@ -189,23 +188,18 @@ class RunningEpoch:
         # One rank must not stop alone, or the others wait for it: with several, non-finite values are found by
         # all of them when they exchange observations.
         looked_at = device.type == "cpu" and self._world.size == 1
-        read = values.values if looked_at else torch.ones_like(weights)[None]
+        read = step.values if looked_at else torch.ones_like(weights)[None]
         if not math.isfinite(sum(read.mv(weights).tolist())):
             check_range(ids.numpy(), self.plan.num_samples)
             self._raise_foreign(ids[torch.isnan(weights)].numpy())
-            self._raise_nonfinite(values)
+            self._raise_nonfinite(step)
         return weights.to(device, non_blocking=True) if self.plan.is_weighted else None
 
-    def _ranked_by(self, values: Step) -> list[torch.Tensor]:
-        memory = values.memory if self._policy.needs_memory else None
-        return [values.loss] if memory is None else [values.loss, memory]
-
-    def _raise_nonfinite(self, values: Step) -> None:
+    def _raise_nonfinite(self, step: Step) -> None:
         """Raise where values on the CPU are not finite, unless these are to be quarantined."""
-        read = self._ranked_by(values)
-        here = self._world.size == 1 and all(column.device.type == "cpu" for column in read)
-        if self._on_nonfinite == "error" and here:
-            raise_nonfinite(values.ids.cpu().numpy()[nonfinite(*(column.numpy() for column in read))])
+        if self._on_nonfinite == "error" and self._world.size == 1 and step.values.device.type == "cpu":
+            read = [row.numpy() for name, row in zip(step.names, step.values, strict=True) if name in self._read]
+            raise_nonfinite(step.ids.cpu().numpy()[nonfinite(read)], self._read)
 
     def _batch_share(self, batch_size: int) -> int:
         """Samples of the next batch that go through backward; the shares of an epoch add up to k."""
@@ -219,18 +213,10 @@ class RunningEpoch:
         """Position in the plan at which this rank's next batch begins."""
         return self.consumed + self._world.rank * batch_size
 
-    def _checked(self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> Step:
-        """The values of a step, their types and shapes checked."""
+    def _checked(self, ids: torch.Tensor, values: StepValues) -> Step:
+        """What is recorded of a step, types and shapes checked."""
         check_ids(ids)
-        check_per_sample("loss", loss, len(ids))
-        if memory is not None:
-            check_per_sample("memory", memory, len(ids))
-        elif self._policy.needs_memory:
-            raise ArgumentError(
-                "memory", None, f"the memory term that policy {self._policy.name!r} ranks by, shape [{len(ids)}]",
-                "Call pruner.loss(ids, *emprune.scoring.classification(logits, labels)).",
-            )  # fmt: skip
-        return Step.of(ids, loss, memory)
+        return Step.of(ids, recorded_values(self._policy, values, len(ids)))
 
     def _raise_foreign(self, ids: NDArray[np.int64]) -> None:
         """Raise the error that names ids outside the plan; nothing for an empty array."""
@@ -239,14 +225,6 @@ class RunningEpoch:
                 f"{len(ids)} id(s) are not in the plan of the running epoch {self.plan.epoch}, the first is "
                 f"{ids[0]}; train on the batches of this epoch's loader, and end an epoch before the next begins."
             )
-
-
-def _check_features(policy: Policy, features: torch.Tensor | None, batch_size: int) -> None:
-    if features is None or features.ndim != 2 or len(features) != batch_size or not features.is_floating_point():
-        found = None if features is None else f"{features.dtype} of shape {tuple(features.shape)}"
-        raise ArgumentError(
-            "features", found, f"a floating point tensor of shape [{batch_size}, D] for policy {policy.name!r}"
-        )
 
 
 def _check_chosen(policy: Policy, chosen: BatchSelection, k: int, batch_size: int) -> None:

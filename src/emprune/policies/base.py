@@ -84,18 +84,20 @@ class BatchRequest:
     """What the pruner asks an in-batch policy for, once a batch.
 
     Attributes:
-        loss: float32, shape [B], detached, on the loss's device.
-        memory: float32, shape [B], detached, or None.
-        features: floating point, shape [B, D], detached, as given to the pruner, or None.
+        inputs: the values that the policy reads, by name, detached: "loss" and "memory" float32, shape [B], on the
+            loss's device; others as given to the pruner, floating point, shape [B, ...].
         k: this batch's share of the epoch's samples, 0 ≤ k < B; the shares of an epoch add up exactly.
         rng: a generator of this batch's own.
     """
 
-    loss: torch.Tensor
-    memory: torch.Tensor | None
-    features: torch.Tensor | None
+    inputs: Mapping[str, torch.Tensor]
     k: int
     rng: np.random.Generator
+
+    @property
+    def loss(self) -> torch.Tensor:
+        """float32, shape [B]."""
+        return self.inputs["loss"]
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,9 @@ class Policy:
     Attributes:
         name: as it is called in the registry, reports and saved state.
         source: where the rule comes from.
-        needs_memory: whether observations must carry a memory term.
-        needs_features: whether batches must carry features (in-batch policies).
-        scorer: name of the function in ``emprune.scoring`` whose two values the policy is written for.
+        inputs: names of the values that the policy reads of each step, as :meth:`emprune.Pruner.loss` is given them:
+            "loss", "memory", or any other, for instance "confidence". Loss and memory term are columns of the score
+            table; others reach :meth:`update`, float32, shape [M], as ``seen.extra[name]``.
         observes_hidden: True where the training loop should also forward the samples that an epoch left
             out (``EpochPlan.pruned_ids``) at its end and hand them to :meth:`emprune.Pruner.observe`.
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
@@ -130,9 +132,7 @@ class Policy:
 
     name: ClassVar[str] = "policy"
     source: ClassVar[str] = "user code"
-    needs_memory: ClassVar[bool] = False
-    needs_features: ClassVar[bool] = False
-    scorer: ClassVar[str] = "classification"
+    inputs: ClassVar[tuple[str, ...]] = ("loss",)
     observes_hidden: ClassVar[bool] = False
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
@@ -175,7 +175,11 @@ class Policy:
 
 
 class InBatchPolicy(Policy):
-    """Forwards every sample and chooses inside each batch. Subclass it and override :meth:`select_within_batch`."""
+    """Forwards every sample and chooses inside each batch. Subclass it and override :meth:`select_within_batch`.
+
+    What it reads beside loss and memory term may have any shape [B, ...], reaches it in the request of a batch, and is
+    not kept.
+    """
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
         """k of a batch's samples. k is 0 where the batch's share rounds to none. Not called in full epochs."""

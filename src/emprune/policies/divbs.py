@@ -23,9 +23,9 @@ class DivBS(InBatchPolicy):
     |g_i·r|, take from g_i what the chosen ones span, and from r what lies along the rest of g_i (the
     paper's simplified greedy algorithm). Weights are ones.
 
-    ``features`` are the inner products g_i·g_j, shape [B, B]: all that the rule needs of the gradients.
-    Hand over ``emprune.scoring.gradients.gradient_products(logits, labels, hidden)``; products of any
-    other per-sample features serve as well.
+    It reads ``gradient_products``, the inner products g_i·g_j, shape [B, B]: all that the rule needs of the gradients.
+    ``emprune.scoring.gradient_products(logits, labels, hidden)`` gives them; products of any other per-sample
+    features serve as well.
 
     Departures from the authors' code: gradients come from the training pass instead of one more in
     evaluation mode; chosen samples are not chosen again; when nothing of r is left, the rest is uniform
@@ -41,19 +41,18 @@ class DivBS(InBatchPolicy):
 
     name = "divbs"
     source = "Hong et al. 2024, arXiv:2406.04872"
-    needs_features = True
+    inputs = ("loss", "gradient_products")
 
     def __post_init__(self) -> None:
         if self.draw not in ("sample", "greedy"):
             raise ArgumentError("draw", self.draw, "'sample' or 'greedy'")
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
-        loss, products, k = request.loss, request.features, request.k
-        if products is None or products.shape != (len(loss), len(loss)):
+        loss, products, k = request.loss, request.inputs["gradient_products"], request.k
+        if products.shape != (len(loss), len(loss)):
             raise ArgumentError(
-                "features", None if products is None else f"of shape {tuple(products.shape)}",
-                f"inner products of the samples' gradients, shape [{len(loss)}, {len(loss)}]",
-                "Pass emprune.scoring.gradients.gradient_products(logits, labels, hidden).",
+                "gradient_products", f"of shape {tuple(products.shape)}", f"shape [{len(loss)}, {len(loss)}]",
+                "Pass emprune.scoring.gradient_products(logits, labels, hidden).",
             )  # fmt: skip
         preference = np.ones((k, len(loss)), dtype=np.float32)
         if self.draw == "sample":

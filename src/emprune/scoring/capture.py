@@ -22,7 +22,7 @@ _UNUSED = object()  # not None: torch.compile compares a tuple of constants by v
 class Capture:
     """Features of a model's named layers, caught by forward hooks until :meth:`close` or the end of a ``with``.
 
-        with Capture(model, ("layer4",) if pruner.policy.needs_memory else ()) as capture:
+        with Capture(model, ("layer4",) if "memory" in pruner.policy.inputs else ()) as capture:
             ...
             projected = model(views)  # both views in one batch, [2B, ...]
             features = capture.take()["layer4"]  # [2B, D]

@@ -128,8 +128,8 @@ class Training:
         if self.forwards_first:
             scores = self._backward_part(ids, batch)
         else:
-            scores = self.task.forward(batch, self.pruner.policy.scorer)
-            self.pruner.loss(ids, scores.loss, scores.memory).backward()  # type: ignore[no-untyped-call]
+            scores = self.task.forward(batch, self.pruner.policy.inputs)
+            self.pruner.loss(ids, scores.loss, scores.memory, **scores.extra).backward()  # type: ignore[no-untyped-call]
         if self.spec.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.recipe.clip_norm)
         self.optimizer.step()
@@ -157,14 +157,13 @@ class Training:
 
     def _backward_part(self, ids: torch.Tensor, batch: Any) -> Scores:
         """Forward the batch, let the policy choose, train the chosen; the scores of all."""
-        policy = self.pruner.policy
         with torch.no_grad():
-            scores = self.task.forward(batch, policy.scorer, with_features=policy.needs_features)
-        chosen = self.pruner.select_batch(ids, scores.loss, scores.memory, features=scores.features)
+            scores = self.task.forward(batch, self.pruner.policy.inputs)
+        chosen = self.pruner.select_batch(ids, scores.loss, scores.memory, **scores.extra)
         if chosen.positions is not None and not len(chosen.positions):
             return scores
         part = batch if chosen.positions is None else self.task.part(batch, chosen.positions)
-        trained = self.task.forward(part, policy.scorer).loss
+        trained = self.task.forward(part).loss
         weighted = trained if chosen.weights is None else trained * chosen.weights
         weighted.mean().backward()  # type: ignore[no-untyped-call]
         return scores
@@ -179,8 +178,8 @@ class Training:
         self.model.eval()
         hidden = torch.from_numpy(self.pruner.plan.pruned_ids)
         for ids in hidden.split(size) if len(hidden) else ():  # type: ignore[no-untyped-call]
-            scores = self.task.forward(self.task.plain_batch(ids), policy.scorer)
-            self.pruner.observe(ids, scores.loss, scores.memory)
+            scores = self.task.forward(self.task.plain_batch(ids), policy.inputs)
+            self.pruner.observe(ids, scores.loss, scores.memory, **scores.extra)  # type: ignore[arg-type]
         self.model.train()
         self.seconds_scoring += time.perf_counter() - began
 

@@ -125,7 +125,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
             inputs = self._prepare_inputs(batch)
             ids = inputs.pop(IDS)
             found, _ = self._scored(self.model, inputs, len(ids))
-            self.pruner.observe(ids, found.loss, found.memory)
+            self.pruner.observe(ids, **found)
         self.model.train()
 
     # ---- checkpoints and logs
