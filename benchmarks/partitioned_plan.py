@@ -1,4 +1,4 @@
-"""A plan made by ranks that hold a part of the scores each: checked on real processes, and what it costs at 10⁹.
+"""A plan made by ranks that hold a partition of the scores each: checked on real processes, and what it costs at 10⁹.
 
 One rank of many is simulated: it does its own work for real, on its own rows, in a world whose other ranks
 always answer as it would itself. And at a size that fits here the plan of real processes is compared with that of
@@ -30,7 +30,7 @@ from machine import describe
 
 from emprune import EMP
 from emprune.distributed import ProcessGroup, World
-from emprune.distributed.partition import part_of
+from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import BLOCK, RankSlice
 from emprune.epoch.plan import make_plan
 from emprune.epoch.rank_plan import RankPlan, make_rank_plan
@@ -153,19 +153,19 @@ def check(num_samples: int, ranks: int) -> dict[str, Any]:
     processes = [context.Process(target=work, args=(r, ranks, num_samples, port, answers)) for r in range(ranks)]
     for process in processes:
         process.start()
-    told = sorted((answers.get() for _ in processes), key=lambda answer: answer[0])
+    found = sorted((answers.get() for _ in processes), key=lambda answer: answer[0])
     for process in processes:
         process.join()
     table = scored(num_samples, RankSlice.whole(num_samples))
     began = time.perf_counter()
     plan = make_plan(EMP(), request(table))
     alone = time.perf_counter() - began
-    for rank, ids, weights, _ in told:
-        places = part_of(0, len(plan), BATCH, ranks, rank).positions
+    for rank, ids, weights, _ in found:
+        places = rank_positions(0, len(plan), BATCH, ranks, rank).positions
         if not (np.array_equal(ids, plan.ids[places]) and np.array_equal(weights, plan.weights[places])):
             raise SystemExit(f"rank {rank}'s part of the plan differs from that of one process")
     return {
-        "samples": num_samples, "gloo_processes": ranks, "equal_to_one_process": True, "rank_0": told[0][3],
+        "samples": num_samples, "gloo_processes": ranks, "equal_to_one_process": True, "rank_0": found[0][3],
         "one_process_seconds_per_plan": round(alone, 2),
     }  # fmt: skip
 
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10**9, help="samples of the simulation")
     parser.add_argument("--ranks", type=int, default=64, help="ranks of the simulation")
     options = parser.parse_args()
-    told = {
+    found = {
         "benchmark": "partitioned_plan",
         "policy": "emp",
         "prune_rate": RATE,
@@ -199,7 +199,7 @@ def main() -> None:
         "checked": check(options.check, options.check_ranks),
         "machine": describe(),
     }
-    print(json.dumps(told, indent=2))
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def main() -> None:
             for ids in batches:
                 projected = model(augment(images[ids].repeat(2, 1, 1, 1)))  # the first views, then the second
                 hidden = [features.chunk(2) for features in capture.take().values()]
-                # batch_size: what the last, smaller batch has fewer negatives for is made good in its scores.
+                # batch_size: corrects the scores of the last, smaller batch, which has fewer negatives.
                 scores = contrastive(*projected.chunk(2), memory=memory, hidden=hidden, batch_size=options.batch_size)
                 loss = pruner.loss(ids, *scores)
                 loss.backward()

@@ -138,8 +138,8 @@ class Pruner:
         running = self._current()
         if running and running.consumed > running.start:
             self._flush()
-            plan, start = running.reported_first()
-            self._run(plan, start, running.reported).global_batch = running.global_batch
+            plan, start = running.consumed_first()
+            self._run(plan, start, running.consumed_rows).global_batch = running.global_batch
         while self.epoch < self.num_epochs:
             yield self.epoch
             self.end_epoch()
@@ -325,12 +325,12 @@ class Pruner:
         """
         self._flush()
         running = self._current()
-        plan, consumed = running.reported_first() if running else (None, 0)
+        plan, consumed = running.consumed_first() if running else (None, 0)
         counters = replace(
             self._counted, epoch=self.epoch, consumed=consumed, global_batch=running.global_batch if running else 0
         )
         state = written(self._fingerprint, counters, self.table)
-        return state | plan.state(running.reported) if running and plan else state
+        return state | plan.state(running.consumed_rows) if running and plan else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where ``state`` was taken.
@@ -348,8 +348,8 @@ class Pruner:
         self._running = None
         self._count_together()
         if running is not None:
-            plan, reported = running
-            self._run(plan, counters.consumed, reported).global_batch = counters.global_batch
+            plan, consumed_rows = running
+            self._run(plan, counters.consumed, consumed_rows).global_batch = counters.global_batch
         self._agree_on_plan()
 
     def _now(self) -> RunningEpoch:
@@ -370,10 +370,10 @@ class Pruner:
         running = self._running
         return running if running and running.plan.epoch == self.epoch else None
 
-    def _run(self, plan: EpochPlan, start: int = 0, reported: NDArray[np.bool_] | None = None) -> RunningEpoch:
+    def _run(self, plan: EpochPlan, start: int = 0, consumed_rows: NDArray[np.bool_] | None = None) -> RunningEpoch:
         k, owned = self.kept[self.epoch], self.table.owned
         self._running = RunningEpoch(
-            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, owned, start, reported
+            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, owned, start, consumed_rows
         )  # fmt: skip
         return self._running
 

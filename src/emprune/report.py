@@ -14,7 +14,8 @@ class Report:
     """Accounting of a run up to now.
 
     Attributes:
-        epochs: epochs begun, of ``num_epochs``; the running one counts whole.
+        epochs: epochs begun; the running one counts whole.
+        num_epochs: length of the run.
         num_samples: N.
         samples_forward: samples that went through the model in training steps.
         samples_backward: samples that went through backward.

@@ -29,7 +29,7 @@ class Observations:
         memory: float32, shape [M], NaN where a step gave none.
         trained: bool, shape [M]: went through backward, repetitions inside a batch marked once.
         step: int64, shape [M]: which forward pass it comes from, counted from the last flush on.
-        is_train_step: bool, shape [M]: reported by a training step, whether or not it went through backward.
+        is_train_step: bool, shape [M]: made by a training step, whether or not the sample went through backward.
         extra: by name, float32, shape [M]: what else the policy reads.
     """
 
@@ -73,7 +73,9 @@ class Observations:
 class ScoreTable:
     """Four columns, one row a sample; the row number is the sample's id, less the first row that this rank holds.
 
-    Attributes (read-only views, shape [rows], N where one rank holds all):
+    The columns are read-only views of shape [rows], which is N where one rank holds all.
+
+    Attributes:
         loss: float32, nats, last observed loss. +inf: never seen; NaN: quarantined.
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
@@ -231,7 +233,7 @@ def check_unseen(unseen: str) -> None:
         raise ArgumentError("unseen", unseen, "'first' or 'mean'")
 
 
-def has_repeats(ids: NDArray[np.int64]) -> bool:
+def has_duplicates(ids: NDArray[np.int64]) -> bool:
     """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
     ordered = np.sort(ids)
     return bool((ordered[1:] == ordered[:-1]).any())

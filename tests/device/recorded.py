@@ -1,4 +1,4 @@
-"""A run on the CPU, what its steps told the pruner, and the same values told to another pruner from a device."""
+"""A run on the CPU, what its steps gave the pruner, and the same values given to another pruner from a device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEIGHTS = (torch.randn(8, 12, generator=_RNG) / 2, torch.randn(12, CLASSES, gene
 
 
 class Step(NamedTuple):
-    """Of one step: what the pruner was told, the training loss, and the loss's gradient by sample."""
+    """Of one step: what the pruner was given, the training loss, and the loss's gradient by sample."""
 
     ids: torch.Tensor
     loss: torch.Tensor

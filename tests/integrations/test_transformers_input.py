@@ -145,7 +145,7 @@ class Weighted(LossAlone):
 
 
 class TokensOfItsOwn(LossAlone):
-    """A language model that transformers does not know: whether it shifts its labels cannot be told."""
+    """A language model that transformers does not know: whether it shifts its labels is not known."""
 
     def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
         return (self.head(input_ids),)

@@ -26,7 +26,9 @@ class RankSlice:
     """Rows ``begin`` to ``end`` of N.
 
     Attributes:
-        num_samples: N. begin, end: the rows held.
+        num_samples: N.
+        begin: first of the rows held.
+        end: one past the last of them.
         world: the ranks that hold the others; one alone where all rows are here.
     """
 
@@ -102,7 +104,8 @@ class RankSlice:
         """What other ranks answer, in the order of the questions; all ranks must call it.
 
         Args:
-            owner, about: int64, shape [M]: whom to ask, and what.
+            owner: int64, shape [M]: the rank to ask.
+            about: int64, shape [M]: the question.
             answer: this rank's answers to what it is asked, one for each.
         """
         places = places_by_rank(owner, self.world.size)

@@ -29,7 +29,8 @@ class World:
     """The ranks that train together: here one alone; :class:`ProcessGroup` for several.
 
     Attributes:
-        rank: of this process, from 0. size: number of ranks.
+        rank: of this process, from 0.
+        size: number of ranks.
     """
 
     rank = 0

@@ -1,4 +1,4 @@
-"""What ranks tell each other of an epoch: their observations, once, in the order in which they were made."""
+"""The exchange of an epoch's observations among the ranks: once, in the order in which they were made."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def exchange(local: Observations, owned: RankSlice, world: World) -> Observation
     return Observations.of(**{name: rows[name][order] for name in columns})
 
 
-def without_repeats(seen: Observations, reported: NDArray[np.bool_], *, in_batch: bool) -> Observations:
-    """Drop training observations of samples that the epoch has reported already: the first one counts.
+def deduplicated(seen: Observations, consumed_rows: NDArray[np.bool_], *, in_batch: bool) -> Observations:
+    """Drop training observations of samples that the epoch has consumed already: the first one counts.
 
-    They come from the filling up of a last global batch, or from the same id on two ranks.
+    They come from the padding of a last global batch, or from the same id on two ranks.
 
     Args:
-        reported: bool, shape [N]: samples reported before these observations.
+        consumed_rows: bool, shape [rows]: rows consumed before these observations.
         in_batch: keep those that went through backward, since a batch's share of the budget was spent on them.
     """
     steps = np.flatnonzero(seen.is_train_step)
     ids = seen.ids[steps]
-    place = np.empty(len(reported), dtype=np.int64)  # only places of these ids are written and read
+    place = np.empty(len(consumed_rows), dtype=np.int64)  # only places of these ids are written and read
     place[ids[::-1]] = steps[::-1]
     first = np.zeros(len(seen.ids), dtype=bool)
     first[steps] = place[ids] == steps
-    kept = ~seen.is_train_step | (first & ~reported[seen.ids])
+    kept = ~seen.is_train_step | (first & ~consumed_rows[seen.ids])
     kept = kept | seen.trained if in_batch else kept
     return seen if kept.all() else seen.take(np.flatnonzero(kept))

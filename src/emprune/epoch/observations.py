@@ -1,4 +1,4 @@
-"""What a training step reports: checked on arrival without waiting for the device, kept there for an epoch."""
+"""The observation buffer: the values of an epoch's steps, kept on their device until the epoch ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from emprune.errors import NonFiniteError
-from emprune.table import Observations, has_repeats
+from emprune.table import Observations, has_duplicates
 
 OnNonFinite = Literal["error", "quarantine"]
 
@@ -28,7 +28,7 @@ def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
     """Raise the error that names non-finite samples; nothing for an empty array.
 
     Args:
-        names: of the values that were looked at.
+        names: of the values that were checked.
     """
     if len(ids):
         ids = np.unique(ids)
@@ -109,11 +109,11 @@ class ObservationBuffer:
         values = {name: to_host([_row(step, name) for step in steps], torch.float32) for name in self.names}
         sizes = [len(step.ids) for step in steps]
         masks = [
-            torch.full((size,), part) if isinstance(part, bool) else part
-            for (_, part, _), size in zip(self._made, sizes, strict=True)
+            torch.full((size,), mask) if isinstance(mask, bool) else mask
+            for (_, mask, _), size in zip(self._made, sizes, strict=True)
         ]
         trained = to_host(masks, torch.bool)
-        if has_repeats(ids):
+        if has_duplicates(ids):
             trained = trained & _first_in_batch(ids, sizes)
         is_train_step = np.array([is_train_step for *_, is_train_step in self._made], dtype=bool)
         return Observations.of(

@@ -1,4 +1,4 @@
-"""RunningEpoch: an epoch in progress, its plan and what its steps have reported so far."""
+"""RunningEpoch: an epoch in progress, its plan and what its steps have observed so far."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emprune.checks import check_ids, check_range
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
-from emprune.epoch.exchange import exchange, without_repeats
+from emprune.epoch.exchange import deduplicated, exchange
 from emprune.epoch.inputs import StepValues, batch_values, recorded_names, recorded_values
 from emprune.epoch.observations import (
     ObservationBuffer,
@@ -32,12 +32,13 @@ from emprune.table import Observations
 
 
 class Exchanged(NamedTuple):
-    """What steps have reported since the last flush, exchanged and checked, for the rows of this rank.
+    """What steps have observed since the last flush, exchanged and checked, for the rows of this rank.
 
     Attributes:
         seen: ids are rows; losses that are not finite are NaN.
         bad: bool, shape [M]: whether a value that the policy ranks by was not finite.
-        samples: forwarded by all ranks. steps: training steps of this rank.
+        samples: forwarded by all ranks.
+        steps: training steps of this rank.
     """
 
     seen: Observations
@@ -52,9 +53,9 @@ class RunningEpoch:
     Attributes:
         plan: what the epoch trains on.
         start: position in the plan at which iteration begins; not 0 only after a restore in mid-epoch.
-        consumed: samples of the plan that training steps have reported, those before ``start`` included; of
+        consumed: samples of the plan that training steps have consumed, those before ``start`` included; of
             several ranks, this one's estimate for all.
-        reported: bool, shape [rows]: which rows of this rank's score table training steps have reported.
+        consumed_rows: bool, shape [rows]: the same up to the last flush, by row of this rank's score table.
         global_batch: samples that all ranks train in a step, as far as known: of the first step, or restored.
         selects_in_batch: whether the policy chooses a part of each batch.
     """
@@ -69,7 +70,7 @@ class RunningEpoch:
         world: World,
         owned: RankSlice,
         start: int = 0,
-        reported: NDArray[np.bool_] | None = None,
+        consumed_rows: NDArray[np.bool_] | None = None,
     ) -> None:
         self.plan, self.start, self.consumed = plan, start, start
         self.global_batch = 0
@@ -78,10 +79,10 @@ class RunningEpoch:
         self.selects_in_batch = isinstance(policy, InBatchPolicy) and k < plan.num_samples
         self._buffer = ObservationBuffer(recorded_names(policy))
         self._read = tuple(name for name in self._buffer.names if name in ("loss", *policy.inputs))
-        if reported is None:
-            reported = np.zeros(owned.size, dtype=bool)
-            reported[plan.ids[:start]] = True
-        self.reported = reported
+        if consumed_rows is None:
+            consumed_rows = np.zeros(owned.size, dtype=bool)
+            consumed_rows[plan.ids[:start]] = True
+        self.consumed_rows = consumed_rows
 
     def select_batch(self, ids: torch.Tensor, values: StepValues) -> BatchSelection:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
@@ -95,7 +96,7 @@ class RunningEpoch:
             _check_chosen(policy, chosen, k, len(ids))
         self._buffer.add(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
         self.global_batch = self.global_batch or len(ids) * self._world.size
-        # Of a sharded plan this rank holds its own part alone.
+        # Of a partitioned plan this rank holds its own partition alone.
         self.consumed += len(ids) * (self._world.size if self._owned.is_whole else 1)
         return chosen
 
@@ -113,19 +114,19 @@ class RunningEpoch:
         return self._buffer.training_steps
 
     def exchanged(self) -> Exchanged | None:
-        """What this rank's rows, on several ranks everyone's steps on them, have reported; None where nothing was.
+        """What all ranks' steps have observed of this rank's rows; None where there is nothing.
 
         :meth:`applied` must follow once it is in the table. All ranks must call it.
 
         Raises:
-            ArgumentError, EpochOrderError, NonFiniteError: what could not be seen when it was reported
-                without waiting for a device.
+            ArgumentError, EpochOrderError, NonFiniteError: what could not be seen in the step without waiting for a
+                device.
         """
         if not len(self._buffer) and self._world.size == 1:
             return None
         seen, forwarded = self._collected()
         if self._world.size > 1:
-            seen = without_repeats(seen, self.reported, in_batch=self.selects_in_batch)
+            seen = deduplicated(seen, self.consumed_rows, in_batch=self.selects_in_batch)
         self._raise_foreign(self._on_all_ranks(seen, seen.trained & np.isnan(self.plan.row_weights[seen.ids])))
         columns = seen.columns()
         bad = nonfinite([columns[name] for name in self._read])
@@ -135,18 +136,18 @@ class RunningEpoch:
         return Exchanged(seen, bad, forwarded, self.unflushed_steps)
 
     def applied(self, exchanged: Exchanged) -> None:
-        """Take what is in the table now for reported."""
+        """Count what is in the table now as consumed."""
         seen = exchanged.seen
-        self.reported[seen.ids[seen.is_train_step]] = True
+        self.consumed_rows[seen.ids[seen.is_train_step]] = True
         self._buffer.clear()
 
-    def reported_first(self) -> tuple[EpochPlan, int]:
-        """The plan with the samples that steps reported up to the last flush at its head, and how many these are.
+    def consumed_first(self) -> tuple[EpochPlan, int]:
+        """The plan with the samples consumed up to the last flush at its head, and how many these are.
 
         The plan itself where steps came in its order; the rest keeps its order always, so that an epoch
         restored from here trains exactly what is left, batches skipped or overtaken included.
         """
-        return self.plan.reported_first(self.reported, self._owned)
+        return self.plan.consumed_first(self.consumed_rows, self._owned)
 
     @cached_property
     def _weight_of(self) -> Weights:
@@ -185,10 +186,10 @@ class RunningEpoch:
         except (IndexError, RuntimeError):
             check_range(ids.numpy(), self.plan.num_samples)
             raise
-        # One rank must not stop alone, or the others wait for it: with several, non-finite values are found by
+        # One rank must not raise alone, or else the others wait for it: with several, non-finite values are found by
         # all of them when they exchange observations.
-        looked_at = device.type == "cpu" and self._world.size == 1
-        read = step.values if looked_at else torch.ones_like(weights)[None]
+        readable = device.type == "cpu" and self._world.size == 1
+        read = step.values if readable else torch.ones_like(weights)[None]
         if not math.isfinite(sum(read.mv(weights).tolist())):
             check_range(ids.numpy(), self.plan.num_samples)
             self._raise_foreign(ids[torch.isnan(weights)].numpy())
@@ -206,7 +207,7 @@ class RunningEpoch:
         if not self.selects_in_batch:
             return batch_size
         num_samples, before = self.plan.num_samples, self._begin(batch_size)
-        after = min(before + batch_size, num_samples)  # repeats that fill up the last ranks have no share
+        after = min(before + batch_size, num_samples)  # padding has no share
         return max(0, after * self._k // num_samples - before * self._k // num_samples)
 
     def _begin(self, batch_size: int) -> int:

@@ -64,7 +64,7 @@ class _StatefulPlanSampler(PlanSampler):
         if (epoch, consumed) < (state["epoch"], state["consumed"]):
             raise StateError(
                 f"the loader's state is of epoch {state['epoch']} after {state['consumed']} samples, but the pruner "
-                f"stands in epoch {epoch} after {consumed}. Restore the pruner's state of the same moment first."
+                f"stands in epoch {epoch} after {consumed}. Restore the pruner's state of the same step first."
             )
 
 

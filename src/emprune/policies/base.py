@@ -123,7 +123,7 @@ class Policy:
             "loss", "memory", or any other, for instance "confidence". Loss and memory term are columns of the score
             table; others reach :meth:`update`, float32, shape [M], as ``seen.extra[name]``.
         observes_hidden: True where the training loop should also forward the samples that an epoch left
-            out (``EpochPlan.pruned_ids``) at its end and hand them to :meth:`emprune.Pruner.observe`.
+            out (``EpochPlan.pruned_ids``) at its end and pass their values to :meth:`emprune.Pruner.observe`.
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
             leaves what needs all ranks' rows to the rules of the request.
         columns: names and initial values of further float32 columns that the score table holds for the

@@ -83,7 +83,7 @@ def spanning(products: torch.Tensor, usable: torch.Tensor, preference: torch.Ten
     products /= products.diagonal().max().clamp_min(_TINY)
     correlation = products.sum(dim=1, keepdim=True)
     left = torch.cat([products, correlation / correlation.abs().max().clamp_min(_TINY)], dim=1)
-    # What is added to every sample: a floor, so that rounding decides nothing; and it tells who comes last.
+    # What is added to every sample: a floor, so that rounding decides nothing; the lowest for those that come last.
     base = torch.where(usable, _FLOOR * preference, torch.finfo(torch.float32).min)
     chosen: list[torch.Tensor] = []
     for step in range(len(preference)):

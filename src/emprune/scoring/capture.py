@@ -116,7 +116,7 @@ class Capture:
 
 
 class _Pass:
-    """The model's forward pass, which tells the layers whether to keep what they give.
+    """The model's forward pass, by which the layers know whether to keep their output.
 
     Attributes:
         runs: whether a pass runs that is to be captured.

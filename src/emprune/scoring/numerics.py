@@ -1,4 +1,4 @@
-"""Precision of sums, and when values may be looked at: what all scorers share."""
+"""Precision of sums, and when values may be read: what all scoring functions share."""
 
 from __future__ import annotations
 

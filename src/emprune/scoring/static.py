@@ -77,7 +77,8 @@ def grand(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, chunk
 
     Args:
         model: from images to logits [B, C]; anything that ``torch.func`` can call.
-        images: shape [B, ...]; labels: int64, shape [B], in [0, C).
+        images: shape [B, ...].
+        labels: int64, shape [B], in [0, C).
         chunk_size: so many samples' gradients are held at once: 4·chunk_size bytes a parameter.
 
     Returns:

@@ -132,7 +132,7 @@ def check_rows(trainer: Any, dataset: Any, collate: IdsIntoBatch, head: Head | N
     if labels.is_floating_point() or (head == "classification" and trainer.model.config.num_labels == 1):
         raise ArgumentError(
             "labels", f"{labels.dtype} for {type(trainer.model).__name__}", "int64 classes or tokens",
-            f"A loss that is no cross-entropy has to be told. {ADVICE}",
+            f"A loss that is no cross-entropy has to be given. {ADVICE}",
         )  # fmt: skip
     _check_labels(labels, head, _classes(trainer.model, head), batch.get(SEQUENCES))
 

@@ -13,7 +13,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from emprune import checkpoint
 from emprune.checkpoint.fingerprint import fingerprint_of
-from emprune.distributed.partition import num_steps, part_of
+from emprune.distributed.partition import num_steps, rank_positions
 from emprune.errors import ArgumentError
 from emprune.integrations.accelerate import updates_per_epoch
 from emprune.integrations.transformers.batches import IDS
@@ -109,7 +109,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
         self._pruning_logs["realised_rate"] = self.pruner.report().realised_rate
 
     def progress(self, epoch: float) -> float:
-        """The Trainer's count of epochs, which takes what is left of a restored epoch for a whole one, put right."""
+        """The Trainer's count of epochs, corrected: it takes what is left of a restored epoch for a whole one."""
         whole = self.pruner.epoch
         return whole + self._begun_at + (1 - self._begun_at) * (epoch - whole)
 
@@ -117,9 +117,9 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
     def _observe_hidden(self) -> None:
         """Refresh the scores of what the epoch left out, for policies that ask for it."""
         world, pruned_ids = self.pruner.world, self.pruner.plan.pruned_ids
-        # As many batches on every rank, since a sharded model's forward is collective.
-        part = part_of(0, len(pruned_ids), self._train_batch_size, world.size, world.rank)
-        hidden = {"sampler": pruned_ids[part.positions].tolist(), "drop_last": False, "persistent_workers": False}
+        # As many batches on every rank, since an FSDP model's forward is collective.
+        mine = rank_positions(0, len(pruned_ids), self._train_batch_size, world.size, world.rank)
+        hidden = {"sampler": pruned_ids[mine.positions].tolist(), "drop_last": False, "persistent_workers": False}
         self.model.eval()
         for batch in DataLoader(**{**self._loader_arguments, **hidden}):
             inputs = self._prepare_inputs(batch)
@@ -153,7 +153,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
 
 
 class EpochCallback(TrainerCallback):  # type: ignore[misc]
-    """Tells a :class:`PrunedEpochs` trainer when an epoch is over; sets the learning rate that a policy asks for."""
+    """Ends the epochs of a :class:`PrunedEpochs` trainer; sets the learning rate that a policy asks for."""
 
     def __init__(self, trainer: PrunedEpochs) -> None:
         self._trainer = trainer

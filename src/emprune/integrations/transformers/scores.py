@@ -64,7 +64,7 @@ def scores_of(
 
     Args:
         outputs: what the model returned: with ``logits``, or with TRL's per-token ``log_probs`` and ``entropy``.
-        head: None: told by the shapes, which says enough for classification alone.
+        head: None: inferred from the shapes, which suffices for classification alone.
         confidence: whether the policy reads it.
 
     Raises:

@@ -133,6 +133,6 @@ class _LossAndEntropy(torch.autograd.Function):
         with torch.autocast(logits.device.type, enabled=False):
             ctx.implementation.backward(logits.detach(), targets, found, slopes, ctx.smoothing, grad)
         if ctx.overwrite:
-            # Whoever else kept these logits for a backward of its own is told that they are gone.
+            # Another backward that saved these logits then raises an error instead of reading the gradient.
             torch.autograd.graph.increment_version(logits)
         return grad, None, None, None, None, None

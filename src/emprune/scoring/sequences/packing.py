@@ -14,7 +14,7 @@ def sequence_ids_from_positions(position_ids: torch.Tensor, attention_mask: torc
     """Number the samples of packed rows by where their positions start again.
 
     A sample begins with each row and wherever a position is not its left neighbour's plus one, so it does not
-    matter at which number positions start. This is how transformers tells packed samples apart when it is given
+    matter at which number positions start. This is how transformers separates packed samples when it is given
     ``position_ids`` (those of DataCollatorWithFlattening, or of TRL's packing) and no attention mask.
 
     Args:

@@ -17,9 +17,10 @@ class Forward(NamedTuple):
     """What one pass over the logits gives, each of shape [n], in working precision.
 
     Attributes:
-        loss, entropy: nats; 0 for tokens without target.
-        log_z: log Σ e^x. share: what label smoothing gives to each entry that is not masked. Undefined for
-            tokens without target.
+        loss: nats; 0 for tokens without target.
+        entropy: nats; 0 for tokens without target.
+        log_z: log Σ e^x; undefined for tokens without target.
+        share: what label smoothing gives to each entry that is not masked; likewise.
     """
 
     loss: torch.Tensor

@@ -132,7 +132,7 @@ def token_loss(
     torch.nn.functional.cross_entropy it makes the loss infinite). The loss is infinite where the label's own logit
     is -inf; NaN or +inf logits give NaN.
 
-    Under torch.compile it becomes plain formulas for the compiler to fuse, and no values are looked at; whether a
+    Under torch.compile it becomes plain formulas for the compiler to fuse, and no values are checked; whether a
     tensor of the logits' size is held between forward and backward is then the compiler's choice.
 
     Args:

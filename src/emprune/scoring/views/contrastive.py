@@ -68,8 +68,8 @@ def contrastive(
             losses, which DistributedDataParallel takes, is the gradient of one process that holds all samples. Every
             rank must call; if their numbers of samples differ, values are right and so are sums of losses. B is then
             the number on all ranks together, and ``batch_size`` too. torch.distributed.group.WORLD: all ranks; None:
-            this process's samples alone. How many there are is told each step: between processors if the group has a
-            backend for them (``init_process_group("cpu:gloo,cuda:nccl")``); with nccl alone the host waits for it.
+            this process's samples alone. Their numbers are gathered each step: between hosts if the group has a CPU
+            backend (``init_process_group("cpu:gloo,cuda:nccl")``); with nccl alone the host waits for the device.
         chunk_size: anchors at a time; work memory is two buffers of chunk_size × 2B numbers.
 
     Returns:
