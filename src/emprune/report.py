@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,21 +59,7 @@ def totals_of(table: ScoreTable) -> Totals:
     return Totals(backward, never, bad, tuple(table.owned.together(quarantined[:10])[:10].tolist()))
 
 
-def summarise(
-    totals: Totals, *, num_samples: int, epochs: int, num_epochs: int, samples_forward: int, steps: int, seconds: float
-) -> Report:
-    """Build the report from what the tables count and the pruner's counters."""
-    backward = totals.samples_backward
-    return Report(
-        epochs=epochs,
-        num_epochs=num_epochs,
-        num_samples=num_samples,
-        samples_forward=samples_forward,
-        samples_backward=backward,
-        steps=steps,
-        realised_rate=1 - backward / (num_samples * epochs) if epochs else 0.0,
-        seconds_selecting=seconds,
-        never_trained=totals.never_trained,
-        quarantined=totals.quarantined,
-        quarantined_ids=totals.quarantined_ids,
-    )
+def summarise(totals: Totals, *, num_samples: int, epochs: int, **counters: Any) -> Report:
+    """The report of what the tables count and of the pruner's counters, by the names of :class:`Report`."""
+    rate = 1 - totals.samples_backward / (num_samples * epochs) if epochs else 0.0
+    return Report(epochs=epochs, num_samples=num_samples, realised_rate=rate, **vars(totals), **counters)

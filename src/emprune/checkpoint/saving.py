@@ -218,7 +218,7 @@ def _check_run(saved: Mapping[str, Any], here: Mapping[str, Any], allow: Collect
 
 def _overridden(state: dict[str, Any], pruner: Pruner, allow: Collection[str]) -> dict[str, Any]:
     """The state with the pruner's own values in the allowed fields of its fingerprint."""
-    here, saved, counters = pruner._fingerprint, state.get("fingerprint", {}), state.get("counters", {})
+    here, saved, counters = pruner.fingerprint, state.get("fingerprint", {}), state.get("counters", {})
     changed = {field: here[field] for field in allow if field in here and here[field] != saved.get(field)}
     in_epoch = "plan.ids" in state
     if changed and in_epoch and isinstance(pruner.policy, InBatchPolicy):

@@ -125,7 +125,7 @@ class EpochPlan:
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
 
-    def state(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
+    def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
         """Flat tensors and JSON values from which the plan is restored, with the rows that have been consumed."""
         return {
             "plan.ids": torch.from_numpy(self.ids.copy()),
@@ -133,8 +133,8 @@ class EpochPlan:
         }
 
 
-class WholeTable:
-    """How plans are made where every rank holds all scores: each makes the whole plan, the same one."""
+class Planner:
+    """Makes plans where every rank holds the whole table: each makes the whole plan, the same one."""
 
     def owned(self, num_samples: int, world: World) -> RankSlice:
         """The rows that a rank holds: all."""
@@ -151,10 +151,10 @@ class WholeTable:
         """The epoch's plan; see :func:`make_plan`."""
         return make_plan(policy, request)
 
-    def restored(
+    def restore(
         self, state: Mapping[str, Any], epoch: int, owned: RankSlice, consumed: int
     ) -> tuple[EpochPlan, NDArray[np.bool_]]:
-        """The plan saved by :meth:`EpochPlan.state`, and the rows consumed: those of its first ids.
+        """The plan saved by :meth:`EpochPlan.state_dict`, and the rows consumed: those of its first ids.
 
         Raises:
             StateError: a part is missing or does not fit.

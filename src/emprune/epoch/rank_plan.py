@@ -19,9 +19,10 @@ from emprune.checks import check_batch_size
 from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
-from emprune.epoch.plan import EpochPlan, Ids, arrays, selected
+from emprune.epoch.plan import EpochPlan, Ids, Planner, arrays, selected
 from emprune.epoch.weights import SparseWeights, Weights
 from emprune.errors import ArgumentError, StateError
+from emprune.policies import partitionable
 from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
@@ -83,17 +84,17 @@ class RankPlan(EpochPlan):
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
 
-    def state(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
+    def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {
-            **super().state(consumed_rows),
+            **super().state_dict(consumed_rows),
             "plan.rows": torch.from_numpy(self.own_weights.copy()),
             "plan.reported": torch.from_numpy(consumed_rows.copy()),
             "plan.shares": {"total": self.total, "repeats": self.padding},
         }
 
 
-class PartitionedTable:
-    """How plans are made where the table is partitioned: together, each rank its own partition.
+class PartitionedPlanner(Planner):
+    """Makes plans where the table is partitioned: all ranks together, each its own partition.
 
     Args:
         batch_size: samples of a rank in a step.
@@ -112,7 +113,7 @@ class PartitionedTable:
 
     def fingerprint(self, world: World) -> dict[str, str]:
         """What a state must agree on: as many ranks must go on with it, each with its own partition."""
-        return {"ranks": f"{world.size} of batch size {self.batch_size}"} if world.size > 1 else {}
+        return {"ranks": f"{world.size} of batch size {self.batch_size}"}
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raise ArgumentError unless a loader's batch size is that which plans are made for."""
@@ -136,10 +137,10 @@ class PartitionedTable:
         own_weights[selection.ids] = 1 if selection.weights is None else selection.weights
         return RankPlan(request.epoch, owned.num_samples, ids, weights, total, own_weights, mine.padding)
 
-    def restored(
+    def restore(
         self, state: Mapping[str, Any], epoch: int, owned: RankSlice, consumed: int
     ) -> tuple[EpochPlan, NDArray[np.bool_]]:
-        """The plan saved by :meth:`RankPlan.state`, and the rows consumed.
+        """The plan saved by :meth:`RankPlan.state_dict`, and the rows consumed.
 
         Raises:
             StateError: a part is missing or does not fit the rank.
@@ -157,6 +158,23 @@ class PartitionedTable:
             )
         shares = state["plan.shares"]
         return RankPlan(epoch, owned.num_samples, ids, weights, shares["total"], rows, shares["repeats"]), consumed_rows
+
+
+def planner_for(policy: Policy, world: World, partition_batch_size: int | None) -> Planner:
+    """The planner of a run; one rank holds the whole table, whether or not it asks for a partition.
+
+    Raises:
+        ArgumentError: the batch size is below 1, or the policy needs the whole table.
+    """
+    if partition_batch_size is None:
+        return Planner()
+    partitioned = PartitionedPlanner(partition_batch_size)
+    if not policy.partitionable:
+        raise ArgumentError(
+            "policy", policy.name, "one that works on a partitioned table: " + ", ".join(partitionable()),
+            "Or leave out partition_batch_size: then each rank holds all scores, in 16 bytes a sample.",
+        )  # fmt: skip
+    return partitioned if world.size > 1 else Planner()
 
 
 def _asked_for(

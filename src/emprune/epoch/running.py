@@ -25,7 +25,7 @@ from emprune.epoch.observations import (
 )
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.weights import Weights
-from emprune.errors import EmpruneError, EpochOrderError
+from emprune.errors import EmpruneError, EpochOrderError, StateError
 from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy, Policy
 from emprune.seeding import generator
 from emprune.table import Observations
@@ -71,9 +71,10 @@ class RunningEpoch:
         owned: RankSlice,
         start: int = 0,
         consumed_rows: NDArray[np.bool_] | None = None,
+        global_batch: int = 0,
     ) -> None:
         self.plan, self.start, self.consumed = plan, start, start
-        self.global_batch = 0
+        self.global_batch = global_batch
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._world, self._owned = world, owned
         self.selects_in_batch = isinstance(policy, InBatchPolicy) and k < plan.num_samples
@@ -107,6 +108,20 @@ class RunningEpoch:
             check_range(step.ids.numpy(), self.plan.num_samples)
             self._raise_nonfinite(step)
         self._buffer.add(step, False, is_train_step=False)
+
+    def rank_ids(self, batch_size: int, *, drop_last: bool) -> NDArray[np.int64]:
+        """int64, shape [M]: what this rank trains of the rest of the epoch; see :meth:`emprune.Pruner.rank_ids`.
+
+        Raises:
+            StateError: the epoch was begun with another global batch.
+        """
+        ranks, begun_with = self._world.size, self.global_batch
+        if 0 < self.start < self.plan.count and begun_with not in (0, batch_size * ranks):
+            raise StateError(
+                f"the global batch is {batch_size * ranks} here ({batch_size} on each of {ranks} ranks), but the epoch "
+                f"was begun with {begun_with}. Use a batch size of {begun_with}/{ranks}, or restore at an epoch's end."
+            )
+        return self.plan.rank_ids(self.start, batch_size, self._world, drop_last=drop_last)
 
     @property
     def unflushed_steps(self) -> int:

@@ -54,8 +54,7 @@ class _StatefulPlanSampler(PlanSampler):
     """Has a state, so that the loader does not skip what the restored pruner leaves out anyway."""
 
     def state_dict(self) -> dict[str, int]:
-        running = self.pruner._running
-        return {"epoch": self.pruner.epoch, "consumed": running.consumed if running else 0}
+        return {"epoch": self.pruner.epoch, "consumed": self.pruner.consumed}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         epoch, consumed = self.pruner.epoch, 0
