@@ -87,7 +87,7 @@ def test_the_training_set_is_scored_in_order_and_without_dropout():
     found = task.evaluate_train()
     plain = task_of()
     for ids in ([0, 3], [len(DATA) - 1]):
-        expected = plain.forward(plain.plain_batch(torch.tensor(ids)), "classification")
+        expected = plain.forward(plain.plain_batch(torch.tensor(ids)))
         np.testing.assert_allclose(found.loss[ids], expected.loss.detach(), rtol=1e-5)
         np.testing.assert_allclose(found.entropy[ids], expected.memory, rtol=1e-5)
         np.testing.assert_allclose(found.right[ids], expected.right)

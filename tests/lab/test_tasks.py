@@ -52,18 +52,19 @@ class Line:
     def forward(self, batch, inputs=()):
         error = self.model(self.x[batch]) - self.y[batch]
         right = (error.detach().abs() < 0.5).float().mean(1)
-        return Scores(error.square().mean(1), error.detach().abs().mean(1), right)
+        extra = {"confidence": right} if "confidence" in inputs else {}
+        return Scores(error.square().mean(1), error.detach().abs().mean(1), right, extra)
 
     def after_epoch(self):
         return self.evaluate_test()
 
     @torch.no_grad()
     def evaluate_test(self):
-        return {"bits per character": float(self.forward(torch.arange(40), "classification").loss.mean()), "other": 1.0}
+        return {"bits per character": float(self.forward(torch.arange(40)).loss.mean()), "other": 1.0}
 
     @torch.no_grad()
     def evaluate_train(self):
-        found = self.forward(torch.arange(40), "classification")
+        found = self.forward(torch.arange(40))
         loss, memory, right = (column.numpy() for column in found[:3])
         return TrainingSet(loss, memory, right, right, np.zeros(40, dtype=bool))
 
