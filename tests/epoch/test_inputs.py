@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from emprune import ArgumentError, get_policy
-from emprune.epoch.inputs import batch_values, recorded_names, recorded_values
+from emprune.epoch.inputs import StepInputs
 
 VALUES = torch.ones(4)
 
@@ -23,13 +23,13 @@ VALUES = torch.ones(4)
     ],
 )
 def test_what_is_recorded_of_each_sample(policy: str, names: tuple[str, ...]) -> None:
-    assert recorded_names(get_policy(policy)) == names
+    assert StepInputs(get_policy(policy)).recorded == names
 
 
 def test_a_memory_term_is_recorded_where_it_is_given() -> None:
-    policy = get_policy("lfl")
-    assert list(recorded_values(policy, {"loss": VALUES, "memory": None}, 4)) == ["loss"]
-    assert list(recorded_values(policy, {"loss": VALUES, "memory": VALUES}, 4)) == ["loss", "memory"]
+    inputs = StepInputs(get_policy("lfl"))
+    assert list(inputs.of_samples({"loss": VALUES, "memory": None}, 4)) == ["loss"]
+    assert list(inputs.of_samples({"loss": VALUES, "memory": VALUES}, 4)) == ["loss", "memory"]
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def test_a_memory_term_is_recorded_where_it_is_given() -> None:
 )
 def test_what_is_missing_or_not_read_is_named(policy: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        recorded_values(get_policy(policy), values, 4)
+        StepInputs(get_policy(policy)).of_samples(values, 4)
 
 
 def test_values_of_a_batch_come_without_gradient_and_are_asked_for() -> None:
-    policy: Any = get_policy("divbs")
+    inputs = StepInputs(get_policy("divbs"))
     products = torch.eye(4, requires_grad=True)
-    found = batch_values(policy, {"loss": VALUES, "gradient_products": products}, 4)
+    found = inputs.of_batch({"loss": VALUES, "gradient_products": products}, 4)
     assert list(found) == ["gradient_products"]
     assert not found["gradient_products"].requires_grad
     for wrong in (None, torch.eye(3), torch.eye(4).long(), torch.tensor(1.0)):
         with pytest.raises(ArgumentError, match=r"gradient_products is .*scoring\.gradient_products"):
-            batch_values(policy, {"loss": VALUES, "gradient_products": wrong}, 4)
+            inputs.of_batch({"loss": VALUES, "gradient_products": wrong}, 4)

@@ -22,59 +22,65 @@ _HINTS = {
 }
 
 
-def recorded_names(policy: Policy) -> tuple[str, ...]:
-    """Which values are recorded of each sample: loss and memory term, and what else an epoch's policy reads."""
-    further = () if isinstance(policy, InBatchPolicy) else policy.inputs
-    return tuple(dict.fromkeys([*_COLUMNS, *further]))
+class StepInputs:
+    """Which of a step's values a policy reads.
 
-
-def recorded_values(policy: Policy, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
-    """The values to be recorded of each sample, shape [B]; a memory term that nobody reads may be missing.
-
-    Raises:
-        ArgumentError: a value is missing, of another dtype or shape, or not one that the policy reads.
+    Attributes:
+        recorded: names of what is recorded of each sample: loss and memory term, and what else an epoch's policy reads.
+        read: those of them that the policy reads, the loss first.
     """
-    for name in values:
-        if name not in (*_COLUMNS, *policy.inputs):
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        further = tuple(name for name in policy.inputs if name not in _COLUMNS)
+        self._of_batch = further if isinstance(policy, InBatchPolicy) else ()
+        self.recorded = _COLUMNS if self._of_batch else _COLUMNS + further
+        self.read = tuple(name for name in self.recorded if name in ("loss", *policy.inputs))
+        self._known = {*_COLUMNS, *further}
+
+    def of_samples(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
+        """What is recorded of each sample, shape [B]; a memory term that the policy does not read may be missing.
+
+        Raises:
+            ArgumentError: a value is missing, of another dtype or shape, or not one that the policy reads.
+        """
+        if not values.keys() <= self._known:
+            name = next(name for name in values if name not in self._known)
             raise ArgumentError(
-                name, "given", f"what policy {policy.name!r} reads, {_listed(policy)}",
+                name, "given", f"what policy {self._policy.name!r} reads, {self._listed}",
                 'Pass a value only if its name is in policy.inputs; "memory" may always be given.',
             )  # fmt: skip
-    found = {}
-    for name in recorded_names(policy):
-        value = values.get(name)
-        if value is not None:
-            check_per_sample(name, value, batch_size)
-            found[name] = value
-        elif name in ("loss", *policy.inputs):
-            raise _missing(policy, name, f"one value for each of {batch_size} ids")
-    return found
+        found = {}
+        for name in self.recorded:
+            value = values.get(name)
+            if value is not None:
+                check_per_sample(name, value, batch_size)
+                found[name] = value
+            elif name in self.read:
+                raise self._missing(name, f"one value for each of {batch_size} ids")
+        return found
 
+    def of_batch(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
+        """What else an in-batch policy reads, without gradient: floating point, shape [B, ...].
 
-def batch_values(policy: InBatchPolicy, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
-    """What else an in-batch policy reads, without gradient: floating point, [B, ...].
+        Raises:
+            ArgumentError: a value is missing, or of another dtype or length.
+        """
+        found = {}
+        for name in self._of_batch:
+            value, allowed = values.get(name), f"floating point of shape [{batch_size}, ...]"
+            if value is None:
+                raise self._missing(name, allowed)
+            if not value.is_floating_point() or value.ndim == 0 or len(value) != batch_size:
+                shown = f"{value.dtype} of shape {tuple(value.shape)}"
+                raise ArgumentError(name, shown, f"{allowed}, for policy {self._policy.name!r}", _HINTS.get(name, ""))
+            found[name] = value.detach()
+        return found
 
-    Raises:
-        ArgumentError: a value is missing, or of another dtype or length.
-    """
-    found = {}
-    for name in policy.inputs:
-        if name in _COLUMNS:
-            continue
-        value, allowed = values.get(name), f"floating point of shape [{batch_size}, ...]"
-        if value is None:
-            raise _missing(policy, name, allowed)
-        if not value.is_floating_point() or value.ndim == 0 or len(value) != batch_size:
-            shown = f"{value.dtype} of shape {tuple(value.shape)}"
-            raise ArgumentError(name, shown, f"{allowed}, for policy {policy.name!r}", _HINTS.get(name, ""))
-        found[name] = value.detach()
-    return found
+    @property
+    def _listed(self) -> str:
+        return ", ".join(self._policy.inputs)
 
-
-def _missing(policy: Policy, name: str, allowed: str) -> ArgumentError:
-    reads = f"since policy {policy.name!r} reads {_listed(policy)}"
-    return ArgumentError(name, None, f"{allowed}, {reads}", _HINTS.get(name, ""))
-
-
-def _listed(policy: Policy) -> str:
-    return ", ".join(policy.inputs)
+    def _missing(self, name: str, allowed: str) -> ArgumentError:
+        reads = f"since policy {self._policy.name!r} reads {self._listed}"
+        return ArgumentError(name, None, f"{allowed}, {reads}", _HINTS.get(name, ""))

@@ -15,7 +15,7 @@ from emprune.checks import check_ids, check_range
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.exchange import deduplicated, exchange
-from emprune.epoch.inputs import StepValues, batch_values, recorded_names, recorded_values
+from emprune.epoch.inputs import StepInputs, StepValues
 from emprune.epoch.observations import (
     ObservationBuffer,
     OnNonFinite,
@@ -78,8 +78,8 @@ class RunningEpoch:
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._world, self._owned = world, owned
         self.selects_in_batch = isinstance(policy, InBatchPolicy) and k < plan.num_samples
-        self._buffer = ObservationBuffer(recorded_names(policy))
-        self._read = tuple(name for name in self._buffer.names if name in ("loss", *policy.inputs))
+        self._inputs = StepInputs(policy)
+        self._buffer = ObservationBuffer(self._inputs.recorded)
         if consumed_rows is None:
             consumed_rows = np.zeros(owned.size, dtype=bool)
             consumed_rows[plan.ids[:start]] = True
@@ -92,7 +92,7 @@ class RunningEpoch:
         k, policy = self._batch_share(len(ids)), self._policy
         if isinstance(policy, InBatchPolicy) and k < len(ids):
             rng = generator(self._seed, self.plan.epoch, f"batch at {self._begin(len(ids))}")
-            inputs = dict(zip(step.names, step.values, strict=True)) | batch_values(policy, values, len(ids))
+            inputs = dict(zip(step.names, step.values, strict=True)) | self._inputs.of_batch(values, len(ids))
             chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
             _check_chosen(policy, chosen, k, len(ids))
         self._buffer.add(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
@@ -144,9 +144,9 @@ class RunningEpoch:
             seen = deduplicated(seen, self.consumed_rows, in_batch=self.selects_in_batch)
         self._raise_foreign(self._on_all_ranks(seen, seen.trained & np.isnan(self.plan.row_weights[seen.ids])))
         columns = seen.columns()
-        bad = nonfinite([columns[name] for name in self._read])
+        bad = nonfinite([columns[name] for name in self._inputs.read])
         if self._on_nonfinite == "error":
-            raise_nonfinite(self._on_all_ranks(seen, bad), self._read)
+            raise_nonfinite(self._on_all_ranks(seen, bad), self._inputs.read)
         seen = replace(seen, loss=np.where(bad, np.float32(np.nan), seen.loss))
         return Exchanged(seen, bad, forwarded, self.unflushed_steps)
 
@@ -214,8 +214,8 @@ class RunningEpoch:
     def _raise_nonfinite(self, step: Step) -> None:
         """Raise where values on the CPU are not finite, unless these are to be quarantined."""
         if self._on_nonfinite == "error" and self._world.size == 1 and step.values.device.type == "cpu":
-            read = [row.numpy() for name, row in zip(step.names, step.values, strict=True) if name in self._read]
-            raise_nonfinite(step.ids.cpu().numpy()[nonfinite(read)], self._read)
+            read = [row.numpy() for name, row in zip(step.names, step.values, strict=True) if name in self._inputs.read]
+            raise_nonfinite(step.ids.cpu().numpy()[nonfinite(read)], self._inputs.read)
 
     def _batch_share(self, batch_size: int) -> int:
         """Samples of the next batch that go through backward; the shares of an epoch add up to k."""
@@ -232,7 +232,7 @@ class RunningEpoch:
     def _checked(self, ids: torch.Tensor, values: StepValues) -> Step:
         """What is recorded of a step, types and shapes checked."""
         check_ids(ids)
-        return Step.of(ids, recorded_values(self._policy, values, len(ids)))
+        return Step.of(ids, self._inputs.of_samples(values, len(ids)))
 
     def _raise_foreign(self, ids: NDArray[np.int64]) -> None:
         """Raise the error that names ids outside the plan; nothing for an empty array."""
