@@ -106,7 +106,8 @@ def loader_arguments(
     """The arguments of a DataLoader, or one like it, that makes it yield ``(ids, batch)`` of the running epoch.
 
     Args:
-        sampler: which kind of sampler walks through the plan. The others: as for :class:`PrunedLoader`.
+        sampler: class of the sampler over the plan.
+        dataset, pruner, batch_size, collate_fn, options: as for :class:`PrunedLoader`.
 
     Raises:
         ArgumentError: as PrunedLoader.

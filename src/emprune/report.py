@@ -56,7 +56,7 @@ def totals_of(table: ScoreTable) -> Totals:
     times, quarantined = table.times_trained, table.quarantined
     here = int(times.sum(dtype=np.int64)), int(np.count_nonzero(times == 0)), len(quarantined)
     backward, never, bad = table.owned.counts(*here).sum(axis=0).tolist()
-    return Totals(backward, never, bad, tuple(table.owned.together(quarantined[:10])[:10].tolist()))
+    return Totals(backward, never, bad, tuple(table.owned.all_gather(quarantined[:10])[:10].tolist()))
 
 
 def summarise(totals: Totals, *, num_samples: int, epochs: int, **counters: Any) -> Report:

@@ -16,7 +16,7 @@ from emprune.errors import RankError
 def test_one_process_gets_back_what_it_gives() -> None:
     world, column = current_world(), np.arange(3)
     assert (world.rank, world.size) == (0, 1)
-    for found in (world.all_gather(column), world.all_gather_alike(column), world.all_to_all([column])):
+    for found in (world.all_gather(column), world.all_gather_same_size(column), world.all_to_all([column])):
         assert [part.tolist() for part in found] == [[0, 1, 2]]
     assert world.all_reduce(column).tolist() == [0, 1, 2]
 

@@ -79,7 +79,7 @@ class ObservationBuffer:
     """
 
     names: tuple[str, ...] = ("loss", "memory")
-    _made: list[tuple[Step, torch.Tensor | bool, bool]] = field(default_factory=list)
+    _steps: list[tuple[Step, torch.Tensor | bool, bool]] = field(default_factory=list)
 
     def add(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
         """Keep one step's values.
@@ -92,30 +92,30 @@ class ObservationBuffer:
         if isinstance(trained, torch.Tensor):
             trained = torch.zeros(size, dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
         # At once: Ctrl-C, and a dead worker's signal, may come between any two statements.
-        self._made.append((step, trained, is_train_step))
+        self._steps.append((step, trained, is_train_step))
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._steps)
 
     @property
     def training_steps(self) -> int:
         """How many of the steps are training steps."""
-        return sum(is_train_step for *_, is_train_step in self._made)
+        return sum(is_train_step for *_, is_train_step in self._steps)
 
     def collect(self) -> Observations:
         """Bring everything to the host, in one transfer a column; ids are not checked yet."""
-        steps = [step for step, *_ in self._made]
+        steps = [step for step, *_ in self._steps]
         ids = to_host([step.ids for step in steps], torch.int64)
         values = {name: to_host([_row(step, name) for step in steps], torch.float32) for name in self.names}
         sizes = [len(step.ids) for step in steps]
         masks = [
             torch.full((size,), mask) if isinstance(mask, bool) else mask
-            for (_, mask, _), size in zip(self._made, sizes, strict=True)
+            for (_, mask, _), size in zip(self._steps, sizes, strict=True)
         ]
         trained = to_host(masks, torch.bool)
         if has_duplicates(ids):
             trained = trained & _first_in_batch(ids, sizes)
-        is_train_step = np.array([is_train_step for *_, is_train_step in self._made], dtype=bool)
+        is_train_step = np.array([is_train_step for *_, is_train_step in self._steps], dtype=bool)
         return Observations.of(
             ids=ids, trained=trained, step=np.repeat(np.arange(len(sizes)), sizes),
             is_train_step=np.repeat(is_train_step, sizes), **values,
@@ -123,7 +123,7 @@ class ObservationBuffer:
 
     def clear(self) -> None:
         """Forget all steps."""
-        self._made.clear()
+        self._steps.clear()
 
 
 def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:

@@ -37,8 +37,8 @@ class RankPlan(EpochPlan):
 
     Attributes:
         total: k, the samples that all ranks train.
-        own_weights: float32, shape [rows]: the weight of each row of this rank, NaN outside the plan, whoever trains
-            it.
+        own_weights: float32, shape [rows]: the weight of each row of this rank, NaN outside the plan, whichever rank
+            trains it.
         padding: how many of the last ids pad the last global batch; see :mod:`emprune.distributed.partition`.
     """
 

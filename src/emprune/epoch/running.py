@@ -177,13 +177,13 @@ class RunningEpoch:
         local, owned = self._buffer.collect(), self._owned
         seen = exchange(local, owned, self._world)
         outside = (seen.ids < 0) | (seen.ids >= self.plan.num_samples)
-        check_range(owned.together(seen.ids[outside]), self.plan.num_samples)
+        check_range(owned.all_gather(seen.ids[outside]), self.plan.num_samples)
         seen.ids -= owned.begin
         return seen, owned.total(len(seen.ids))
 
     def _on_all_ranks(self, seen: Observations, which: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Sample ids of the rows marked by any rank, so that all of them raise the same error."""
-        return self._owned.together(seen.ids[which] + self._owned.begin)
+        return self._owned.all_gather(seen.ids[which] + self._owned.begin)
 
     def _plan_weights(self, step: Step) -> torch.Tensor | None:
         """float32, shape [B], on the loss's device, or None for ones; checks what lies on the CPU.

@@ -1,8 +1,8 @@
 """PrunedLoader as a torchdata StatefulDataLoader, for training code that saves its loader's state.
 
-Such a loader counts the batches that it gave out; the pruner counts the samples that training steps reported,
+Such a loader counts the batches that it gave out; the pruner counts the samples that training steps consumed,
 and its state alone decides where an epoch goes on. So save and load both, the pruner first: a batch that was given
-out but not trained (a framework that looks ahead) comes again, and none comes twice.
+out but not trained (a framework that prefetches) comes again, and none comes twice.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ def _centred(features: Floats) -> Floats:
 def _per_class(
     rule: Callable[[Floats, int], Ids], features: Floats, k: int, labels: NDArray[np.integer[Any]] | None
 ) -> Ids:
-    """Apply a rule to each class with its share of k; the classes' choices are laced evenly into one order."""
+    """Apply a rule to each class with its share of k; the classes' choices are interleaved evenly."""
     if labels is None:
         return rule(features, k)
     classes = _check_labels(labels, len(features))

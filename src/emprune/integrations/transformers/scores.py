@@ -138,7 +138,7 @@ def check_own_loss(
     """Raise EmpruneError unless the scores' mean is the loss that the model itself made of the same batch.
 
     A model whose loss is another one (regression, several labels a sample, class weights, a head that shifts otherwise)
-    would else be trained on cross-entropy without a word.
+    would be trained on cross-entropy silently otherwise.
     """
     own = outputs.get("loss") if isinstance(outputs, Mapping) else outputs[0]
     if not isinstance(own, torch.Tensor) or own.ndim or not torch.isfinite(own):

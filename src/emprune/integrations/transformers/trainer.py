@@ -15,7 +15,7 @@ What differs from the Trainer without pruning:
   as it is long. For one label a sample they are the same.
 - The numbers of steps, of the schedule too, are exact, although epochs differ in length.
 - A checkpoint holds one file more, ``pruner.safetensors``. Resumed in mid-epoch, the Trainer skips nothing, since the
-  plan that is restored begins behind the last sample whose loss was reported.
+  plan that is restored begins after the last sample that a step consumed.
 
 Written against transformers 5.23; it overrides the methods that make an epoch of batches, which are not public there.
 """

@@ -98,7 +98,7 @@ def _implementation(kernel: Kernel, logits: torch.Tensor) -> ModuleType:
 
 
 class _LossAndEntropy(torch.autograd.Function):
-    """Keeps the logits and three numbers a token; probabilities are made again in backward."""
+    """Saves the logits and three numbers a token; probabilities are recomputed in backward."""
 
     @staticmethod
     def forward(

@@ -80,7 +80,7 @@ def targets_of(
 
     With ``shift`` a place predicts the label to its right if that belongs to the same sequence; the last place
     of a row, and of a sequence, predicts nothing, and so the first label of a sequence is predicted by none.
-    Labels move, the logits stay where they are: a copy of those is what is dear.
+    Labels are shifted, not the logits: it is a copy of those that is expensive.
     """
     targets = torch.where((labels >= 0) & (labels < vocabulary), labels, BAD_TARGET)
     targets = torch.where(labels == ignore_index, NO_TARGET, targets)

@@ -15,7 +15,7 @@ from emprune.errors import ArgumentError
 
 
 class Ranks(NamedTuple):
-    """Who gathers, and how much each has.
+    """The ranks that gather, and how many samples each has.
 
     Attributes:
         group: None: this process alone.

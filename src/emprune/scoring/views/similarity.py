@@ -3,7 +3,7 @@
     s_ij = a_i·c_j / τ,    log Z_i = log Σ_{j ∉ skip_i} e^(s_ij),    p_ij = e^(s_ij - log Z_i) for j ∉ skip_i
     H_i = -Σ_j p_ij·log p_ij,    ∂log Z_i/∂a_i = Σ_j p_ij·c_j / τ,    ∂log Z_i/∂c_j = p_ij·a_i / τ
 
-Chunks are made again in backward: what is kept is the features and one number an anchor.
+Chunks are recomputed in backward: only the features and one number an anchor are saved for it.
 """
 
 from __future__ import annotations
