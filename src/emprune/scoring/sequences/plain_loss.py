@@ -39,8 +39,8 @@ class Slopes(NamedTuple):
 def chunk_elements(device: torch.device) -> int:
     """Elements of a work buffer, of which there are two.
 
-    On a processor they should stay in a cache; but several threads wait for each other a few times a chunk, which
-    on a busy machine is dear, so their chunks are larger. Elsewhere a chunk should keep the device busy.
+    On a CPU they should fit into a cache; but several threads synchronise a few times a chunk, which is expensive on
+    a busy machine, so their chunks are larger. On an accelerator a chunk should keep the device busy.
     """
     threads = torch.get_num_threads()
     if device.type == "cpu":

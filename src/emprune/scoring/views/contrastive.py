@@ -197,5 +197,5 @@ def _mean_of_views(values: torch.Tensor) -> torch.Tensor:
 
 
 def _correction(batch_size: int | None, images: int) -> float:
-    """The batch size correction of a smaller batch than the usual one, in nats: the logarithm of the ratio of classes."""
+    """The batch size correction, in nats: the logarithm of the ratio of the usual batch's classes to this one's."""
     return 0.0 if batch_size is None else math.log((2 * batch_size - 1) / (2 * images - 1))
