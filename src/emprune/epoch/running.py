@@ -89,12 +89,12 @@ class RunningEpoch:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
         step = self._checked(ids, values)
         chosen = BatchSelection(weights=self._plan_weights(step))
-        k, policy = self._batch_share(len(ids)), self._policy
-        if isinstance(policy, InBatchPolicy) and k < len(ids):
+        k = self._batch_share(len(ids))
+        if isinstance(self._policy, InBatchPolicy) and k < len(ids):
             rng = generator(self._seed, self.plan.epoch, f"batch at {self._begin(len(ids))}")
-            inputs = dict(zip(step.names, step.values, strict=True)) | self._inputs.of_batch(values, len(ids))
-            chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
-            _check_chosen(policy, chosen, k, len(ids))
+            inputs = self._read(step) | self._inputs.of_batch(values, len(ids))
+            chosen = self._policy.select_within_batch(BatchRequest(inputs, k, rng))
+            _check_chosen(self._policy, chosen, k, len(ids))
         self._buffer.add(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
         self.global_batch = self.global_batch or len(ids) * self._world.size
         # Of a partitioned plan this rank holds its own partition alone.
@@ -211,11 +211,15 @@ class RunningEpoch:
             self._raise_nonfinite(step)
         return weights.to(device, non_blocking=True) if self.plan.is_weighted else None
 
+    def _read(self, step: Step) -> dict[str, torch.Tensor]:
+        """What the policy reads of the values recorded, float32, shape [B] each."""
+        return {name: row for name, row in zip(step.names, step.values, strict=True) if name in self._inputs.read}
+
     def _raise_nonfinite(self, step: Step) -> None:
         """Raise where values on the CPU are not finite, unless these are to be quarantined."""
         if self._on_nonfinite == "error" and self._world.size == 1 and step.values.device.type == "cpu":
-            read = [row.numpy() for name, row in zip(step.names, step.values, strict=True) if name in self._inputs.read]
-            raise_nonfinite(step.ids.cpu().numpy()[nonfinite(read)], self._inputs.read)
+            bad = nonfinite([column.numpy() for column in self._read(step).values()])
+            raise_nonfinite(step.ids.cpu().numpy()[bad], self._inputs.read)
 
     def _batch_share(self, batch_size: int) -> int:
         """Samples of the next batch that go through backward; the shares of an epoch add up to k."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.scoring.numerics import can_look, working_dtype
+from emprune.scoring.numerics import can_read, working_dtype
 
 CHUNK_SIZE = 512
 """Anchors of a chunk: with 1024 of them, two buffers of a chunk are as large as one matrix of all similarities."""
@@ -35,7 +35,7 @@ def normalised(name: str, features: torch.Tensor) -> torch.Tensor:
     # Squares of very large or small entries would leave float32's range. The direction does not depend on the
     # scale, so that the gradient may take it for a constant.
     scale = features.detach().abs().amax(dim=1, keepdim=True)
-    if can_look(scale) and not bool(scale.all()):
+    if can_read(scale) and not bool(scale.all()):
         rows = (scale[:, 0] == 0).nonzero()[:, 0].tolist()
         shown = ", ".join(map(str, rows[:10])) + (", …" if len(rows) > 10 else "")
         raise ArgumentError(
