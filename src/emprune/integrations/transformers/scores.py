@@ -95,10 +95,20 @@ def scores_of(
 
 
 def by_name(found: Any) -> Scores:
-    """What a scoring function returned, by name: a dict, a named tuple, or a plain one of loss and memory term."""
+    """What a scoring function returned, by name: a dict, a named tuple, or a plain one of loss and memory term.
+
+    Raises:
+        ArgumentError: a plain tuple has more than these two.
+    """
     if isinstance(found, Mapping):
         return dict(found)
     names = getattr(found, "_fields", ("loss", "memory"))
+    if len(found) > len(names):
+        raise ArgumentError(
+            "score_fn",
+            f"one that returns {len(found)} values",
+            "one that returns loss and memory term, or a dict by name",
+        )
     return dict(zip(names, found, strict=False))
 
 
