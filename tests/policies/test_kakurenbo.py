@@ -36,13 +36,13 @@ def inputs(ids: torch.Tensor, epoch: int, smoothing: float) -> dict[str, torch.T
 
 
 def train(pruner: Pruner, seen: Callable[[int, list[int]], None], smoothing: float = 0.1, until: int = EPOCHS) -> None:
-    """Train and then forward what was hidden, as a training loop does for ``observes_hidden``."""
+    """Train and then forward what was hidden, as a training loop does for ``observes_pruned``."""
     while pruner.epoch < until:
         trained = []
         for ids in IdBatches(pruner, 9):
             pruner.loss(ids, **inputs(ids, pruner.epoch, smoothing))
             trained += ids.tolist()
-        if pruner.policy.observes_hidden and len(hidden := torch.from_numpy(pruner.plan.pruned_ids)):
+        if pruner.policy.observes_pruned and len(hidden := torch.from_numpy(pruner.plan.pruned_ids)):
             pruner.observe(hidden, **inputs(hidden, pruner.epoch, smoothing))
         seen(pruner.epoch, trained)
         pruner.end_epoch()

@@ -276,7 +276,7 @@ def test_features_reach_an_in_batch_policy_and_are_asked_for() -> None:
             pruner.loss(torch.arange(4, 8), loss, features=wrong)
 
 
-def test_left_out_is_the_complement_of_the_plan() -> None:
+def test_pruned_ids_are_the_complement_of_the_plan() -> None:
     pruner = Pruner(10, "random", prune_rate=0.7, num_epochs=1)
     pruned_ids = pruner.plan.pruned_ids
     assert pruned_ids.dtype == np.int64

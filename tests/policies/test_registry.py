@@ -13,8 +13,8 @@ from emprune.policies import REGISTRY
 EVERY = sorted(REGISTRY)
 
 
-def observe_hidden(pruner):
-    if pruner.policy.observes_hidden and len(pruner.plan.pruned_ids):
+def observe_pruned(pruner):
+    if pruner.policy.observes_pruned and len(pruner.plan.pruned_ids):
         ids = torch.from_numpy(pruner.plan.pruned_ids)
         pruner.observe(ids, **inputs_of(pruner, ids, pruner.epoch))
 
@@ -26,7 +26,7 @@ def trained_each_epoch(pruner):
         for ids in IdBatches(pruner, 7):
             train(pruner, ids)
         counts.append(pruner.report().samples_backward - before)
-        observe_hidden(pruner)
+        observe_pruned(pruner)
     return counts
 
 
@@ -59,7 +59,7 @@ def test_a_run_stopped_in_mid_epoch_goes_on_as_it_would_have(name):
                 break
         if epoch == 2:
             break
-        observe_hidden(first)
+        observe_pruned(first)
     second = new_pruner(name)
     second.load_state_dict(first.state_dict())
     done += [ids.tolist() for _ in second.epochs() for ids in whole_epoch(second)]
@@ -72,7 +72,7 @@ def whole_epoch(pruner):
     for ids in IdBatches(pruner, 7):
         train(pruner, ids)
         yield ids
-    observe_hidden(pruner)
+    observe_pruned(pruner)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -29,7 +29,7 @@ class Kakurenbo(Policy):
 
     - F_e is the pruner's rate times 1, 0.8, 0.6, 0.4 from 0, 30, 60, 80 % of the run on (``reduce``).
     - The learning rate is multiplied by :meth:`learning_rate_factor`.
-    - The losses of hidden samples are refreshed by a forward pass after each epoch (``observes_hidden``).
+    - The losses of hidden samples are refreshed by a forward pass after each epoch (``observes_pruned``).
     - Samples never seen are never hidden; quarantined ones always are.
 
     It reads ``confidence``, which :func:`emprune.scoring.confidence` gives, and keeps each sample's last value in a
@@ -51,7 +51,7 @@ class Kakurenbo(Policy):
     source = "Nguyen et al. 2023, arXiv:2310.10102 (hides at most the rate asked for)"
     inputs = ("loss", "confidence")
     columns: ClassVar[dict[str, float]] = {"confidence": 0.0}
-    observes_hidden = True
+    observes_pruned = True
 
     def __post_init__(self) -> None:
         if not 0 < self.tau <= 1:

@@ -172,7 +172,7 @@ class Training:
     def _observe_hidden(self) -> None:
         """Refresh the scores of what the epoch left out, for policies that ask for it; not augmented."""
         policy, size = self.pruner.policy, self.task.evaluation_batch
-        if not policy.observes_hidden or not len(self.pruner.plan.pruned_ids):
+        if not policy.observes_pruned or not len(self.pruner.plan.pruned_ids):
             return
         began = time.perf_counter()
         self.model.eval()

@@ -103,8 +103,8 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
         untouched = self._batches_left == self._batches and not self.pruner.start
         if self._batches_left > 0 and (untouched or not stopped):
             return
-        if self.pruner.policy.observes_hidden:
-            self._observe_hidden()
+        if self.pruner.policy.observes_pruned:
+            self._observe_pruned()
         self.pruner.end_epoch()
         self._pruning_logs["realised_rate"] = self.pruner.report().realised_rate
 
@@ -114,14 +114,14 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
         return whole + self._begun_at + (1 - self._begun_at) * (epoch - whole)
 
     @torch.no_grad()
-    def _observe_hidden(self) -> None:
-        """Refresh the scores of what the epoch left out, for policies that ask for it."""
+    def _observe_pruned(self) -> None:
+        """Refresh the scores of the samples that the epoch pruned, for policies that ask for it."""
         world, pruned_ids = self.pruner.world, self.pruner.plan.pruned_ids
         # As many batches on every rank, since an FSDP model's forward is collective.
         mine = rank_positions(0, len(pruned_ids), self._train_batch_size, world.size, world.rank)
-        hidden = {"sampler": pruned_ids[mine.positions].tolist(), "drop_last": False, "persistent_workers": False}
+        pruned = {"sampler": pruned_ids[mine.positions].tolist(), "drop_last": False, "persistent_workers": False}
         self.model.eval()
-        for batch in DataLoader(**{**self._loader_arguments, **hidden}):
+        for batch in DataLoader(**{**self._loader_arguments, **pruned}):
             inputs = self._prepare_inputs(batch)
             ids = inputs.pop(IDS)
             found, _ = self._scored(self.model, inputs, len(ids))
