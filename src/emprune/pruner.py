@@ -248,7 +248,8 @@ class Pruner:
             epoch: the epoch that the values belong to, if the caller keeps count; must be the running one.
 
         Raises:
-            As :meth:`loss`; EpochOrderError where ``epoch`` is another than the running one.
+            ArgumentError, NonFiniteError: as :meth:`loss`.
+            EpochOrderError: ``epoch`` is another than the running one, or the run is over.
         """
         running = self._now()
         if epoch is not None and epoch != self.epoch:
