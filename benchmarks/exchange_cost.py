@@ -60,9 +60,9 @@ class Counting(ProcessGroup):
         super().__init__()
         self.gathered: list[int] = []
 
-    def _all_gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+    def _gather_tensors(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         self.gathered.append(tensor.nbytes)
-        return super()._all_gather(tensor)
+        return super()._gather_tensors(tensor)
 
 
 class Silent(World):
@@ -71,7 +71,7 @@ class Silent(World):
     def __init__(self, world: World) -> None:
         self.rank, self.size = world.rank, world.size
 
-    def gather(self, column: Any) -> list[Any]:
+    def all_gather(self, column: Any) -> list[Any]:
         others = column if column.nbytes == DIGEST else column[:0]
         return [column if rank == self.rank else others for rank in range(self.size)]
 
@@ -106,8 +106,8 @@ def timed(task: Callable[[], None]) -> np.ndarray:
     return np.array([wall, cpu.item()])
 
 
-def measure(images: lab_data.Images, epochs: int) -> dict[str, Any]:
-    data, world = TensorDataset(images.images.float() / 127.5 - 1, images.labels), Counting()
+def measure(images: lab_data.LabelledData, epochs: int) -> dict[str, Any]:
+    data, world = TensorDataset(images.inputs.float() / 127.5 - 1, images.labels), Counting()
     sides = [Side(data, images.num_classes, side, epochs + WARM_UP) for side in (world, Silent(world))]
     seconds, moved = [], []
     for epoch in range(epochs + WARM_UP):

@@ -5,8 +5,8 @@ always answer as it would itself. And at a size that fits here the plan of real 
 one process that holds all scores, id by id and weight by weight.
 
 Memory is the growth of the resident set to its peak (Linux). Bytes are those that leave a rank, by what each collective
-has to move, a ring for sums: "gather" counts and means, "sum" the histograms of three rounds, "deal" 8 bytes up and
-12 down for each sample that the rank trains.
+has to move, a ring for sums: "all_gather" counts and means, "all_reduce" the histograms of three rounds, "all_to_all"
+8 bytes up and 12 down for each sample that the rank trains.
 
 Run:    python benchmarks/partitioned_plan.py             # 10⁹ on 64 ranks simulated, 10⁷ on 4 gloo processes
 Prints one JSON object; exits with 1 where a plan differs.
@@ -33,7 +33,7 @@ from emprune.distributed import ProcessGroup, World
 from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import BLOCK, RankSlice
 from emprune.epoch.plan import make_plan
-from emprune.epoch.rank_plan import RankPlan, make_rank_plan
+from emprune.epoch.rank_plan import PartitionedPlanner, RankPlan
 from emprune.policies.base import Request
 from emprune.seeding import generator
 from emprune.table import ScoreTable
@@ -53,19 +53,19 @@ class Counting(World):
 
     def __init__(self, world: Any) -> None:
         self.world, self.rank, self.size = world, world.rank, world.size
-        self.rounds, self.bytes = 0, {"gather": 0.0, "sum": 0.0, "deal": 0.0}
+        self.rounds, self.bytes = 0, {"all_gather": 0.0, "all_reduce": 0.0, "all_to_all": 0.0}
 
     def all_gather(self, column: Any) -> list[Any]:
-        self._count("gather", column.nbytes * (self.size - 1), sizes=8 * (self.size - 1))
+        self._count("all_gather", column.nbytes * (self.size - 1), sizes=8 * (self.size - 1))
         return self.world.all_gather(column)
 
     def all_reduce(self, counts: Any) -> Any:
-        self._count("sum", 2 * counts.nbytes * (self.size - 1) / self.size)
+        self._count("all_reduce", 2 * counts.nbytes * (self.size - 1) / self.size)
         return self.world.all_reduce(counts)
 
     def all_to_all(self, parts: list[Any]) -> list[Any]:
         away = sum(part.nbytes for rank, part in enumerate(parts) if rank != self.rank)
-        self._count("deal", away, sizes=8 * (self.size - 1))
+        self._count("all_to_all", away, sizes=8 * (self.size - 1))
         return self.world.all_to_all(parts)
 
     def _count(self, kind: str, number: float, sizes: int = 0) -> None:
@@ -74,7 +74,7 @@ class Counting(World):
 
 
 class Alike(World):
-    """One rank of ``size`` whose others all say what it says."""
+    """One rank of ``size`` whose others all have the same values."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -136,7 +136,7 @@ def work(rank: int, ranks: int, num_samples: int, port: int, answers: Any) -> No
     before = forget_peak()
     table = scored(num_samples, RankSlice.of(num_samples, world))
     began = time.perf_counter()
-    plan = make_rank_plan(EMP(), request(table), BATCH)
+    plan = PartitionedPlanner(BATCH).make(EMP(), request(table))
     seconds = time.perf_counter() - began
     answers.put((rank, plan.ids, plan.weights, cost(plan, table, world, seconds, before)))
     dist.barrier()
@@ -176,7 +176,7 @@ def simulate(num_samples: int, ranks: int) -> dict[str, Any]:
     before = forget_peak()
     table = scored(num_samples, RankSlice.of(num_samples, world))
     began = time.perf_counter()
-    plan = make_rank_plan(AnySize(), request(table), BATCH)
+    plan = PartitionedPlanner(BATCH).make(AnySize(), request(table))
     seconds = time.perf_counter() - began
     return {
         "samples": num_samples, "ranks": ranks, "a_rank": cost(plan, table, world, seconds, before),
