@@ -72,6 +72,10 @@ def test_the_mean_is_that_of_the_finite_values(size: int) -> None:
 def test_sums_over_the_ranks() -> None:
     def sums(world: World) -> tuple[int, tuple[int, int], list[int]]:
         owned = RankSlice.of(9, world)
-        return owned.total(world.rank + 1), owned.before_and_total(10), owned.all_gather(np.array([world.rank])).tolist()
+        return (
+            owned.total(world.rank + 1),
+            owned.before_and_total(10),
+            owned.all_gather(np.array([world.rank])).tolist(),
+        )
 
     assert on_all_ranks(sums) == [(6, (10 * rank, 30), [0, 1, 2]) for rank in range(3)]
