@@ -1,4 +1,4 @@
-"""Checks of what a user hands over in a step; each raises an error that says what came and what is allowed."""
+"""Checks of a step's arguments; each raises an error that says what was given and what is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the contrastive functions are given: shapes, dtypes and settings. Values are looked at elsewhere."""
+"""What the contrastive functions are given: shapes, dtypes and settings. Values are checked elsewhere."""
 
 from __future__ import annotations
 
