@@ -1,4 +1,4 @@
-"""Runs whose steps are executed in other ways are the plain run: on a CPU to the last digit where nothing is compiled."""
+"""Ways to execute steps give the plain run: on a CPU, where nothing is compiled, to the last digit."""
 
 import dataclasses
 import functools

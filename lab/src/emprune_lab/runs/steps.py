@@ -88,7 +88,8 @@ class CapturedStep:
         """The computation as a graph. cuDNN chooses its algorithms in the steps before, which leave no trace."""
         model, before = self._task.model, torch.backends.cudnn.benchmark
         state = {name: values.clone() for name, values in model.state_dict().items()}
-        side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        graph = torch.cuda.CUDAGraph()
         side.wait_stream(torch.cuda.current_stream())
         torch.backends.cudnn.benchmark = True
         try:
