@@ -13,6 +13,7 @@ from typing import Any
 from accelerator import needs
 
 PARTS = ("correctness", "speed", "headline")
+MODES = ("plain", "graph", "compile-graph", "compile")
 
 
 def options() -> argparse.Namespace:
@@ -28,7 +29,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--jobs", type=int, help="runs at once, instead of the number that is fastest here")
-    parser.add_argument("--mode", help="how steps are executed, instead of the fastest way here")
+    parser.add_argument("--mode", choices=MODES, help="how steps are executed, instead of the fastest way here")
     parser.add_argument("--work", type=Path, help="folder for checkpoints on this machine; else a fixed temporary one")
     parser.add_argument("--correctness-seconds", type=float, default=75)
     parser.add_argument("--speed-seconds", type=float, default=150)

@@ -11,9 +11,10 @@ from typing import Any
 from accelerator import children, correctness, headline, needs, speed
 from accelerator.children import call as in_a_child
 from accelerator.files import Record, remove_leftovers
-from accelerator.headline import Estimate, GrowingResults
+from accelerator.headline import Estimate
 from accelerator.sizes import REHEARSAL, Sizes
 from accelerator.speed import Choice
+from emprune_lab.runs.growing import GrowingResults
 from emprune_lab.runs.steps import MODES, Mode
 
 CALLS, CORRECTNESS, SPEED = "calls.json", "correctness.json", "speed.json"
@@ -53,7 +54,9 @@ class Call:
         data = in_a_child(needs.check_data, self.asked.data_dir, seconds=_DATA_SECONDS)
         self._lacking = needs.lacking(self.device, data.error and data.error.splitlines()[0])
         self._machine = machine.value
-        self._note(machine=machine.value, wheels=installed, lacking=self._lacking, seconds_to_begin=machine.seconds)
+        self._note(
+            machine=machine.value, wheels=installed, lacking=self._lacking, seconds_to_begin=round(machine.seconds, 1)
+        )
         print(f"{machine.value['device']}, torch {machine.value['torch']}, {self._left():.0f} s")
         print("\n".join(f"without {what}: no {part}" for what, part in self._lacking.items()))
         return True
@@ -104,7 +107,8 @@ class Call:
         return "\n".join([*rows, *(f"{name}: {value}" for name, value in done.items()), f"{left} runs are left"])
 
     def _chosen(self, model: str) -> Choice | None:
-        found = speed.choice(self._speed, model, self._modes())
+        modes = (self.asked.mode,) if self.asked.mode else self._modes()
+        found = speed.choice(self._speed, model, modes)
         if found is not None and self.asked.jobs:
             found = found._replace(jobs=self.asked.jobs)
         return found

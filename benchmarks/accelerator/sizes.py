@@ -45,8 +45,7 @@ class Sizes:
 
 REHEARSAL = Sizes(
     models=("resnet8-slim",), modes=("plain", "graph"), jobs=(1, 2), loop_train_size={"resnet8-slim": 20},
-    loop_seconds=0.1, step_batches=(4,), step_pairs=2, tokens=256, vocabulary=99, epochs=2, short_epochs=1, batch_size=6,
-    train_size=12,
-    precision="float32", policies=("random", AS_PUBLISHED[0]), later_policies=(), rates=(0.5,), seeds=1,
-    start_seconds=1.0,
+    loop_seconds=0.1, step_batches=(4,), step_pairs=2, tokens=256, vocabulary=99, epochs=2, short_epochs=1,
+    batch_size=6, train_size=12, precision="float32", policies=("random", AS_PUBLISHED[0]), later_policies=(),
+    rates=(0.5,), seeds=1, start_seconds=1.0,
 )  # fmt: skip
