@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,7 @@ class Call:
         if not chosen or any(part == "the headline" for part in self._lacking.values()):
             self._note(headline="left out: no data, or no speed was measured")
             return
-        estimate, growing = Estimate(chosen, self.sizes), GrowingResults(self.asked.out, specs)
+        estimate = Estimate(chosen, self.sizes)
         self._note(choices={model: found._asdict() for model, found in chosen.items()})
         events: list[str] = []
 
@@ -91,13 +93,15 @@ class Call:
             print(event.splitlines()[0], flush=True)
             self._note(runs=events)
 
-        self._timed(
-            "headline",
-            lambda: headline.work_off(
+        def work_off() -> list[str]:
+            growing = GrowingResults(self.asked.out, specs)
+            failed = headline.work_off(
                 specs, growing, estimate, self.work, self.device, self.command, self._left(), tell
-            ),
-        )
-        self._note(left=headline.outlook(growing.missing(specs), estimate))
+            )
+            self._note(left=headline.outlook(growing.missing(specs), estimate))
+            return failed
+
+        self._timed("headline", work_off)
 
     def summary(self) -> str:
         """The last lines."""
@@ -122,9 +126,13 @@ class Call:
             if mode in allowed and not (cannot_compile and mode.startswith("compile"))
         )  # fmt: skip
 
-    def _timed(self, name: str, part: Any) -> None:
+    def _timed(self, name: str, part: Callable[[], Any]) -> None:
         began = time.monotonic()
-        found = part()
+        try:
+            found = part()
+        except Exception:  # the parts behind it have their own worth
+            found = {"error": traceback.format_exc()}
+            print(found["error"])
         self._note(**{name: found, f"seconds_{name}": round(time.monotonic() - began, 1)})
 
     def _left(self) -> float:

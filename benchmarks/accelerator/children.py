@@ -59,7 +59,8 @@ class Child:
         except EOFError:
             self._process.join(5)
             error = f"the process ended with code {self._process.exitcode}"
-        self._process.join(1 if error is None else 0)
+        except Exception as broken:  # what it sent cannot be read
+            value, error = None, f"{type(broken).__name__}: {broken}"
         self._process.kill()
         self._process.join()
         return Outcome(value, error, time.monotonic() - self._began)

@@ -102,8 +102,9 @@ def _items(record: Record, device: str, sizes: Sizes, modes: tuple[Mode, ...]) -
         if _usable(record.entries.get(_loop(first, mode), {}), record.entries.get(_loop(first, "plain"), {})):
             yield _loop_item(first, mode, device, sizes, few)
     best = choice(record, first, modes)
-    for jobs in many if best is not None else ():
-        yield _loop_item(first, best.mode, device, sizes, jobs)
+    if best is not None:
+        for jobs in many:
+            yield _loop_item(first, best.mode, device, sizes, jobs)
     best = choice(record, first, modes)
     for batch_size in sizes.step_batches:
         for model in sizes.models:
