@@ -17,7 +17,7 @@ from accelerator.headline import Estimate
 from accelerator.sizes import REHEARSAL, Sizes
 from accelerator.speed import Choice
 from emprune_lab.runs.growing import GrowingResults
-from emprune_lab.runs.steps import MODES, Mode
+from emprune_lab.runs.steps import Mode
 
 CALLS, CORRECTNESS, SPEED = "calls.json", "correctness.json", "speed.json"
 _DATA_SECONDS = 60
@@ -81,10 +81,9 @@ class Call:
         """The third part."""
         specs = headline.queue(self.sizes, self.asked.data_dir)
         chosen = {model: found for model in self.sizes.models if (found := self._chosen(model)) is not None}
-        if not chosen or any(part == "the headline" for part in self._lacking.values()):
-            self._note(headline="left out: no data, or no speed was measured")
+        if "the headline" in self._lacking.values():
             return
-        estimate = Estimate(chosen, self.sizes)
+        estimate = Estimate(chosen or {self.sizes.models[0]: headline.UNMEASURED}, self.sizes)
         self._note(choices={model: found._asdict() for model, found in chosen.items()})
         events: list[str] = []
 
@@ -120,7 +119,7 @@ class Call:
     def _modes(self) -> tuple[Mode, ...]:
         """Those that this machine can execute; the plain one always, with which the others are compared."""
         cannot_compile = any(part.startswith("compiled modes") for part in self._lacking.values())
-        allowed = (self.asked.mode, "plain") if self.asked.mode else MODES
+        allowed = (self.asked.mode, "plain") if self.asked.mode else self.sizes.modes
         return tuple(
             mode for mode in self.sizes.modes
             if mode in allowed and not (cannot_compile and mode.startswith("compile"))

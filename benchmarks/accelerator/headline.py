@@ -21,6 +21,8 @@ from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.spec import SHORT, RunSpec, budget_of
 
 CIFAR_SIZE = 50_000
+UNMEASURED = Choice("plain", 1, 15_000.0, 10.0)
+"""What is assumed of the first model where its speed could not be measured."""
 _EVALUATED = 60_000 / 3
 """Images of both sets, in what a training step of an image costs."""
 _PATIENCE = 1.2

@@ -95,31 +95,40 @@ def _items(record: Record, device: str, sizes: Sizes, modes: tuple[Mode, ...]) -
     """In the order of worth; a generator, since what is measured later depends on what was found before."""
     first, *others = sizes.models
     promising, last = modes[:3], modes[3:]
-    for mode in promising:
-        yield _loop_item(first, mode, device, sizes)
-    few, *many = sizes.jobs[1:]
-    for mode in promising[1:]:
-        if _usable(record.entries.get(_loop(first, mode), {}), record.entries.get(_loop(first, "plain"), {})):
-            yield _loop_item(first, mode, device, sizes, few)
-    best = choice(record, first, modes)
-    if best is not None:
-        for jobs in many:
-            yield _loop_item(first, best.mode, device, sizes, jobs)
-    best = choice(record, first, modes)
+    yield from _ways_to_run(record, first, device, sizes, promising)
     for batch_size in sizes.step_batches:
         for model in sizes.models:
             case = steps.Case(model, device, batch_size, sizes.step_pairs)
             yield Item(f"step {model}, batch {batch_size}", 8, 40, steps.overhead, (case,))
     yield Item("tokens", 8, 40, tokens, (device, sizes.tokens, sizes.vocabulary))
-    for model in others:
-        for mode in dict.fromkeys(("plain", *([best.mode] if best else []))):
-            yield _loop_item(model, mode, device, sizes)
-        if best is not None and best.jobs > 1:
-            yield _loop_item(model, best.mode, device, sizes, best.jobs)
+    best = choice(record, first, modes)
+    if best is not None:
+        for model in others:
+            for mode in dict.fromkeys(("plain", best.mode)):
+                yield _loop_item(model, mode, device, sizes)
+            if best.jobs > 1:
+                yield _loop_item(model, best.mode, device, sizes, best.jobs)
     for mode in last:
         yield _loop_item(first, mode, device, sizes)
     for model in sizes.models:
         yield Item(f"layouts {model}", 10, 40, layouts, (model, device, sizes.step_batches[0]))
+
+
+def _ways_to_run(
+    record: Record, model: str, device: str, sizes: Sizes, modes: tuple[Mode, ...]
+) -> Iterator[Item]:  # fmt: skip
+    """Every mode alone, those that are usable a few at once, and the best of all with more."""
+    for mode in modes:
+        yield _loop_item(model, mode, device, sizes)
+    few, *many = sizes.jobs[1:]
+    plain = record.entries.get(_loop(model, "plain"), {})
+    for mode in modes[1:]:
+        if _usable(record.entries.get(_loop(model, mode), {}), plain):
+            yield _loop_item(model, mode, device, sizes, few)
+    best = choice(record, model, modes)
+    if best is not None:
+        for jobs in many:
+            yield _loop_item(model, best.mode, device, sizes, jobs)
 
 
 def tokens(device: str, count: int, vocabulary: int) -> dict[str, Any]:

@@ -21,8 +21,8 @@ class Network:
         model: of the run's seed.
         data: its classes are the outputs.
         precision: "bfloat16" runs the model under autocast.
-        compiled: whether all but the head goes through torch.compile, in training and for batches of the first one's
-            size; any other size, and evaluation, would be compiled anew for a few steps.
+        compiled: whether all but the head goes through torch.compile, in training and for the largest batches so far;
+            smaller ones, and evaluation, would be compiled anew for a few steps.
 
     Raises:
         ArgumentError: the data has a label beyond the model's outputs.
@@ -54,7 +54,7 @@ class Network:
     def _body_for(self, size: int) -> Callable[[torch.Tensor], torch.Tensor]:
         if self._compiled is None or not (self.model.training and torch.is_grad_enabled()):
             return self._body
-        self._compiled_size = self._compiled_size or size
+        self._compiled_size = max(self._compiled_size, size)
         return self._compiled if size == self._compiled_size else self._body
 
 

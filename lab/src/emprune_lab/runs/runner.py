@@ -62,7 +62,7 @@ def run(
             training.restore(checkpoint)
         training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
         on_progress(progress_of(training))
-        return _finish(training, scoring, folder, command, _device(device, mode))
+        return _finish(training, scoring, folder, command, device)
     except torch.OutOfMemoryError as error:
         allowed = f"a smaller one: the memory of {device} does not suffice for {spec.recipe.model}"
         raise ArgumentError("batch_size", spec.recipe.batch_size, allowed) from error
@@ -75,7 +75,7 @@ def _finish(training: Training, scoring: Cost, folder: Path, command: str, devic
     return result
 
 
-def _device(device: str, mode: Mode) -> str:
+def _executed_on(device: str, mode: Mode) -> str:
     return device_name(device) if mode == "plain" else f"{device_name(device)}, {mode}"
 
 
@@ -150,7 +150,7 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
         recipe=spec.recipe.as_dict(),
         anneal=spec.anneal,
         budget=spec.budget,
-        device=device,
+        device=_executed_on(device, training.mode),
         versions=versions(),
         git_commit=git_commit(),
         command=command,

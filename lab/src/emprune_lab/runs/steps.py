@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 
@@ -13,9 +13,13 @@ from emprune_lab.tasks.classification import ClassificationTask, LabelledBatch
 
 Mode = Literal["plain", "compile", "graph", "compile-graph"]
 """How steps are executed. It decides speed, and rounding at most: it is no part of a run's identity."""
-MODES: tuple[Mode, ...] = get_args(Mode)
 
 _WARM_UP = 3
+
+
+def without_graph(mode: Mode) -> Mode:
+    """The mode where nothing can be captured."""
+    return "compile" if mode.startswith("compile") else "plain"
 
 
 def has_resident_images(task: Task) -> bool:

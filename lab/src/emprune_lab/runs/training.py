@@ -16,7 +16,7 @@ from emprune.errors import DataError
 from emprune_lab.records.results import write_atomically
 from emprune_lab.runs.learning_rate import LearningRate
 from emprune_lab.runs.optimizers import build_optimizer
-from emprune_lab.runs.steps import CapturedStep, Mode, can_capture, has_resident_images
+from emprune_lab.runs.steps import CapturedStep, Mode, can_capture, has_resident_images, without_graph
 from emprune_lab.specs.spec import RunSpec, build_pruner
 from emprune_lab.tasks import Data, Scores, build_task
 
@@ -34,6 +34,7 @@ class Training:
 
     Attributes:
         task: the model and its data.
+        mode: how steps are executed: as asked for, or without a graph.
         history: one entry for each finished epoch: kept, loss, accuracy, seconds, and what the task measures.
         seconds: spent training so far, in all sessions of the run.
         seconds_scoring: spent on forward passes that only refresh scores, likewise.
@@ -59,6 +60,7 @@ class Training:
         self.pruner = build_pruner(spec, len(data), policy)
         self._watch = watch
         self._captured = self._captured_step() if mode.endswith("graph") else None
+        self.mode = mode if self._captured else without_graph(mode)
         self._weights: torch.Tensor | None = None
         self.optimizer = build_optimizer(recipe, self.model.parameters())
         self.learning_rate = LearningRate(self.optimizer, recipe, self.pruner)
