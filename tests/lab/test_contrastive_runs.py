@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from emprune_lab.runs.parallel import Ranks
 from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
 from emprune_lab.contrastive.methods import MoCo
 from emprune_lab.records.results import load_samples
 from emprune_lab.runs.compare import check
-from emprune_lab.runs.parallel import Ranks
 from emprune_lab.runs.runner import Interrupted, run
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.contrastive import MEMORIES, Contrastive

@@ -14,6 +14,7 @@ from emprune.errors import ArgumentError
 from emprune_lab.data import Split
 from emprune_lab.language.text import digest_of, read_text
 from emprune_lab.networks.models import MODELS
+from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.recipe import Precision, Recipe, preset_for
 from emprune_lab.specs.spec import RunSpec
 
@@ -64,8 +65,8 @@ class Setting:
     split: Split = "test"
     """What to evaluate on; choose settings on the validation split, never on the test set."""
     device: str = "cpu"
-    compile: bool = False
-    """Put the model through torch.compile."""
+    mode: Mode = "plain"
+    """How steps are executed: as they come, through torch.compile, or as a CUDA graph (images; else as they come)."""
     threads: int = 1
     """Threads of a process; results repeat to the last digit for the same number on the same machine."""
     json: bool = False
@@ -94,7 +95,7 @@ class Setting:
     @property
     def run_options(self) -> dict[str, Any]:
         """Where runs train, as :func:`emprune_lab.runs.compare.train` takes it."""
-        return {"device": self.device, "compiled": self.compile, "threads": self.threads}
+        return {"device": self.device, "mode": self.mode, "threads": self.threads}
 
     def _overrides(self, recipe: Recipe) -> dict[str, Any]:
         """What is given in place of the preset's. Raises ArgumentError where it means nothing for the data."""
