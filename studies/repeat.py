@@ -8,6 +8,7 @@ same versions and number of threads.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -93,9 +94,10 @@ def differences(recorded: Result, repeated: Result) -> Iterator[tuple[str, Any, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 where all runs repeat; 1 where one differs or for other named errors; 2 for bad usage."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = tyro.cli(Repeat, prog="python -m studies.repeat", args=arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
-    return exit_code(lambda: _carry_out(options, console), console)
+    return exit_code(lambda: _carry_out(options, console), f"python -m studies.repeat {shlex.join(arguments)}")
 
 
 def _carry_out(options: Repeat, console: Console) -> int:

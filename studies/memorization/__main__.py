@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from studies.memorization.tables import tables
 
 from emprune_lab.cli import exit_code
 from emprune_lab.records.provenance import device_name, git_commit, versions
-from emprune_lab.records.results import write_atomically
 from emprune_lab.reporting.figures.style import png
 
 MODULE = "studies.memorization"
@@ -40,7 +40,8 @@ class Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0; 2 for bad usage; 1 for other named errors. A stopped study goes on from its finished models."""
+    """Returns 0; 2 for bad usage; 130 when stopped, with the finished models kept; 1 for other named errors."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = tyro.cli(Options, prog=f"python -m {MODULE}", args=arguments)
     torch.set_num_threads(options.threads)
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(str(path), highlight=False, soft_wrap=True)
         return 0
 
-    return exit_code(work, console)
+    return exit_code(work, f"python -m {MODULE} {shlex.join(arguments)}")
 
 
 def publish(study: Study, folder: Path, data_dir: str | None = None) -> list[Path]:
@@ -63,14 +64,14 @@ def publish(study: Study, folder: Path, data_dir: str | None = None) -> list[Pat
         "summarised_by": {"git_commit": git_commit(), "device": device_name("cpu"), "versions": versions()},
         "conditions": numbers,
     }
-    files: dict[str, str | bytes] = {
-        "memorization.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
-        "table.md": tables(study.setup.data, numbers),
+    files = {
+        "memorization.json": (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode(),
+        "table.md": tables(study.setup.data, numbers).encode(),
         "correlations.png": png(correlations_figure(numbers)),
         "pruned.png": png(pruned_figure(numbers)),
     }
     for name, content in files.items():
-        write_atomically(folder / name, content)
+        (folder / name).write_bytes(content)
     return [folder / name for name in files]
 
 

@@ -311,7 +311,7 @@ def test_a_data_set_without_a_study_is_a_usage_error(tmp_path, capsys):
 
 def test_missing_files_are_named(tmp_path, capsys):
     assert main(["fashion-mnist", "--data-dir", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 1
-    assert "nowhere/train-images-idx3-ubyte.gz is missing" in capsys.readouterr().out.replace("\n", "")
+    assert "nowhere/train-images-idx3-ubyte.gz is missing" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_rounding_leaves_no_number_that_json_lacks():

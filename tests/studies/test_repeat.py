@@ -68,4 +68,4 @@ def test_every_number_that_differs_is_named_with_both_values(trained, tmp_path, 
 
 def test_a_run_that_is_not_there_is_a_usage_error(capsys):
     assert main([str(STUDIES / "digits" / "wrong-labels"), "--policy", "nothing"]) == 2
-    assert "nothing" in capsys.readouterr().out
+    assert "nothing" in capsys.readouterr().err
