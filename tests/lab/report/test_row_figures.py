@@ -14,7 +14,7 @@ from emprune_lab.report.axes import metric_limits, spread_apart
 from emprune_lab.report.figures import accuracy, difference, spending
 from emprune_lab.report.intervals import Estimate
 from emprune_lab.report.palette import NAMED, looks
-from emprune_lab.report.style import png
+from emprune_lab.report.style import png, styled
 from emprune_lab.subsets.static import LABELS
 
 
@@ -131,7 +131,7 @@ def test_seconds_of_different_machines_are_not_compared():
 
 def test_many_policies_fit_side_by_side_and_their_names_below_each_other():
     shown = compared(many_policies())
-    figure = accuracy.draw(shown)
+    figure = styled(accuracy.draw)(shown)
     png(figure)  # lays it out
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_weight() == "bold"]
     heights = sorted((box.y0, box.y1) for box in boxes)

@@ -116,8 +116,10 @@ def test_missing_cells_are_left_blank(noise):
 
 
 def test_nothing_is_drawn_without_pruned_arrays():
-    for runs in ({("full", 0.0): [samples()]}, {("infobatch-published", 0.7): []}):
-        assert not any(module.FIGURE.applies(shown(runs)) for module in (counts, remembered, loss_map, images))
+    full, bare = shown({("full", 0.0): [samples()]}), compared([made()])
+    for module in (counts, remembered, loss_map, images):
+        assert not module.FIGURE.applies(full)
+        assert not module.FIGURE.applies(bare)
 
 
 def test_map_takes_losses_from_zero_to_huge():
