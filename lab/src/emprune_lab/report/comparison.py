@@ -96,9 +96,14 @@ class Comparison:
         return {run.policy: run for run in runs if (run.prune_rate, run.seed) == (rate, seed)}
 
     @cached_property
-    def data(self) -> lab_data.LabelledData:
-        """The labelled data set, as the runs of :attr:`example` trained on it. Raises DataError where it is missing."""
+    def data(self) -> lab_data.LabelledData | None:
+        """The labelled data set, as the runs of :attr:`example` trained on it; None where there are no labels.
+
+        Raises DataError where its files are missing.
+        """
         run = next(iter(self.example.values()))
+        if run.data not in lab_data.DATA_SETS:
+            return None
         loaded = lab_data.load(
             run.data, self.data_dir, split="validation" if run.split == "validation" else "test",
             train_size=run.recipe["train_size"],
