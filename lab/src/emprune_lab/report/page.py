@@ -6,6 +6,7 @@ import base64
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def write_report(
     files = ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(drawn))
     for path, content in {**drawn, files.table: table.encode(), files.report: page.encode()}.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, lambda new, content=content: new.write_bytes(content))
+        atomic_write(path, methodcaller("write_bytes", content))
     return files
 
 
