@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from emprune_lab.runs.growing import GrowingResults
 
 from accelerator.children import Child, first_done
 from accelerator.loop import preset_of
 from accelerator.sizes import Sizes
 from accelerator.speed import Choice
 from emprune_lab.records.results import Result
+from emprune_lab.runs.compare import Comparison
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.spec import SHORT, RunSpec, budget_of
@@ -84,7 +84,7 @@ class Estimate:
 
 def work_off(
     specs: list[RunSpec],
-    growing: GrowingResults,
+    growing: Comparison,
     estimate: Estimate,
     work: Path,
     device: str,
@@ -102,7 +102,7 @@ def work_off(
     failed: list[str] = []
     running: dict[Child, tuple[RunSpec, float, bool]] = {}
     mode_of: dict[str, Mode] = {}
-    waiting = growing.missing(specs)
+    waiting = list(growing.missing)
     while True:
         left = end - time.monotonic()
         while (spec := _next(waiting, running, estimate, left)) is not None:

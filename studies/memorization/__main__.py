@@ -21,7 +21,7 @@ from studies.memorization.tables import tables
 
 from emprune_lab.cli import exit_code
 from emprune_lab.records.provenance import device_name, git_commit, versions
-from emprune_lab.reporting.figures.style import png
+from emprune_lab.report.style import png
 
 MODULE = "studies.memorization"
 

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from studies.memorization.summary import EDGES, GIVEN, Numbers
 
-from emprune_lab.reporting.figures.style import FAINT, INK, colours, grid_lines, markers, new_figure, styled
+from emprune_lab.report.palette import looks
+from emprune_lab.report.style import FAINT, INK, grid_lines, new_figure, styled
 
 _LINES = {
     "loss": ("#d55e00", "-", "L (LFL)"),
@@ -114,9 +115,8 @@ def _group_lines(axes: Axes, run: Numbers, parts: Sequence[str], what: str, scal
 
 
 def _look(policy: str) -> dict[str, Any]:
-    return {
-        "color": colours([policy])[policy], "marker": markers([policy])[policy], "markersize": 4, "linewidth": 1.4
-    }  # fmt: skip
+    look = looks([policy])[policy]
+    return {"color": look.colour, "marker": look.marker, "markersize": 4, "linewidth": 1.4}
 
 
 def _finish(figure: Figure, panels: Any, rows: Sequence[str], with_legend: Axes, **legend: Any) -> None:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 import emprune
 from emprune.scoring import classification
 from emprune_lab.records.results import load_results
-from emprune_lab.reporting.overview import overview_markdown
+from emprune_lab.report.overview import overview_markdown
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -22,21 +22,21 @@ def python_block(containing):
     return next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if containing in block)
 
 
-@pytest.mark.parametrize("folder", ["fashion-mnist", "cifar100-cpu"])
+@pytest.mark.parametrize("folder", ["fashion-mnist/clean-and-mislabelled", "cifar100-cpu"])
 def test_results_table_is_that_of_the_committed_runs(folder):
-    assert overview_markdown(load_results(ROOT / "results" / folder)) in README
+    assert overview_markdown(load_results(ROOT / "studies" / folder)) in README
 
 
 @pytest.mark.parametrize(
     ("folders", "heading", "rows"),
     [
-        (["cola", "mrpc"], "### Fine-tuning on language", 6),
-        (["fashion-mnist-simclr"], "### Pre-training without labels", 6),
+        (["language/cola", "language/mrpc"], "### Fine-tuning on language", 6),
+        (["simclr/policies"], "### Pre-training without labels", 6),
     ],
 )
 def test_every_cell_of_a_table_of_several_measures_is_in_the_committed_tables(folders, heading, rows):
     section = README.split(heading)[1].split("###")[0]
-    committed = [(ROOT / "results" / folder / "table.md").read_text().splitlines() for folder in folders]
+    committed = [(ROOT / "studies" / folder / "table.md").read_text().splitlines() for folder in folders]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][2:]
     assert len(lines) == rows
     for policy, *cells in lines:

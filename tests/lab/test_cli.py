@@ -13,7 +13,7 @@ import pytest
 
 from emprune_lab.cli import main
 
-RESULTS = Path(__file__).parents[2] / "results"
+MRPC = Path(__file__).parents[2] / "studies" / "language" / "mrpc"
 SMALL = ["--data", "digits", "--epochs", "2", "--seeds", "2", "--jobs", "1"]
 
 
@@ -142,7 +142,7 @@ def test_bad_usage_ends_with_2_and_one_clear_sentence(arguments, message, tmp_pa
 def test_a_folder_that_cannot_be_written_is_an_error_and_no_traceback(command, tmp_path, capsys):
     (tmp_path / "file").touch()
     small = ["--data", "digits", "--epochs", "1"]
-    arguments = {"train": small, "compare": [*small, "--jobs", "1"], "report": [str(RESULTS / "mrpc")]}[command]
+    arguments = {"train": small, "compare": [*small, "--jobs", "1"], "report": [str(MRPC)]}[command]
     assert main([command, *arguments, "--out", str(tmp_path / "file")]) == 1
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ")

@@ -20,7 +20,7 @@ from studies.memorization.training import Setup, batch_order, evaluate, load_tas
 from emprune import Pruner
 from emprune.errors import ArgumentError
 from emprune_lab.data import load
-from emprune_lab.reporting.figures.style import png
+from emprune_lab.report.style import png
 
 PUBLISHED = Path(__file__).parents[2] / "studies" / "memorization"
 MLP = Setup("digits", "mlp", epochs=2, batch_size=32, max_lr=0.1, train_size=120, label_noise=0.2)
