@@ -142,8 +142,8 @@ def test_bad_usage_ends_with_2_and_one_clear_sentence(arguments, message, tmp_pa
 def test_a_folder_that_cannot_be_written_is_an_error_and_no_traceback(command, tmp_path, capsys):
     (tmp_path / "file").touch()
     small = ["--data", "digits", "--epochs", "1"]
-    arguments = {"train": small, "compare": [*small, "--jobs", "1"], "report": [str(MRPC)]}[command]
-    assert main([command, *arguments, "--out", str(tmp_path / "file")]) == 1
+    arguments = {"train": small, "compare": [*small, "--jobs", "1"], "report": [str(MRPC)]}
+    assert main([command, *arguments[command], "--out", str(tmp_path / "file")]) == 1
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ")
     assert str(tmp_path / "file") in printed.err
