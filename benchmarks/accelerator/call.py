@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from emprune_lab.runs.growing import GrowingResults
+
 from accelerator import children, correctness, headline, needs, speed
 from accelerator.children import call as in_a_child
 from accelerator.files import Record, remove_leftovers
 from accelerator.headline import Estimate
 from accelerator.sizes import REHEARSAL, Sizes
 from accelerator.speed import Choice
-from emprune_lab.runs.growing import GrowingResults
 from emprune_lab.runs.steps import Mode
 
 CALLS, CORRECTNESS, SPEED = "calls.json", "correctness.json", "speed.json"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-from emprune_lab.records.results import write_atomically
+from emprune.checkpoint import atomic_write
 
 
 class Record:
@@ -27,10 +28,11 @@ class Record:
         self.save()
 
     def save(self) -> None:
-        write_atomically(self.path, json.dumps(self.entries, indent=1) + "\n")
+        text = json.dumps(self.entries, indent=1) + "\n"
+        atomic_write(self.path, lambda new: new.write_text(text, "utf-8"))
 
 
 def remove_leftovers(folder: Path) -> None:
     """What a kill in the middle of a write has left beside the whole file."""
     for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from emprune_lab.runs.growing import GrowingResults
 
 from accelerator.children import Child, first_done
 from accelerator.loop import preset_of
 from accelerator.sizes import Sizes
 from accelerator.speed import Choice
 from emprune_lab.records.results import Result
-from emprune_lab.runs.growing import GrowingResults
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.spec import SHORT, RunSpec, budget_of

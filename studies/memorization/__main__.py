@@ -17,7 +17,7 @@ from studies.memorization.publish import publish
 from studies.memorization.study import SETUPS, Study, work_off
 
 from emprune.errors import ArgumentError
-from emprune_lab.cli import STOPPED, exit_code
+from emprune_lab.cli import exit_code
 from emprune_lab.commandline.options import Fractions
 
 MODULE = "studies.memorization"
@@ -67,11 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = f"python -m {MODULE} {shlex.join(arguments)}".strip()
     options = tyro.cli(Memorization, prog=f"python -m {MODULE}", args=arguments)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    try:
-        return exit_code(lambda: _carry_out(options, console, command), console)
-    except KeyboardInterrupt:
-        console.print(f"Stopped. The finished models are kept; go on with:\n  {command}", highlight=False)
-        return STOPPED
+    return exit_code(lambda: _carry_out(options, console, command), command)
 
 
 def _carry_out(options: Memorization, console: Console, command: str) -> int:

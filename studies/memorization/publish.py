@@ -17,8 +17,8 @@ from studies.memorization.study import Condition, Study
 from studies.memorization.summary import summarise
 from studies.memorization.tables import tables
 
+from emprune.checkpoint import atomic_write
 from emprune_lab.records.provenance import device_name, git_commit, versions
-from emprune_lab.records.results import write_atomically
 from emprune_lab.reporting.figures.style import png
 
 SCHEMA_VERSION = 1
@@ -47,14 +47,14 @@ def publish(
         "summarised_by": {"git_commit": git_commit(), "device": device_name("cpu"), "versions": versions()},
         "conditions": rounded([summarise(condition) for condition in conditions]),
     }
-    files: dict[str, str | bytes] = {
-        RESULT_FILE: dump(document),
-        "table.md": tables(study.data, document["conditions"]),
+    files = {
+        RESULT_FILE: dump(document).encode(),
+        "table.md": tables(study.data, document["conditions"]).encode(),
         "correlations.png": few_colours(png(correlations_figure(document["conditions"]))),
         "pruned.png": few_colours(png(pruned_figure(document["conditions"]))),
     }
     for name, content in files.items():
-        write_atomically(folder / name, content)
+        atomic_write(folder / name, lambda new, content=content: new.write_bytes(content))  # type: ignore[misc]
     return [folder / name for name in files]
 
 

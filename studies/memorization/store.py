@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emprune.checkpoint import atomic_write
 from emprune.errors import DataError
 from emprune_lab.records.provenance import device_name, git_commit, versions
-from emprune_lab.records.results import write_atomically
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -36,7 +35,8 @@ def claim(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     path = folder / STUDY_FILE
     if not path.is_file():
         origin: dict[str, Any] = {"git_commit": git_commit(), "device": device_name("cpu"), "versions": versions()}
-        write_atomically(path, json.dumps({"identity": identity, "origin": origin}, indent=1))
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, lambda new: new.write_text(json.dumps({"identity": identity, "origin": origin}, indent=1)))
         return origin
     try:
         stored = json.loads(path.read_text())
@@ -67,9 +67,8 @@ def kept(path: Path, make: Callable[[], Arrays], tell: Callable[[str], None]) ->
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} is damaged ({error}); remove it, and it is made again.") from error
     arrays = make()
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    write_atomically(path, packed.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, lambda new: np.savez_compressed(new, **arrays))  # type: ignore[arg-type]
     tell(f"{path.parent.name}/{path.name}")
     return arrays
 

@@ -17,10 +17,10 @@ from accelerator.correctness import check
 from accelerator.files import Record
 from accelerator.headline import Estimate
 from accelerator.sizes import REHEARSAL, Sizes
+from emprune_lab.runs.growing import GrowingResults
 from made_cifar import put_cifar100
 
 from emprune_lab.data import cifar
-from emprune_lab.runs.growing import GrowingResults
 
 ROOT = Path(__file__).parents[2]
 MACHINE = {"device": "made"}

@@ -13,6 +13,7 @@ import pytest
 
 from emprune_lab.cli import main
 
+RESULTS = Path(__file__).parents[2] / "results"
 SMALL = ["--data", "digits", "--epochs", "2", "--seeds", "2", "--jobs", "1"]
 
 
@@ -88,7 +89,7 @@ def test_comparison_without_labels_goes_on_from_its_results_alone(tmp_path, caps
     assert results[0] == trained[0]
     assert [run["policy"] for run in results] == ["random", "emp"]
     assert main([*arguments, "--policies", "random", "--batch-size", "100"]) == 1
-    assert "results of another experiment" in " ".join(capsys.readouterr().out.split())
+    assert "results of another experiment" in capsys.readouterr().err
 
 
 def test_methods_lists_policies_and_rules(capsys):
@@ -114,6 +115,15 @@ def test_methods_lists_policies_and_rules(capsys):
         (["--policies", "emp:beta=-1"], "beta is -1"),
         (["--split", "train"], "train"),
         (["--no-such-option"], "no-such-option"),
+        (["--policies", "[/x]"], "policy is '[/x]'"),
+        (["--device", "nowhere"], "device is 'nowhere'; allowed: cpu, or an accelerator that this machine has"),
+        (["--device", "meta"], "device is 'meta'"),
+        (["--device", "cpu:7"], "device is 'cpu:7'"),
+        (["--threads", "0"], "threads is 0; allowed: an integer of at least 1"),
+        (["--batch-size", "0"], "batch_size is 0"),
+        (["--shift", "-1"], "shift is -1; allowed: an integer of at least 0"),
+        (["--jobs", "0"], "jobs is 0"),
+        (["--budget-minutes", "nan"], "budget_minutes is nan; allowed: a number of at least 0"),
     ],
 )
 def test_bad_usage_ends_with_2_and_one_clear_sentence(arguments, message, tmp_path, capsys):
@@ -123,8 +133,29 @@ def test_bad_usage_ends_with_2_and_one_clear_sentence(arguments, message, tmp_pa
         code = ended.code
     printed = capsys.readouterr()
     assert code == 2
-    assert message in " ".join((printed.out + printed.err).split())
+    assert message in " ".join(printed.err.split())
+    assert not printed.out
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "report"])
+def test_a_folder_that_cannot_be_written_is_an_error_and_no_traceback(command, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    small = ["--data", "digits", "--epochs", "1"]
+    arguments = {"train": small, "compare": [*small, "--jobs", "1"], "report": [str(RESULTS / "mrpc")]}[command]
+    assert main([command, *arguments, "--out", str(tmp_path / "file")]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert str(tmp_path / "file") in printed.err
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "half a"])
+def test_a_file_of_something_else_is_named_and_stays(content, tmp_path, capsys):
+    (tmp_path / "results.json").write_text(content)
+    for arguments in (["report", str(tmp_path)], ["compare", *SMALL, "--out", str(tmp_path)]):
+        assert main(arguments) == 1
+        assert f"{tmp_path}/results.json is missing or no results file of emprune" in capsys.readouterr().err
+    assert (tmp_path / "results.json").read_text() == content
 
 
 def test_process_ends_with_the_code_and_without_traceback(tmp_path):
@@ -135,5 +166,6 @@ def test_process_ends_with_the_code_and_without_traceback(tmp_path):
     ]:
         done = emprune("compare", *arguments, "--out", str(tmp_path / "out"))
         assert done.returncode == code
-        assert message in " ".join(done.stdout.split())
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
+        assert not done.stdout

@@ -71,7 +71,7 @@ def test_another_experiment_in_the_folder_is_refused_and_stays(arguments, tmp_pa
     before = (out / "results.json").read_bytes()
     capsys.readouterr()
     assert main(arguments) == 1
-    assert "holds results of another experiment (mlp on digits" in " ".join(capsys.readouterr().out.split())
+    assert "holds results of another experiment (mlp on digits" in capsys.readouterr().err
     assert (out / "results.json").read_bytes() == before
     assert main([*digits, "--first-seed", "1", "--out", str(out)]) == 0  # more seeds of the same experiment join
     assert [run["seed"] for run in json.loads((out / "results.json").read_text())] == [0, 1]
@@ -79,4 +79,4 @@ def test_another_experiment_in_the_folder_is_refused_and_stays(arguments, tmp_pa
 
 def test_an_unknown_model_is_named(capsys):
     assert main(["headline", "--models", "vit"]) == 2
-    assert "models is 'vit'; allowed: among resnet18, resnet50." in " ".join(capsys.readouterr().out.split())
+    assert "models is 'vit'; allowed: among resnet18, resnet50." in capsys.readouterr().err

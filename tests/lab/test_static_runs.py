@@ -17,8 +17,9 @@ from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies.static import StaticScores, StaticSubset
 from emprune.scoring.static import el2n, grand
 from emprune.scoring.stored import load_scores
+from emprune_lab.runs.scoring import ScoringRun, scoring_epochs
 from emprune_lab.subsets import static
-from emprune_lab.subsets.scoring_run import Cost, Scored, ScoringRun, scoring_epochs
+from emprune_lab.subsets.stored import Cost, Scored, Stored, scores_for
 
 EPOCHS = 4
 WRONG = 60  # so many labels are wrong, the first ones
@@ -84,8 +85,8 @@ def scored(watched: Watched) -> Scored:
 
 
 @pytest.fixture(scope="module")
-def stored(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> static.Stored:
-    return static.scores_for({"grand", "features"}, tmp_path_factory.mktemp("s"), {"seed": 0}, lambda needs: scored)
+def stored(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    return scores_for("grand", tmp_path_factory.mktemp("s"), {"seed": 0}, lambda needed: scored)
 
 
 def test_length_of_the_scoring_run() -> None:
@@ -145,19 +146,19 @@ def test_wrong_labels_are_hard(scored: Scored) -> None:
         assert column[:WRONG].mean() > column[WRONG:].mean() + column[WRONG:].std(), name
 
 
-def test_costs_count_what_went_through_the_model(scored: Scored, stored: static.Stored) -> None:
+def test_costs_count_what_went_through_the_model(scored: Scored, stored: Stored) -> None:
     trained = 600 * EPOCHS
     assert (scored.cost.samples_forward, scored.cost.samples_backward) == (trained + 600, trained)
     assert (scored.grand_cost.samples_forward, scored.grand_cost.samples_backward) == (600, 600)
     assert scored.cost.seconds > 1.5
-    assert stored.cost({"el2n"}) == scored.cost
-    assert stored.cost({"grand"}) == scored.cost + scored.grand_cost == Cost(
+    assert stored.cost("el2n") == scored.cost
+    assert stored.cost("grand") == scored.cost + scored.grand_cost == Cost(
         trained + 1200, trained + 600, scored.cost.seconds + scored.grand_cost.seconds
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", static.LABELS)
-def test_every_label_trains_one_subset_of_exactly_k(name: str, watched: Watched, stored: static.Stored) -> None:
+def test_every_label_trains_one_subset_of_exactly_k(name: str, watched: Watched, stored: Stored) -> None:
     policy = static.policy_for(name, stored, watched.labels.numpy(), k=180, seed=0, settings={})
     pruner = Pruner(600, policy, prune_rate=0.7, num_epochs=3)
     plans = []
@@ -176,15 +177,15 @@ def test_every_label_trains_one_subset_of_exactly_k(name: str, watched: Watched,
         found = np.bincount(watched.labels[list(plans[0])].numpy(), minlength=10)
         assert (abs(found - counts) < 1).all()
         assert isinstance(policy, StaticSubset)
-    assert str(stored.folder) not in json.dumps(policy.settings())
+    assert str(stored.scores_file.parent) not in json.dumps(policy.settings())
 
 
-def chosen(name: str, stored: static.Stored, labels: torch.Tensor, **settings: Any) -> set[int]:
+def chosen(name: str, stored: Stored, labels: torch.Tensor, **settings: Any) -> set[int]:
     policy = static.policy_for(name, stored, labels.numpy(), k=60, seed=0, settings=settings)
     return set(Pruner(600, policy, prune_rate=0.9, num_epochs=1).plan.ids.tolist())
 
 
-def test_settings_of_labels_reach_the_rules(watched: Watched, stored: static.Stored) -> None:
+def test_settings_of_labels_reach_the_rules(watched: Watched, stored: Stored) -> None:
     labels, columns = watched.labels, load_scores(stored.scores_file)
     assert columns["el2n"][list(chosen("el2n", stored, labels, rule="bottom"))].max() < np.median(columns["el2n"])
     by_aum, by_el2n = chosen("ccs", stored, labels), chosen("ccs", stored, labels, scores="el2n", cutoff=0.5)
@@ -215,16 +216,16 @@ def test_bad_labels_and_settings_are_named_before_anything_is_scored(
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
         static.needs_of(name, settings)
-    nowhere = static.Stored(Path("nowhere"), "0")
+    nowhere = Stored(*[Path("nowhere")] * 3)
     with pytest.raises(ArgumentError, match=message):
         static.policy_for(name, nowhere, np.zeros(3, dtype=np.int64), k=1, seed=0, settings=settings)
 
 
 def test_needs_of_labels() -> None:
-    assert static.needs_of("least-confidence", {}) == {"least_confidence"}
-    assert static.needs_of("ccs", {}) == {"aum"}
-    assert static.needs_of("ccs", {"scores": "grand"}) == {"grand"}
-    assert static.needs_of("moderate", {"center": "mean"}) == {"features"}
+    assert static.needs_of("least-confidence", {}) == "least_confidence"
+    assert static.needs_of("ccs", {}) == "aum"
+    assert static.needs_of("ccs", {"scores": "grand"}) == "grand"
+    assert static.needs_of("moderate", {"center": "mean"}) == "features"
 
 
 def test_files_are_shared_and_added_to(watched: Watched, tmp_path: Path) -> None:
@@ -236,12 +237,12 @@ def test_files_are_shared_and_added_to(watched: Watched, tmp_path: Path) -> None
         scored.columns["el2n"] += len(calls)  # a device that does not give the same scores twice
         return scored
 
-    def ask(*needs: str, seed: int = 0) -> static.Stored:
-        return static.scores_for(needs, tmp_path, {"data": "digits", "seed": seed}, collect)
+    def ask(column: str, seed: int = 0) -> Stored:
+        return scores_for(column, tmp_path, {"data": "digits", "seed": seed}, collect)
 
     first = ask("el2n")
     before = load_scores(first.scores_file)["el2n"]
-    assert ask("margin", "aum") == first
+    assert ask("margin") == ask("aum") == first
     assert len(calls) == 1
     assert "features" not in first.held()
     ask("features")
@@ -265,7 +266,7 @@ def test_files_that_are_not_whole_are_made_again(damage: str, watched: Watched, 
         calls.append(1)
         return watched.finish(needs)
 
-    stored = static.scores_for({"features"}, tmp_path, {}, collect)
+    stored = scores_for("features", tmp_path, {}, collect)
     if damage == "no scores":
         stored.scores_file.unlink()
     elif damage == "no features":
@@ -274,7 +275,7 @@ def test_files_that_are_not_whole_are_made_again(damage: str, watched: Watched, 
         stored.about_file.write_text(stored.about_file.read_text()[:40])
     else:
         stored.about_file.write_text("[]")
-    assert static.scores_for({"features"}, tmp_path, {}, collect) == stored
+    assert scores_for("features", tmp_path, {}, collect) == stored
     assert len(calls) == 2
     assert chosen("herding", stored, watched.labels)
 
@@ -291,7 +292,7 @@ def test_bad_models_and_batches_are_named(watched: Watched) -> None:
         run.finish(watched.model, [])
 
 
-def test_static_pruning_trains_a_model(watched: Watched, stored: static.Stored) -> None:
+def test_static_pruning_trains_a_model(watched: Watched, stored: Stored) -> None:
     """The subset is worth something: a fifth of the digits, chosen by class, still teaches all ten."""
     ids = torch.tensor(sorted(chosen("herding", stored, watched.labels)))
     model = network()

@@ -1,21 +1,26 @@
-"""When runs stop: at a signal or at the deadline, and which of the two it was."""
+"""When runs stop: at a signal, at the deadline, or since another one failed."""
 
+import dataclasses
 import os
 import signal
 import time
 
 import pytest
 
-from emprune_lab.commandline.stopping import Stop
+from emprune_lab.cli import exit_code
+from emprune_lab.commandline.console import Stop
+from emprune_lab.runs.compare import Comparison, grid
+from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.specs.spec import RunSpec
 
 
-def test_a_deadline_sets_the_flag_and_is_told_from_a_signal():
-    assert not Stop().is_set()
+def test_a_deadline_stops_and_is_not_taken_for_a_signal():
+    assert not Stop()()
     stop = Stop(minutes=0.05 / 60)
-    assert not stop.is_set()
+    assert not stop()
     time.sleep(0.06)
-    assert stop.is_set()
-    assert stop.out_of_time
+    assert stop()
+    assert not stop.asked
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -25,9 +30,35 @@ def test_the_first_signal_asks_and_the_second_ends(number):
     stop = Stop()
     with stop.on_signals(said.append):
         os.kill(os.getpid(), number)
-        assert stop.is_set()
-        assert not stop.out_of_time
+        assert stop()
+        assert stop.asked
         assert len(said) == 1
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_ctrl_c_at_any_other_time_ends_without_traceback(capsys):
+    def work():
+        raise KeyboardInterrupt
+
+    assert exit_code(work, "emprune [some] --command") == 130
+    printed = capsys.readouterr()
+    assert printed.err == "Stopped. What was saved is kept; go on with:\n  emprune [some] --command\n"
+    assert not printed.out
+
+
+def test_where_one_run_fails_the_others_save_their_state_and_end(tmp_path):
+    template = RunSpec("digits", "full", 0.0, 0, dataclasses.replace(recipe_for("digits"), epochs=5_000))
+    specs = grid(template, ["random"], [0.7], range(4), [0.0])
+    told = []
+
+    def fail(event):
+        told.append(event)
+        raise RuntimeError("in one of them")
+
+    with pytest.raises(RuntimeError, match="in one of them"):
+        Comparison(specs, tmp_path).run_missing(fail, jobs=2)
+    assert told[0].progress.step > 0
+    assert list(tmp_path.glob("runs/*/checkpoint.pt"))
+    assert not list(tmp_path.glob("runs/*/result.json"))

@@ -323,7 +323,7 @@ def test_too_few_models_are_refused_before_any_is_trained(tmp_path):
 
 def test_unknown_data_is_bad_usage(tmp_path, capsys):
     assert main(["--data", "mnist", "--out", str(tmp_path)]) == 2
-    assert "digits, fashion-mnist" in capsys.readouterr().out
+    assert "digits, fashion-mnist" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

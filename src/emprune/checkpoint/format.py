@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +27,7 @@ _DIGEST = re.compile(rb'"blake2b":"([0-9a-f]{64})"')  # quotes inside a JSON str
 
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
-    """Write ``state`` to a new file; on return its bytes are on the disk.
+    """Write ``state`` to a new file.
 
     Tensors go from their memory to the file, without a copy (those on a device come to the host first).
 
@@ -55,8 +54,6 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
             raise EmpruneError(f"safetensors {library.__version__} writes another header than emprune can complete.")
         file.seek(8 + place.start(1))
         file.write(digest.encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def read(file: BinaryIO, size: int, name: str) -> dict[str, Any]:

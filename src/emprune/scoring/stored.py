@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from emprune.atomic import atomic_write
 from emprune.errors import ArgumentError
 
 
@@ -35,14 +35,7 @@ def save_scores(path: str | Path, **columns: ArrayLike | torch.Tensor) -> Path:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise ArgumentError("columns", lengths, "one column or more, all of the same length")
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(packed.getvalue())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic_write(path, lambda new: np.savez_compressed(new, **arrays))  # type: ignore[arg-type]
     return path
 
 

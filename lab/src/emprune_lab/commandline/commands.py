@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune_lab.commandline.console import LiveView
-from emprune_lab.commandline.methods import methods_table
-from emprune_lab.commandline.options import Fractions, Names, Setting
-from emprune_lab.commandline.publishing import Publication, carry_out, publish
-from emprune_lab.commandline.stopping import Stop
+from emprune_lab.commandline.console import LiveView, Stop
+from emprune_lab.commandline.options import Fractions, Names, Publication, Setting, check_least
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
+from emprune_lab.reporting.costs import RANDOM
+from emprune_lab.reporting.report import write_report
+from emprune_lab.reporting.tables import rich_tables
 from emprune_lab.runs import compare
-from emprune_lab.runs.runner import run
+from emprune_lab.runs.compare import RUNS_FOLDER, Comparison
+from emprune_lab.runs.runner import Interrupted
 from emprune_lab.specs.spec import RunSpec
 
 
@@ -80,30 +82,23 @@ class Train:
     """Folder of the result; a second call goes on where the first stopped."""
 
     def __call__(self, console: Console, command: str) -> int:
-        template = self.setting.template()
+        template, stop = self.setting.template(), Stop()
         anneal = template.anneal if self.anneal is None else self.anneal
-        specs = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise], [anneal])
-        compare.check(specs)
-        result = self._run(specs[0], console, command)
+        [spec] = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise], [anneal])
+        compare.check([spec])
+        with stop.on_signals(console.print), LiveView(console, 1) as view:
+            options = self.setting.run_options
+            result = compare.train(spec, self.out / RUNS_FOLDER, view.show, stop, command=command, **options)
+            view.show(compare.Event(spec, result=result))
+        if result is None:
+            raise Interrupted(spec.run_id)
         if self.setting.json:
             print(json.dumps(dataclasses.asdict(result)))
         console.print(
-            f"{result.headline}, remembered {result.remembered:.2%}, realised rate "
-            f"{result.realised_rate:.4f}: {self.out / compare.RUNS_FOLDER / result.run_id}", highlight=False,
+            f"{result.headline}, remembered {result.remembered:.2%}, realised rate {result.realised_rate:.4f}: "
+            f"{self.out / RUNS_FOLDER / result.run_id}", highlight=False, markup=False,
         )  # fmt: skip
         return 0
-
-    def _run(self, spec: RunSpec, console: Console, command: str) -> Result:
-        stop = Stop()
-        torch.set_num_threads(self.setting.threads)
-        with stop.on_signals(console.print), LiveView(console, 1) as view:
-            result = run(
-                spec, self.out / compare.RUNS_FOLDER / spec.run_id, command=command, device=self.setting.device,
-                mode=self.setting.mode, on_progress=lambda progress: view.show(compare.Event(spec, progress)),
-                should_stop=stop.is_set,
-            )  # fmt: skip
-            view.show(compare.Event(spec, result=result))
-        return result
 
 
 @dataclass(frozen=True)
@@ -122,10 +117,9 @@ class Report:
 
     def __call__(self, console: Console, command: str) -> int:
         results, folder = self._finished()
+        self.out.mkdir(parents=True, exist_ok=True)
         save_results(self.out / RESULTS_FILE, results)
-        publish(
-            results, self.out, folder, self.publication, console, as_json=self.json, data_dir=self.data_dir
-        )  # fmt: skip
+        _publish(results, self.out, folder, self.publication, console, as_json=self.json, data_dir=self.data_dir)
         return 0
 
     def _finished(self) -> tuple[list[Result], Path]:
@@ -140,20 +134,81 @@ class Report:
             raise ArgumentError(
                 "runs", ", ".join(map(str, self.runs)), f"folders in which finished runs lie, or one {RESULTS_FILE}"
             )
-        return load_results(whole[0]), whole[0] / compare.RUNS_FOLDER
-
-
-@dataclass(frozen=True)
-class Methods:
-    """List every policy, rule and score with its source."""
-
-    def __call__(self, console: Console, command: str) -> int:
-        console.print(methods_table())
-        return 0
+        return load_results(whole[0]), whole[0] / RUNS_FOLDER
 
 
 def seed_range(first: int, count: int) -> range:
     """``count`` seeds from ``first`` on. Raises ArgumentError where there is none."""
-    if count < 1:
-        raise ArgumentError("seeds", count, "an integer of at least 1")
+    check_least(1, seeds=count)
     return range(first, first + count)
+
+
+def carry_out(
+    specs: Sequence[RunSpec],
+    out: Path,
+    setting: Setting,
+    publication: Publication,
+    console: Console,
+    command: str,
+    *,
+    jobs: int | None = None,
+    budget_minutes: float | None = None,
+) -> int:
+    """Train what is not finished, and publish what is.
+
+    Args:
+        jobs: runs at the same time; None: one for each core, or one on a device.
+        budget_minutes: stop in time, which is no failure.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        Interrupted: a signal stopped it.
+        DataError: the folder holds another experiment.
+        ArgumentError: the reference is not among the policies, or a number is out of range.
+    """
+    policies = list(dict.fromkeys(spec.policy for spec in specs))
+    if publication.reference not in (RANDOM, *policies):
+        raise ArgumentError("reference", publication.reference, f"one of the policies, {', '.join(policies)}")
+    check_least(1, jobs=jobs)
+    stop, comparison = Stop(budget_minutes), Comparison(specs, out)
+    missing = comparison.missing
+    compare.check(missing)
+    jobs = jobs or (os.cpu_count() or 1 if setting.device == "cpu" else 1)
+    with stop.on_signals(console.print), LiveView(console, len(missing)) as view:
+        comparison.run_missing(view.show, stop, jobs=min(jobs, len(missing)), command=command, **setting.run_options)
+    left = len(comparison.missing)
+    if left and stop.asked:
+        raise Interrupted(f"{len(specs) - left} of {len(specs)} runs are finished")
+    if comparison.results:
+        results = list(comparison.results.values())
+        if publication.reference not in {result.policy for result in results}:  # time ran out before its first run
+            publication = dataclasses.replace(publication, reference=RANDOM)
+        _publish(
+            results, out, out / RUNS_FOLDER, publication, console, as_json=setting.json, data_dir=setting.data_dir
+        )  # fmt: skip
+    if left:
+        console.print(f"{left} of {len(specs)} runs are left. Go on with:\n  {command}", highlight=False, markup=False)
+    return 0
+
+
+def _publish(
+    results: Sequence[Result],
+    out: Path,
+    runs: Path,
+    publication: Publication,
+    console: Console,
+    *,
+    as_json: bool,
+    data_dir: str | None,
+) -> None:
+    """Write table, figures and report; print the table, and the paths last."""
+    reference, interval = publication.reference, publication.interval
+    files = write_report(out, results, runs, data_dir=data_dir, reference=reference, interval=interval)
+    for table in rich_tables(results, reference=reference, interval=interval):
+        console.print(table)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(result) for result in results]))
+    for path in (out / RESULTS_FILE, files.table, files.report):
+        console.print(str(path), highlight=False, markup=False, soft_wrap=True)

@@ -11,9 +11,8 @@ import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune_lab.commandline.commands import seed_range
-from emprune_lab.commandline.options import Fractions, Names, Setting
-from emprune_lab.commandline.publishing import Publication, carry_out
+from emprune_lab.commandline.commands import carry_out, seed_range
+from emprune_lab.commandline.options import Fractions, Names, Publication, Setting
 from emprune_lab.runs import compare
 from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.recipe import Precision

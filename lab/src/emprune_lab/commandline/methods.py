@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from rich.console import Console
 from rich.table import Table
 
 from emprune import scoring
@@ -15,33 +17,34 @@ from emprune_lab.specs.spec import SHORT
 from emprune_lab.subsets.static import LABELS
 
 
-def methods_table() -> Table:
-    """One line each."""
-    table = Table("kind", "name", "settings", "what", "source")
-    for name, policy in REGISTRY.items():
-        table.add_row("policy", name, _settings(policy), _first_line(policy), policy.source)
-    table.add_row("policy", SHORT, "", "Fewer epochs of full data at the same number of samples.", "reference (lab)")
-    for name, rule in RULES.items():
-        table.add_row("rule", name, _keywords(rule), _first_line(rule), "")
-    for name, source in LABELS.items():
-        table.add_row("policy", name, "", "A fixed subset, by a scoring run beforehand.", f"{source} (lab)")
-    for score in (scoring.classification, scoring.tokens, scoring.contrastive, scoring.contrastive_queue):
-        table.add_row("score", score.__name__, _keywords(score), _first_line(score), "")
-    for name, what in MEMORIES.items():
-        table.add_row("memory", name, "", what.capitalize() + ".", "contrastive runs: emp:memory=NAME")
-    for name, source in METHODS.items():
-        table.add_row("method", name, "", "Learning without labels: --preset NAME.", source)
-    return table
+@dataclass(frozen=True)
+class Methods:
+    """List every policy, rule and score with its source."""
+
+    def __call__(self, console: Console, command: str) -> int:
+        table = Table("kind", "name", "settings", "what", "source")
+        for name, policy in REGISTRY.items():
+            table.add_row("policy", name, _settings(policy), _first_line(policy), policy.source)
+        table.add_row(
+            "policy", SHORT, "", "Fewer epochs of full data at the same number of samples.", "reference (lab)"
+        )
+        for name, rule in RULES.items():
+            table.add_row("rule", name, _settings(rule), _first_line(rule), "")
+        for name, source in LABELS.items():
+            table.add_row("policy", name, "", "A fixed subset, by a scoring run beforehand.", f"{source} (lab)")
+        for score in (scoring.classification, scoring.tokens, scoring.contrastive, scoring.contrastive_queue):
+            table.add_row("score", score.__name__, _settings(score), _first_line(score), "")
+        for name, what in MEMORIES.items():
+            table.add_row("memory", name, "", f"{what.capitalize()}.", "contrastive runs: emp:memory=NAME")
+        for name, source in METHODS.items():
+            table.add_row("method", name, "", "Learning without labels: --preset NAME.", source)
+        console.print(table)
+        return 0
 
 
-def _settings(policy: type) -> str:
-    parameters = inspect.signature(policy).parameters.values()
-    return ", ".join(f"{p.name}={p.default}" for p in parameters if p.default is not p.empty)
-
-
-def _keywords(function: Callable[..., object]) -> str:
-    parameters = inspect.signature(function).parameters.values()
-    return ", ".join(f"{p.name}={p.default}" for p in parameters if p.kind is p.KEYWORD_ONLY)
+def _settings(documented: Callable[..., object]) -> str:
+    parameters = inspect.signature(documented).parameters.values()
+    return ", ".join(f"{one.name}={one.default}" for one in parameters if one.default is not one.empty)
 
 
 def _first_line(documented: object) -> str:

@@ -1,15 +1,15 @@
-"""Options that commands share: what is trained, where, and how lists are written."""
+"""Options that commands share: what is trained, where, how it is reported, and how lists are written."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import torch
 import tyro
 
-from emprune.epoch.schedule import Budget
 from emprune.errors import ArgumentError
 from emprune_lab.data import Split
 from emprune_lab.language.text import digest_of, read_text
@@ -60,7 +60,7 @@ class Setting:
     precision: Precision | None = None
     imbalance: float = 1.0
     """Largest class of the training set over its smallest, exponential profile; 1 leaves the classes as they are."""
-    budget: Budget = "epoch"
+    budget: Literal["epoch", "run"] = "epoch"
     """Whether the rate is that of the pruned epochs or of the whole run, annealing counted."""
     split: Split = "test"
     """What to evaluate on; choose settings on the validation split, never on the test set."""
@@ -73,7 +73,14 @@ class Setting:
     """Print the results as JSON on standard output."""
 
     def template(self) -> RunSpec:
-        """A spec with all but policy, rate, seed, label noise and annealing."""
+        """A spec with all but policy, rate, seed, label noise and annealing.
+
+        Raises:
+            ArgumentError: an option is out of range, or means nothing for the data.
+        """
+        check_least(1, epochs=self.epochs, batch_size=self.batch_size, threads=self.threads)
+        check_least(0, shift=self.shift)
+        _check_device(self.device)
         preset = preset_for(self.data, self.preset)
         if self.model is not None and self.model not in MODELS and not preset.recipe.window:
             raise ArgumentError("model", self.model, f"one of {', '.join(MODELS)}")
@@ -84,6 +91,11 @@ class Setting:
             self.data, "full", 0.0, 0, recipe, split=self.split, budget=self.budget, imbalance=self.imbalance,
             anneal=preset.anneal, data_dir=self.data_dir,
         )  # fmt: skip
+
+    @property
+    def run_options(self) -> dict[str, Any]:
+        """Where runs train, as :func:`emprune_lab.runs.compare.train` takes it."""
+        return {"device": self.device, "mode": self.mode, "threads": self.threads}
 
     def _overrides(self, recipe: Recipe) -> dict[str, Any]:
         """What is given in place of the preset's. Raises ArgumentError where it means nothing for the data."""
@@ -98,3 +110,30 @@ class Setting:
             if name in given:
                 raise ArgumentError(name, given[name], f"left out: it means nothing for {self.data}")
         return given
+
+
+@dataclass(frozen=True)
+class Publication:
+    """How a comparison is put into tables and figures."""
+
+    reference: str = "random"
+    """Policy that all others are compared with, paired by seed."""
+    interval: Literal["student", "bootstrap"] = "student"
+    """95 % intervals over seeds: Student's t, or the percentile bootstrap, which is too narrow for few seeds."""
+
+
+def check_least(least: int, **values: int | None) -> None:
+    """Raise ArgumentError where an option that is given is below ``least``."""
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise ArgumentError(name, value, f"an integer of at least {least}")
+
+
+def _check_device(name: str) -> None:
+    try:
+        device = torch.device(name)
+        known = (device.index or 0) < torch.get_device_module(device).device_count()
+    except (RuntimeError, AttributeError):
+        known = False
+    if not known:
+        raise ArgumentError("device", name, "cpu, or an accelerator that this machine has, such as cuda")

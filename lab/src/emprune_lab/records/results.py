@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emprune.checkpoint import atomic_write
 from emprune.errors import DataError
 from emprune_lab.records.metrics import metric_named
 
@@ -106,26 +105,11 @@ class Samples:
     mislabelled: NDArray[np.bool_]
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a kill or a full disk leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_run(folder: Path, result: Result, samples: Samples) -> None:
     """Write a run's two files; result.json comes last and marks the run as finished."""
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **dataclasses.asdict(samples))
-    write_atomically(folder / SAMPLES_FILE, packed.getvalue())
-    write_atomically(folder / RESULT_FILE, json.dumps(dataclasses.asdict(result), indent=1))
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / SAMPLES_FILE, lambda new: np.savez_compressed(new, **vars(samples)))
+    atomic_write(folder / RESULT_FILE, lambda new: new.write_text(json.dumps(dataclasses.asdict(result), indent=1)))
 
 
 def load_result(path: Path) -> Result:
@@ -134,19 +118,18 @@ def load_result(path: Path) -> Result:
     Raises:
         DataError: missing, damaged or not a result of this schema version.
     """
-    path = path / RESULT_FILE if path.is_dir() else path
-    return _results_from(path, lambda loaded: [loaded])[0]
+    return _read(path / RESULT_FILE if path.is_dir() else path, dict)[0]
 
 
 def save_results(path: Path, results: Iterable[Result]) -> None:
-    """Write a comparison's results.json."""
-    write_atomically(path, json.dumps([dataclasses.asdict(result) for result in results], indent=1) + "\n")
+    """Write a comparison's results.json, into an existing folder."""
+    text = json.dumps([dataclasses.asdict(result) for result in results], indent=1) + "\n"
+    atomic_write(path, lambda new: new.write_text(text))
 
 
 def load_results(path: Path) -> list[Result]:
     """Read a results.json (or the folder that holds it). Raises DataError as :func:`load_result`."""
-    path = path / RESULTS_FILE if path.is_dir() else path
-    return _results_from(path, lambda loaded: loaded)
+    return _read(path / RESULTS_FILE if path.is_dir() else path, list)
 
 
 def load_samples(folder: Path) -> Samples:
@@ -159,11 +142,14 @@ def load_samples(folder: Path) -> Samples:
         raise DataError(f"{path} is missing or damaged ({error}); remove the run's folder and run again.") from error
 
 
-def _results_from(path: Path, entries: Any) -> list[Result]:
+def _read(path: Path, kind: type) -> list[Result]:
     try:
-        loaded = entries(json.loads(path.read_text()))
-        if any(entry["schema_version"] != SCHEMA_VERSION for entry in loaded):
+        loaded = json.loads(path.read_text())
+        if not isinstance(loaded, kind):
+            raise TypeError(f"it holds a {type(loaded).__name__}")
+        entries: Any = loaded if kind is list else [loaded]
+        if any(entry["schema_version"] != SCHEMA_VERSION for entry in entries):
             raise DataError(f"{path} was written by another version of emprune; this one reads {SCHEMA_VERSION}.")
-        return [Result(**entry) for entry in loaded]
+        return [Result(**entry) for entry in entries]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} is missing or no results file of emprune ({error}).") from error

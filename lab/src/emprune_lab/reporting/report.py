@@ -10,8 +10,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from emprune.checkpoint import atomic_write
 from emprune.errors import ArgumentError
-from emprune_lab.records.results import Result, write_atomically
+from emprune_lab.records.results import Result
 from emprune_lab.reporting.costs import RANDOM
 from emprune_lab.reporting.estimate import Interval
 from emprune_lab.reporting.intervals import COVERAGE, NAMES, SCOPE, seeds_in_words
@@ -56,11 +57,13 @@ def write_report(
     rows = summarise(results, reference, interval)
     sections = _sections(rows, results, runs, data_dir)
     paths = []
+    (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for picture in (picture for section in sections for picture in section.pictures):
         paths.append(folder / FIGURES_FOLDER / f"{picture.name}.png")
-        write_atomically(paths[-1], picture.png)
-    write_atomically(folder / TABLE_FILE, tables_markdown(results, reference, interval))
-    write_atomically(folder / REPORT_FILE, _html(sections, results, rows))
+        atomic_write(paths[-1], lambda new, picture=picture: new.write_bytes(picture.png))  # type: ignore[misc]
+    table, page = tables_markdown(results, reference, interval), _html(sections, results, rows)
+    atomic_write(folder / TABLE_FILE, lambda new: new.write_text(table, "utf-8"))
+    atomic_write(folder / REPORT_FILE, lambda new: new.write_text(page, "utf-8"))
     return ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(paths))
 
 

@@ -1,39 +1,32 @@
-"""A comparison: the grid of runs, worked off by one or several processes, resumable run by run."""
+"""A comparison: the grid of runs, trained by one or several processes, resumable run by run."""
 
 from __future__ import annotations
 
 import itertools
 import multiprocessing
-import queue
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from emprune.errors import ArgumentError, EmpruneError
-from emprune_lab.records.results import Result
+from emprune.errors import ArgumentError, DataError, EmpruneError
+from emprune_lab.records.results import RESULTS_FILE, Result, load_results, save_results
 from emprune_lab.runs.progress import Progress
 from emprune_lab.runs.runner import Interrupted, run
-from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.spec import RunSpec, parse_policy
 from emprune_lab.tasks import check_spec, training_data
 
 RUNS_FOLDER = "runs"
 
 
-class Flag(Protocol):
-    """What a signal handler sets and steps ask."""
-
-    def is_set(self) -> bool: ...
-
-
 @dataclass(frozen=True)
 class Event:
-    """News of one run: progress while it trains; at its end none, and the result unless it was interrupted."""
+    """Of one run: progress while it trains; at its end none, and the result unless it was interrupted."""
 
     spec: RunSpec
     progress: Progress | None = None
@@ -62,9 +55,7 @@ def grid(
     specs: dict[str, RunSpec] = {}
     for noise, anneal, seed, policy in itertools.product(label_noises, anneals, seeds, policies):
         for rate in [0.0] if parse_policy(policy)[0] == "full" else prune_rates:
-            spec = replace(
-                template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise, anneal=anneal
-            )  # fmt: skip
+            spec = replace(template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise, anneal=anneal)
             specs[spec.run_id] = spec
     return list(specs.values())
 
@@ -77,124 +68,132 @@ def check(specs: Sequence[RunSpec]) -> None:
         check_spec(spec, sizes[0])
 
 
-def work_off(
-    specs: Sequence[RunSpec],
-    folder: Path,
-    on_event: Callable[[Event], None],
-    stop: Flag | None = None,
-    *,
-    jobs: int = 1,
-    threads: int = 1,
-    device: str = "cpu",
-    mode: Mode = "plain",
-    command: str = "",
-) -> list[Result]:
-    """Run what is not finished yet and return all results, in the order of ``specs``.
+class Comparison:
+    """The runs of one folder, and the results that they have so far.
+
+    A run that the folder's results.json holds is finished, also where the folder of the run itself is gone: on a
+    machine whose disk does not last, this one small file is enough to go on.
 
     Args:
+        specs: its runs.
         folder: the comparison's; each run has its own folder in runs/ below it.
-        on_event: called in this process for every news.
-        stop: set by a signal handler; None: nothing stops it.
-        jobs: processes; threads: of each. device, mode: of all. command:
-            repeats the comparison.
+
+    Attributes:
+        results: by run_id, in the order in which they came; those of earlier calls with other specs too.
 
     Raises:
-        Interrupted: ``stop`` was set; unfinished runs have saved their state.
+        DataError: results.json is damaged, or belongs to another experiment; it stays as it is.
     """
-    call = _Call(folder / RUNS_FOLDER, threads, device, mode, command)
-    if jobs == 1:
-        events = _in_this_process(specs, call, on_event, stop)
-    else:
-        events = _in_processes(specs, call, stop, jobs)
-    results: dict[str, Result] = {}
-    for event in events:
-        if event.result is not None:
-            results[event.spec.run_id] = event.result
-        on_event(event)
-    if len(results) < len(specs):
-        raise Interrupted(f"{len(results)} of {len(specs)} runs are finished")
-    return [results[spec.run_id] for spec in specs]
+
+    def __init__(self, specs: Sequence[RunSpec], folder: Path) -> None:
+        self.specs, self.folder, self._path = specs, folder, folder / RESULTS_FILE
+        self.results = {result.run_id: result for result in load_results(self._path)} if self._path.is_file() else {}
+        asked = {spec.run_id for spec in specs}
+        kinds = [(spec.data, spec.split, spec.imbalance, spec.recipe.as_dict()) for spec in specs]
+        for result in self.results.values():
+            kind = (result.data, result.split, result.imbalance, result.recipe)
+            if result.run_id not in asked and kind not in kinds:
+                raise DataError(
+                    f"{self._path} holds results of another experiment ({result.model} on {result.data}, "
+                    f"{result.split} split, run {result.run_id}). Name another folder with --out, or move it away."
+                )
+
+    @property
+    def missing(self) -> list[RunSpec]:
+        """The runs without a result."""
+        return [spec for spec in self.specs if spec.run_id not in self.results]
+
+    def run_missing(
+        self,
+        on_event: Callable[[Event], None] = lambda event: None,
+        should_stop: Callable[[], bool] = lambda: False,
+        *,
+        jobs: int = 1,
+        **options: Any,
+    ) -> None:
+        """Train what is missing, until ``should_stop`` says so; unfinished runs have saved their state then.
+
+        Args:
+            on_event: called in this process, with progress and results.
+            should_stop: asked between steps.
+            jobs: processes. options: as of :func:`train`.
+        """
+        folder = self.folder / RUNS_FOLDER
+
+        def record(event: Event) -> None:
+            if event.result is not None:
+                self.results[event.spec.run_id] = event.result
+                save_results(self._path, self.results.values())
+            on_event(event)
+
+        if jobs > 1:
+            _train_in_processes(self.missing, folder, record, should_stop, jobs, options)
+            return
+        for spec in self.missing:
+            record(Event(spec, result=train(spec, folder, record, should_stop, **options)))
 
 
-@dataclass(frozen=True)
-class _Call:
-    """What all runs of a comparison share."""
+def train(
+    spec: RunSpec,
+    folder: Path,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    *,
+    threads: int = 1,
+    **options: Any,
+) -> Result | None:
+    """Train one run in its folder below ``folder``; None where it was stopped, with its state saved.
 
-    folder: Path
-    threads: int
-    device: str
-    mode: Mode
-    command: str
-
-    def run(self, spec: RunSpec, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> Result | None:
-        torch.set_num_threads(self.threads)
-        if should_stop():
-            return None
-        folder = self.folder / spec.run_id
-        try:
-            return run(
-                spec, folder, command=self.command, device=self.device, mode=self.mode, on_progress=tell,
-                should_stop=should_stop,
-            )  # fmt: skip
-        except Interrupted:
-            return None
-
-
-def _in_this_process(
-    specs: Sequence[RunSpec], call: _Call, on_event: Callable[[Event], None], stop: Flag | None
-) -> Iterator[Event]:
-    def should_stop() -> bool:
-        return stop is not None and stop.is_set()
-
-    for spec in specs:
-        result = call.run(spec, lambda progress, spec=spec: on_event(Event(spec, progress)), should_stop)  # type: ignore[misc]
-        yield Event(spec, result=result)
+    Args:
+        threads: of this process. options: as of :func:`emprune_lab.runs.runner.run`.
+    """
+    if should_stop():
+        return None
+    torch.set_num_threads(threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return run(
+            spec, folder / spec.run_id, on_progress=lambda progress: on_event(Event(spec, progress)),
+            should_stop=should_stop, **options,
+        )  # fmt: skip
+    except Interrupted:
+        return None
 
 
-def _in_processes(specs: Sequence[RunSpec], call: _Call, stop: Flag | None, jobs: int) -> Iterator[Event]:
+def _train_in_processes(
+    specs: Sequence[RunSpec], folder: Path, on_event: Callable[[Event], None], should_stop: Callable[[], bool],
+    jobs: int, options: dict[str, Any],
+) -> None:  # fmt: skip
     context = multiprocessing.get_context("spawn")
-    news: Any = context.Queue()
-    halt = context.Event()
-    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(news, halt)) as pool:
-        running: dict[Future[Result | None], RunSpec] = {pool.submit(_work, spec, call): spec for spec in specs}
-        while running:
-            if stop is not None and stop.is_set():
-                halt.set()
-            yield from _drain(news)
-            for future in [future for future in running if future.done()]:
-                yield Event(running.pop(future), result=_result_of(future))
-
-
-def _result_of(future: Future[Result | None]) -> Result | None:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise EmpruneError(
-            "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved, the others "
-            "have their last checkpoint; the same command goes on, with fewer --jobs if memory was short."
-        ) from error
-
-
-def _drain(news: Any) -> Iterator[Event]:
-    """What has arrived, waiting a moment for the first."""
-    try:
-        yield news.get(timeout=0.2)
-        while True:
-            yield news.get_nowait()
-    except queue.Empty:
-        return
+    events, stop = context.SimpleQueue(), context.Event()
+    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(events, stop)) as pool:
+        running = {pool.submit(_train_in_worker, spec, folder, options): spec for spec in specs}
+        try:
+            while running:
+                done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                if should_stop():
+                    stop.set()
+                while not events.empty():
+                    on_event(events.get())
+                for future in done:
+                    on_event(Event(running.pop(future), result=future.result()))
+        except BrokenProcessPool as error:
+            raise EmpruneError(
+                "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved, the "
+                "others have their last checkpoint; the same command goes on, with fewer --jobs if memory was short."
+            ) from error
+        finally:
+            stop.set()  # leaving the pool waits for its runs
 
 
 _worker: dict[str, Any] = {}
 
 
-def _begin_worker(news: Any, halt: Any) -> None:
-    import signal
-
-    # The parent decides: it sets the halt flag, and every worker saves its state at the next step.
+def _begin_worker(events: Any, stop: Any) -> None:
+    # The parent decides: it sets the event, and every worker saves its state at the next step.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(news=news, halt=halt)
+    _worker.update(events=events, stop=stop)
 
 
-def _work(spec: RunSpec, call: _Call) -> Result | None:
-    return call.run(spec, lambda progress: _worker["news"].put(Event(spec, progress)), _worker["halt"].is_set)
+def _train_in_worker(spec: RunSpec, folder: Path, options: dict[str, Any]) -> Result | None:
+    return train(spec, folder, _worker["events"].put, _worker["stop"].is_set, **options)

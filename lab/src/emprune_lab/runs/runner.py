@@ -16,7 +16,7 @@ from emprune_lab.runs.scoring import static_policy
 from emprune_lab.runs.steps import Mode
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.subsets.scoring_run import Cost
+from emprune_lab.subsets.stored import Cost
 from emprune_lab.tasks import training_data
 
 CHECKPOINT_FILE = "checkpoint.pt"

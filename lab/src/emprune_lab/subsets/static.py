@@ -1,28 +1,20 @@
-"""Static peers: what a scoring run showed is stored once, and every static policy of a seed is made from it."""
+"""Static labels: peers that train one subset for the whole run, chosen by what a scoring run showed."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emprune import Policy
+from emprune import Policy, StaticScores, StaticSubset
 from emprune.errors import ArgumentError
-from emprune.policies.static import StaticScores, StaticSubset
-from emprune.scoring.stored import load_scores, save_scores
 from emprune.seeding import generator
 from emprune.selection import coresets
-from emprune.selection.topk import Floats, Ids
-from emprune_lab.records.results import write_atomically
-from emprune_lab.subsets.scoring_run import Cost, Scored
+from emprune_lab.subsets.stored import Floats, Stored
 
 SCORES: dict[str, str] = {
     "el2n": "Paul et al. 2021, arXiv:2107.07075",
@@ -45,87 +37,8 @@ LABELS: dict[str, str] = SCORES | {"ccs": "Zheng et al. 2023, arXiv:2210.15809"}
 """Every static label."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """Where a scoring run's outcome lies; the files belong together by the digest in their names."""
-
-    folder: Path
-    digest: str
-
-    @property
-    def scores_file(self) -> Path:
-        return self.folder / f"scores-{self.digest}.npz"
-
-    @property
-    def features_file(self) -> Path:
-        return self.folder / f"features-{self.digest}.npy"
-
-    @property
-    def about_file(self) -> Path:
-        return self.folder / f"scores-{self.digest}.json"
-
-    def held(self) -> set[str]:
-        """Names of the columns, and "features"; empty where there are no files or they are not whole."""
-        found = set(self._about().get("holds", ())) if self.scores_file.is_file() else set()
-        return found if self.features_file.is_file() else found - {"features"}
-
-    def save(self, scored: Scored, identity: Mapping[str, Any]) -> None:
-        """Write the files, each whole or not at all; the one that says what there is comes last.
-
-        What they hold already stays as it is: a run that was stopped goes on with the scores it began with,
-        also where a device does not give the same ones twice.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        held = self.held()
-        columns: dict[str, Any] = scored.columns | (load_scores(self.scores_file) if held else {})
-        save_scores(self.scores_file, **columns)
-        holds = sorted(columns)
-        if scored.features is not None and "features" not in held:
-            packed = io.BytesIO()
-            np.save(packed, scored.features)
-            write_atomically(self.features_file, packed.getvalue())
-        if scored.features is not None or "features" in held:
-            holds.append("features")
-        about = {
-            "identity": identity, "holds": holds,
-            "cost": asdict(scored.cost), "grand_cost": asdict(scored.grand_cost),
-        }  # fmt: skip
-        write_atomically(self.about_file, json.dumps(about, indent=1))
-
-    def cost(self, needs: Collection[str] = ()) -> Cost:
-        """What the scores took, without choosing a subset; that of GraNd only where it is needed."""
-        about = self._about()
-        cost = Cost(**about["cost"])
-        return cost + Cost(**about["grand_cost"]) if "grand" in needs else cost
-
-    def _about(self) -> dict[str, Any]:
-        try:
-            about = json.loads(self.about_file.read_text())
-        except (OSError, ValueError):
-            return {}
-        return about if isinstance(about, dict) else {}
-
-
-def scores_for(
-    needs: Collection[str], folder: Path, identity: Mapping[str, Any], collect: Callable[[set[str]], Scored]
-) -> Stored:
-    """The stored outcome of a scoring run, which is run first where the files do not hold all that is needed.
-
-    Args:
-        needs: what :func:`needs_of` says of each label.
-        folder: where the files are shared by the runs of a comparison.
-        identity: JSON values, everything that decides the scores: data, recipe, epochs, seed, label noise.
-        collect: runs it; given what is needed and what the files hold already, among it "grand" and "features".
-    """
-    digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
-    stored = Stored(folder, digest)
-    if not set(needs) <= (held := stored.held()):
-        stored.save(collect(set(needs) | held), identity)
-    return stored
-
-
-def needs_of(name: str, settings: Mapping[str, Any]) -> set[str]:
-    """Which columns of the scoring run a static label needs; "features" stands for the features.
+def needs_of(name: str, settings: Mapping[str, Any]) -> str:
+    """Which column of the scoring run a static label needs; "features" stands for the features.
 
     Settings are checked here, before anything is trained for them.
 
@@ -133,36 +46,19 @@ def needs_of(name: str, settings: Mapping[str, Any]) -> set[str]:
         ArgumentError: the name or a setting is unknown or out of range.
 
     >>> needs_of("ccs", {"scores": "least-confidence"})
-    {'least_confidence'}
+    'least_confidence'
     """
     if name not in LABELS:
         raise ArgumentError("policy", name, f"one of {', '.join(LABELS)}")
     if name in FEATURES:
-        one = np.zeros(1, dtype=np.int64)
-        with _naming(name, settings):
-            subset_for(name, one[:, None].astype(np.float32), one, 1, np.random.default_rng(0), **settings)
-        return {"features"}
+        labels = np.zeros(1, dtype=np.int64)
+        _subset(name, settings, np.zeros((1, 1), dtype=np.float32), labels, 1, np.random.default_rng(0))
+        return "features"
     score = settings.get("scores", "aum") if name == "ccs" else name
     if score not in SCORES:
         raise ArgumentError("scores", score, f"one of {', '.join(SCORES)}")
-    _by_scores(name, [0.0], None, settings)
-    return {score.replace("-", "_")}
-
-
-def subset_for(
-    name: str, features: Floats, labels: NDArray[np.int64], k: int, rng: np.random.Generator, **settings: Any
-) -> Ids:
-    """The k ids, best first, that a label of :data:`FEATURES` chooses.
-
-    Settings: "herding" and "k-center" go class by class, as DeepCore does, unless ``per_class=False``;
-    "moderate" has ``center``. Arguments and errors as in :mod:`emprune.selection.coresets`.
-    """
-    if name == "moderate":
-        return coresets.moderate(features, labels, k, **settings)
-    by_class = labels if settings.pop("per_class", True) else None
-    if name == "herding":
-        return coresets.herding(features, k, labels=by_class, **settings)
-    return coresets.k_center(features, k, rng, labels=by_class, **settings)
+    _by_scores(name, settings, [0.0], None)
+    return str(score).replace("-", "_")
 
 
 def policy_for(
@@ -172,30 +68,46 @@ def policy_for(
 
     Args:
         name: one of :data:`LABELS`.
-        stored: from :func:`scores_for`, with what this label needs.
+        stored: from :func:`~emprune_lab.subsets.stored.scores_for`, with what this label needs.
         labels: int64, shape [N], those trained on.
         k: the most samples that a pruned epoch keeps.
         seed: the run's.
         settings: of a score: ``rule``; of "ccs": ``scores`` (a label of :data:`SCORES`, "aum" unless given),
-            ``cutoff``, ``strata``; of the others as in :func:`subset_for`.
+            ``cutoff``, ``strata``; of "moderate": ``center``. "herding" and "k-center" go class by class, as DeepCore
+            does, unless ``per_class`` is False.
 
     Raises:
         ArgumentError: the name or a setting is unknown or out of range.
     """
-    (column,) = needs_of(name, settings)
+    column = needs_of(name, settings)
     if name not in FEATURES:
-        return _by_scores(name, stored.scores_file, column, settings)
+        return _by_scores(name, settings, stored.scores_file, column)
     features = np.load(stored.features_file, allow_pickle=False)
-    ids = subset_for(name, features, labels, k, generator(seed, -1, "static subset"), **settings)
+    ids = _subset(name, settings, features, labels, k, generator(seed, -1, "static subset"))
     return StaticSubset(ids, origin=name)
 
 
-def _by_scores(name: str, scores: Path | list[float], column: str | None, settings: Mapping[str, Any]) -> Policy:
+def _by_scores(name: str, settings: Mapping[str, Any], scores: Path | list[float], column: str | None) -> Policy:
     with _naming(name, settings):
         if name != "ccs":
             return StaticScores(scores, column=column, **settings)
         rest = {key: value for key, value in settings.items() if key != "scores"}
         return StaticScores(scores, "ccs", column, **rest)
+
+
+def _subset(
+    name: str, settings: Mapping[str, Any], features: Floats, labels: NDArray[np.int64], k: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:  # fmt: skip
+    """The k ids, best first, that a label of :data:`FEATURES` chooses."""
+    with _naming(name, settings):
+        if name == "moderate":
+            return coresets.moderate(features, labels, k, **settings)
+        rest = dict(settings)
+        by_class = labels if rest.pop("per_class", True) else None
+        if name == "herding":
+            return coresets.herding(features, k, labels=by_class, **rest)
+        return coresets.k_center(features, k, rng, labels=by_class, **rest)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""Writing a file whole or not at all, with the one that it replaces kept beside it.
+"""Atomic writes: a file is written whole or not at all, and the one that it replaces may be kept beside it.
 
 The new file is written in a folder ``.NAME.HOST.PID.tmp`` beside the old one and takes its name by a rename,
-when it is complete and on the disk. The old one keeps its name until that instant, and then becomes
-``NAME.previous`` by a hard link made before. A kill at any point leaves ``NAME`` whole, old or new, and at worst such
-a folder, which the next write on the same machine removes. Where the file system has no hard links, the old one
+when it is complete and on the disk. A kill at any point leaves ``NAME`` whole, old or new, and at worst such
+a folder, which the next write on the same machine removes. With ``keep_previous`` the old one keeps its name until that
+instant, and then becomes ``NAME.previous`` by a hard link made before. Where the file system has no hard links, it
 is renamed first: a kill between two renames then leaves ``NAME.previous`` alone.
 
 One process at a time writes a name; if several do, one of them wins, whole.
@@ -19,28 +19,38 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Have ``write`` make the file and put it in place of ``path``; that one becomes the previous one.
+def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object], *, keep_previous: bool = False) -> None:
+    """Have ``write`` make a file and put it in place of ``path``, whole or not at all.
+
+        atomic_write("scores.json", lambda new: new.write_text(json.dumps(scores)))
 
     Args:
         path: in an existing folder.
-        write: makes the file whose name it is given, and has it on the disk when it returns.
+        write: makes the file whose path it is given; that has the suffix of ``path``. What it returns is ignored.
+        keep_previous: whether the file that is replaced becomes ``PATH.previous``.
 
     Raises:
         OSError: a file cannot be written or renamed; ``path`` is whole, if it was there.
     """
+    path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     folder = path.with_name(f"{_head(path)}{os.getpid()}.tmp")
     _remove_left_over(path)
     folder.mkdir(exist_ok=True)
     try:
-        new, old, plain = folder / "new", folder / "old", folder / "plain"
+        new, old, plain = folder / f"new{path.suffix}", folder / "old", folder / "plain"
         write(new)
+        with new.open("r+b") as file:
+            os.fsync(file.fileno())
         plain.touch()
         new.chmod(plain.stat().st_mode)  # as a plain file here would have it; a library may make its own private
         old.unlink(missing_ok=True)
-        _put_in_place(new, path, old)
+        if keep_previous:
+            _replace_and_keep(new, path, old)
+        else:
+            new.replace(path)
+        _sync_folder(path.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -50,7 +60,7 @@ def previous_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.previous")
 
 
-def _put_in_place(new: Path, path: Path, old: Path) -> None:
+def _replace_and_keep(new: Path, path: Path, old: Path) -> None:
     previous = previous_of(path)
     if path.exists():
         try:
@@ -61,10 +71,9 @@ def _put_in_place(new: Path, path: Path, old: Path) -> None:
     if old.exists():
         # Only now: until there is a whole new file, a damaged one must not take the place of its predecessor.
         old.replace(previous)
-    _sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Have the folder's entries on the disk, where the system can."""
     if os.name != "posix":
         return
