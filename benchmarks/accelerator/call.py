@@ -10,14 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from emprune_lab.runs.growing import GrowingResults
-
 from accelerator import children, correctness, headline, needs, speed
 from accelerator.children import call as in_a_child
 from accelerator.files import Record, remove_leftovers
 from accelerator.headline import Estimate
 from accelerator.sizes import REHEARSAL, Sizes
 from accelerator.speed import Choice
+from emprune_lab.runs.compare import Comparison
 from emprune_lab.runs.steps import Mode
 
 CALLS, CORRECTNESS, SPEED = "calls.json", "correctness.json", "speed.json"
@@ -94,11 +93,9 @@ class Call:
             self._note(runs=events)
 
         def work_off() -> list[str]:
-            growing = GrowingResults(self.asked.out, specs)
-            failed = headline.work_off(
-                specs, growing, estimate, self.work, self.device, self.command, self._left(), tell
-            )
-            self._note(left=headline.outlook(growing.missing(specs), estimate))
+            comparison = Comparison(specs, self.asked.out)
+            failed = headline.work_off(comparison, estimate, self.work, self.device, self.command, self._left(), tell)
+            self._note(left=headline.outlook(comparison.missing, estimate))
             return failed
 
         self._timed("headline", work_off)

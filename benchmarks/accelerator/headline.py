@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from emprune_lab.runs.growing import GrowingResults
 
 from accelerator.children import Child, first_done
 from accelerator.loop import preset_of
 from accelerator.sizes import Sizes
 from accelerator.speed import Choice
 from emprune_lab.records.results import Result
+from emprune_lab.runs.compare import Comparison
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.spec import SHORT, RunSpec, budget_of
@@ -83,8 +83,7 @@ class Estimate:
 
 
 def work_off(
-    specs: list[RunSpec],
-    growing: GrowingResults,
+    comparison: Comparison,
     estimate: Estimate,
     work: Path,
     device: str,
@@ -102,7 +101,7 @@ def work_off(
     failed: list[str] = []
     running: dict[Child, tuple[RunSpec, float, bool]] = {}
     mode_of: dict[str, Mode] = {}
-    waiting = growing.missing(specs)
+    waiting = comparison.missing
     while True:
         left = end - time.monotonic()
         while (spec := _next(waiting, running, estimate, left)) is not None:
@@ -126,7 +125,7 @@ def work_off(
                     mode_of[spec.run_id] = "plain"
                     waiting.insert(0, spec)
                 continue
-            growing.add(outcome.value)
+            comparison.add(outcome.value)
             if is_whole:
                 estimate.learn(spec, took)
             tell(f"ends {spec.run_id}: {outcome.value.headline}, {took:.0f} s")

@@ -103,6 +103,11 @@ class Comparison:
         """The runs without a result."""
         return [spec for spec in self.specs if spec.run_id not in self.results]
 
+    def add(self, result: Result) -> None:
+        """Keep one more result, in the folder's results.json too."""
+        self.results[result.run_id] = result
+        save_results(self._path, self.results.values())
+
     def run_missing(
         self,
         on_event: Callable[[Event], None] = lambda event: None,
@@ -122,8 +127,7 @@ class Comparison:
 
         def record(event: Event) -> None:
             if event.result is not None:
-                self.results[event.spec.run_id] = event.result
-                save_results(self._path, self.results.values())
+                self.add(event.result)
             on_event(event)
 
         if jobs > 1:
