@@ -17,7 +17,7 @@ class Stalest(emprune.Policy):
 
     def select(self, request: emprune.Request) -> emprune.Selection:
         age = request.epoch - request.table.last_seen
-        return emprune.selection.top(age, request.k, request.rng())
+        return request.top(age)
 
 
 def main() -> None:

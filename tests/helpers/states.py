@@ -15,7 +15,8 @@ N, EPOCHS = 60, 5
 
 
 def new_pruner(policy: str, size: int = N, prune_rate: float = 0.7) -> Pruner:
-    settings = {"scores": np.arange(float(size))} if policy == "static-scores" else {}
+    needed = {"static-scores": {"scores": np.arange(float(size))}, "static-subset": {"ids": np.arange(size)}}
+    settings = needed.get(policy, {})
     return Pruner(size, get_policy(policy, **settings), prune_rate=prune_rate, num_epochs=EPOCHS, seed=3)
 
 

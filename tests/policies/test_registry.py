@@ -7,8 +7,10 @@ import torch
 from cases import inputs_of
 from states import EPOCHS, N, new_pruner, train
 
+import emprune.policies
 from emprune import IdBatches, Policy
 from emprune.policies import REGISTRY
+from emprune.policies.registry import discovered
 
 EVERY = sorted(REGISTRY)
 
@@ -83,3 +85,18 @@ def test_settings_are_json_and_the_docstring_and_source_are_there(name):
     assert policy.source not in ("", Policy.source)
     assert type(policy).__doc__.strip()
     assert policy.inputs[0] == "loss"
+
+
+def test_a_policy_is_added_by_one_file(tmp_path, monkeypatch):
+    (tmp_path / "stalest_of_a_test.py").write_text(
+        "from emprune import Policy\n\n"
+        "class Stalest(Policy):\n"
+        "    name = 'stalest-of-a-test'\n\n"
+        "    def select(self, request):\n"
+        "        return request.top(request.epoch - request.table.last_seen)\n"
+    )
+    monkeypatch.setattr(emprune.policies, "__path__", [*emprune.policies.__path__, str(tmp_path)])
+    found = discovered("emprune.policies", emprune.policies.__path__)
+    assert {**REGISTRY, "stalest-of-a-test": found["stalest-of-a-test"]} == found
+    monkeypatch.setitem(REGISTRY, "stalest-of-a-test", found["stalest-of-a-test"])
+    assert trained_each_epoch(new_pruner("stalest-of-a-test", prune_rate=0.7)) == [30 * N // 100] * EPOCHS

@@ -17,9 +17,9 @@ from emprune.errors import ArgumentError
 from emprune_lab.commandline.console import LiveView, Stop
 from emprune_lab.commandline.options import Fractions, Names, Publication, Setting, check_least
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
-from emprune_lab.reporting.costs import RANDOM
-from emprune_lab.reporting.report import write_report
-from emprune_lab.reporting.tables import rich_tables
+from emprune_lab.report.costs import RANDOM
+from emprune_lab.report.page import write_report
+from emprune_lab.report.tables import rich_tables
 from emprune_lab.runs import compare
 from emprune_lab.runs.compare import RUNS_FOLDER, Comparison
 from emprune_lab.runs.runner import Interrupted
