@@ -93,11 +93,9 @@ class Call:
             self._note(runs=events)
 
         def work_off() -> list[str]:
-            growing = Comparison(specs, self.asked.out)
-            failed = headline.work_off(
-                specs, growing, estimate, self.work, self.device, self.command, self._left(), tell
-            )
-            self._note(left=headline.outlook(list(growing.missing), estimate))
+            comparison = Comparison(specs, self.asked.out)
+            failed = headline.work_off(comparison, estimate, self.work, self.device, self.command, self._left(), tell)
+            self._note(left=headline.outlook(comparison.missing, estimate))
             return failed
 
         self._timed("headline", work_off)

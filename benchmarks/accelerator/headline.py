@@ -83,8 +83,7 @@ class Estimate:
 
 
 def work_off(
-    specs: list[RunSpec],
-    growing: Comparison,
+    comparison: Comparison,
     estimate: Estimate,
     work: Path,
     device: str,
@@ -102,7 +101,7 @@ def work_off(
     failed: list[str] = []
     running: dict[Child, tuple[RunSpec, float, bool]] = {}
     mode_of: dict[str, Mode] = {}
-    waiting = list(growing.missing)
+    waiting = comparison.missing
     while True:
         left = end - time.monotonic()
         while (spec := _next(waiting, running, estimate, left)) is not None:
@@ -126,7 +125,7 @@ def work_off(
                     mode_of[spec.run_id] = "plain"
                     waiting.insert(0, spec)
                 continue
-            growing.add(outcome.value)
+            comparison.add(outcome.value)
             if is_whole:
                 estimate.learn(spec, took)
             tell(f"ends {spec.run_id}: {outcome.value.headline}, {took:.0f} s")

@@ -155,16 +155,16 @@ def test_what_cannot_end_is_not_begun(tmp_path, monkeypatch):
     assert headline._next(specs, {}, estimate, 2 * pruned) is not specs[0]
 
     monkeypatch.setattr(headline, "Child", lambda *_: pytest.fail("a run was begun"))
-    growing = Comparison(specs, tmp_path)
-    assert headline.work_off(specs, growing, estimate, tmp_path, "cuda", "", 5.0, lambda event: None) == []
+    comparison = Comparison(specs, tmp_path)
+    assert headline.work_off(comparison, estimate, tmp_path, "cuda", "", 5.0, lambda event: None) == []
 
 
 def test_a_run_that_fails_is_tried_once_more_as_it_comes(tmp_path):
     specs = headline.queue(dataclasses.replace(REHEARSAL, policies=("random",)), str(tmp_path))[:1]
     events = []
-    growing = Comparison(specs, tmp_path)
+    comparison = Comparison(specs, tmp_path)
     estimate = Estimate({"resnet8-slim": speed.Choice("graph", 1, 1e6, 0.0)}, REHEARSAL)
-    failed = headline.work_off(specs, growing, estimate, tmp_path, "cpu", "", 60.0, events.append)
+    failed = headline.work_off(comparison, estimate, tmp_path, "cpu", "", 60.0, events.append)
     assert [event.split(":")[0] for event in failed] == [specs[0].run_id] * 2
     assert all("DataError" in event and "cifar-100-python" in event for event in failed)  # there is no data here
     assert ["(graph)" in event or "(plain)" in event for event in events] == [True, False, True, False]

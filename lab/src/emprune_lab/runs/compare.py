@@ -104,7 +104,7 @@ class Comparison:
         return [spec for spec in self.specs if spec.run_id not in self.results]
 
     def add(self, result: Result) -> None:
-        """Write one more result."""
+        """Keep one more result, in the folder's results.json too."""
         self.results[result.run_id] = result
         save_results(self._path, self.results.values())
 

@@ -135,6 +135,8 @@ class Training:
         resident, plan = has_resident_images(self.task), self.pruner.plan
         self._weights = torch.from_numpy(plan.weights.copy()).to(self.device) if plan.is_weighted else None
         ids = torch.from_numpy(self.pruner.rank_ids(self.spec.recipe.batch_size).copy())
+        if not len(ids):  # an epoch that was stopped after its last step
+            return ()
         return (ids.to(self.device) if resident else ids).split(self.spec.recipe.batch_size)  # type: ignore[no-any-return,no-untyped-call]
 
     def _captured_step(self) -> CapturedStep | None:
