@@ -8,13 +8,13 @@ import torch
 from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
-from emprune_lab.data.augment import shift_and_flip
 from emprune_lab.records.results import load_result, load_samples
 from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run
-from emprune_lab.specs.recipe import recipe_for
 from emprune_lab.specs.spec import RunSpec, budget_of, build_pruner, parse_policy
+from emprune_lab.tasks import recipe_for
+from emprune_lab.tasks.images.augment import shift_and_flip
 
-RECIPE = dataclasses.replace(recipe_for("digits"), epochs=3, shift=1)
+RECIPE = recipe_for("digits").changed(epochs=3, shift=1)
 
 
 def spec(policy="emp", rate=0.7, **changes):

@@ -17,12 +17,11 @@ from emprune_lab.reporting.report import write_report
 from emprune_lab.reporting.sections import build_section
 from emprune_lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
 from emprune_lab.reporting.statistics import summarise
-from emprune_lab.reporting.wording import method_name
-from emprune_lab.specs.contrastive import METHODS, Contrastive
-from emprune_lab.specs.recipe import preset_for
+from emprune_lab.tasks import preset_for
+from emprune_lab.tasks.contrastive.settings import METHODS, Contrastive, method_name
 
 MOCO = SIMCLR | {"contrastive": dataclasses.asdict(Contrastive("moco", temperature=0.2, queue=8192, momentum=0.995))}
-TEXT = dataclasses.asdict(preset_for("tinyshakespeare").recipe) | {"precision": "bfloat16"}
+TEXT = preset_for("tinyshakespeare").recipe.as_dict() | {"precision": "bfloat16"}
 UNTRUE_OF_VIEWS = (
     "predicts",
     "predicted",
@@ -102,7 +101,7 @@ def test_other_recipes_in_words():
     assert recipe_in_words(made()).endswith("label smoothing 0, no augmentation")
     assert recipe_in_words(text_run()).endswith("windows of 64 tokens (bpe2048), dropout 0, bfloat16 autocast")
     assert "label smoothing" not in recipe_in_words(text_run())
-    sentences = recipe_in_words(made(recipe=dataclasses.asdict(preset_for("cola").recipe)))
+    sentences = recipe_in_words(made(data="cola", recipe=preset_for("cola").recipe.as_dict()))
     assert "label smoothing 0, gradients clipped to a norm of 1, at most 32 tokens a sample" in sentences
 
 

@@ -92,4 +92,4 @@ def test_the_picture_names_the_term_by_which_runs_are_looked_at(memory, said):
     runs = [dataclasses.replace(run, recipe=recipe) for run in contrastive_runs()]
     assert said in memory_pictures(by_cell(runs))[0].caption
     low = "gives both views the same" if memory == "alignment" else "puts few others near it"
-    assert f"Low: the base encoder {low}." in contrastive_map_caption(0.7, 0, recipe)
+    assert f"Low: the base encoder {low}." in contrastive_map_caption(0.7, 0, runs[0])

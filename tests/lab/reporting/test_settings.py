@@ -1,6 +1,5 @@
 """Settings: what keeps runs apart, and that no two of them read alike."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -9,10 +8,10 @@ from made_results import made
 
 from emprune_lab.records.results import load_results
 from emprune_lab.reporting.settings import Setting, anchors, by_setting, setting_titles, short_titles
-from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.tasks import recipe_for
 
 RESULTS = Path(__file__).parents[3] / "results"
-RECIPE = dataclasses.asdict(recipe_for("digits"))
+RECIPE = recipe_for("digits").as_dict()
 ALIKE = [
     {},
     {"label_noise": 0.2},

@@ -10,9 +10,9 @@ from rich.table import Table
 from emprune import scoring
 from emprune.policies import REGISTRY
 from emprune.selection import RULES
-from emprune_lab.specs.contrastive import MEMORIES, METHODS
 from emprune_lab.specs.spec import SHORT
 from emprune_lab.subsets.static import LABELS
+from emprune_lab.tasks.contrastive.settings import MEMORIES, METHODS
 
 
 def methods_table() -> Table:

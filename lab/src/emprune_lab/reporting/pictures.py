@@ -11,15 +11,15 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from emprune.errors import DataError
-from emprune_lab import data as lab_data
+from emprune_lab.data import ImageData, as_trained
 from emprune_lab.records.results import Result, Samples
 from emprune_lab.reporting import captions, figures, sample_captions
 from emprune_lab.reporting.costs import FULL, RANDOM, own_budget
 from emprune_lab.reporting.figures.selecting import shown_of
 from emprune_lab.reporting.settings import Setting
 from emprune_lab.reporting.statistics import Row
-from emprune_lab.reporting.wording import Wording
 from emprune_lab.specs.spec import SHORT
+from emprune_lab.tasks import Wording, labelled_data
 
 Cells = Mapping[tuple[str, float], Mapping[int, Result]]
 """(policy, prune rate) → seed → run."""
@@ -94,23 +94,23 @@ def single_run_pictures(
     chosen = {run.policy: run for run in pruned if (run.prune_rate, run.seed) == (rate, seed)}
     one = next(iter(chosen.values()))
     noisy = one.label_noise > 0
-    if one.data not in lab_data.DATA_SETS:
-        return [], []  # without labels there are no classes to draw a map of
     try:
-        loaded = lab_data.load(one.data, data_dir, split=one.split, train_size=one.recipe["train_size"])  # type: ignore[arg-type]
+        loaded = labelled_data(one.data, one.recipe, data_dir, one.split)
     except DataError as error:
         return [], [f"The map of the training set and the contact sheets need the data set: {error}"]
-    data = lab_data.as_trained(loaded, imbalance=one.imbalance, label_noise=one.label_noise, seed=seed)
+    if loaded is None:
+        return [], []  # without labels there are no classes to draw a map of
+    data = as_trained(loaded, imbalance=one.imbalance, label_noise=one.label_noise, seed=seed)
     arrays = {policy: samples[run.run_id] for policy, run in chosen.items()}
     wording = _wording(cells)
     if wording.kind == "contrastive":
-        caption = sample_captions.contrastive_map_caption(rate, seed, one.recipe)
+        caption = sample_captions.contrastive_map_caption(rate, seed, one)
         pictures = [_picture("map", "Loss against memory term", caption, figures.map_figure(arrays, None))]
     else:
         caption = sample_captions.map_caption(rate, seed, noisy=noisy)
         figure = figures.map_figure(arrays, data.num_classes)
         pictures = [_picture("map", "Loss against entropy", caption, figure)]
-    for policy in _sheets(list(chosen)) if isinstance(data, lab_data.ImageData) else []:
+    for policy in _sheets(list(chosen)) if isinstance(data, ImageData) else []:
         caption = sample_captions.contact_caption(policy, rate, seed, noisy=noisy, wording=wording)
         sheet = figures.contact_figure(data, arrays[policy], policy)  # type: ignore[arg-type]
         name = "images-" + re.sub(r"[^A-Za-z0-9.-]+", "-", policy)

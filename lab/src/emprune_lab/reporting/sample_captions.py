@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from emprune_lab.records.results import Result
 from emprune_lab.reporting.costs import FULL, RANDOM, own_budget
@@ -13,9 +11,10 @@ from emprune_lab.reporting.figures.maps import LOWEST
 from emprune_lab.reporting.figures.remembered import FEWEST, share_right
 from emprune_lab.reporting.figures.selecting import Runs, equal_budgets, policies_of, rates_of, shown_of
 from emprune_lab.reporting.intervals import seeds_in_words
-from emprune_lab.reporting.wording import LABELLED, Wording
-from emprune_lab.specs.contrastive import MEMORIES, looked_at_by
 from emprune_lab.specs.spec import SHORT
+from emprune_lab.tasks import Wording, wording_of
+
+_LABELLED = Wording()
 
 
 def counts_caption(runs: Runs) -> str:
@@ -47,7 +46,7 @@ def counts_caption(runs: Runs) -> str:
     return text
 
 
-def remembered_caption(runs: Runs, wording: Wording = LABELLED) -> str:
+def remembered_caption(runs: Runs, wording: Wording = _LABELLED) -> str:
     """Under the figure of what is remembered."""
     noisy = any(one.mislabelled.any() for samples in runs.values() for one in samples)
     every = policies_of(equal_budgets(runs), [FULL])
@@ -88,17 +87,17 @@ def map_caption(rate: float, seed: int, *, noisy: bool) -> str:
     )
 
 
-def contrastive_map_caption(rate: float, seed: int, recipe: Mapping[str, Any]) -> str:
-    """Under the map of loss against memory term, of contrastive runs."""
-    near = "gives both views the same" if _lens(recipe) == "alignment" else "puts few others near it"
+def contrastive_map_caption(rate: float, seed: int, run: Result) -> str:
+    """Under the map of loss against memory term, of contrastive runs such as this one."""
+    wording = wording_of(run.data, run.recipe)
     return (
         f"Every training sample under the final model, rate {rate:g}, seed {seed}: its contrastive loss, and "
-        f"{_term(recipe)}, both read within batches of {recipe['batch_size']} samples; coloured by how often it was "
-        f"trained. Left: told from all others. Low: the base encoder {near}."
+        f"{wording.memory_term}, both read within batches of {run.recipe['batch_size']} samples; coloured by how often it was "
+        f"trained. Left: told from all others. Low: the base encoder {wording.low_memory}."
     )
 
 
-def contact_caption(policy: str, rate: float, seed: int, *, noisy: bool, wording: Wording = LABELLED) -> str:
+def contact_caption(policy: str, rate: float, seed: int, *, noisy: bool, wording: Wording = _LABELLED) -> str:
     """Under a contact sheet."""
     wrong = " A frame marks a wrong label, written true → given." if noisy else ""
     label = "class, which training did not see," if wording.kind == "contrastive" else "label"
@@ -122,22 +121,11 @@ def memory_caption(shown: Mapping[tuple[str, float], Sequence[Result]], left_out
         else ""
     )
     others = f" Not shown, for space: {', '.join(left_out)}." if left_out else ""
-    recipe = next(iter(shown.values()))[0].recipe
+    one = next(iter(shown.values()))[0]
+    term = wording_of(one.data, one.recipe).memory_term
     return (
-        f"Top: {_term(recipe)}, after each epoch, mean over a fixed part of the training set under "
-        "fixed views; the same term for all policies, whatever they score by. Bottom: how much of that part is "
-        f"remembered (instance retrieval). Means over {seeds_in_words(counts)}{band}, over the samples trained until "
-        "then. The learning rate falls over each policy’s own steps, so only the right ends compare finished runs."
-        f"{full}{others}"
+        f"Top: {term}, after each epoch, mean over a fixed part of the training set under fixed views; the same term "
+        "for all policies, whatever they score by. Bottom: how much of that part is remembered (instance retrieval). "
+        f"Means over {seeds_in_words(counts)}{band}, over the samples trained until then. The learning rate falls over "
+        f"each policy’s own steps, so only the right ends compare finished runs.{full}{others}"
     )
-
-
-def _lens(recipe: Mapping[str, Any]) -> str:
-    return looked_at_by(recipe["contrastive"]["memory"])
-
-
-def _term(recipe: Mapping[str, Any]) -> str:
-    """The memory term that the runs of a contrastive recipe are looked at by, with its range."""
-    name, others = _lens(recipe), 2 * recipe["batch_size"] - 1
-    highest = "at most 2" if name == "alignment" else f"at most ln {others} = {math.log(others):.2f} nats"
-    return f"the memory term “{name}”, {MEMORIES[name]}, {highest}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -10,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emprune_lab.records.results import Result
-from emprune_lab.reporting.wording import Wording, wording_of
-from emprune_lab.specs.contrastive import Contrastive
-from emprune_lab.specs.recipe import Recipe
+from emprune_lab.tasks import Wording, completed, wording_of
 
 
 @dataclass(frozen=True, order=True)
@@ -36,7 +33,7 @@ class Setting:
     @classmethod
     def of(cls, result: Result) -> Setting:
         """The setting of a run."""
-        recipe = json.dumps(full_recipe(result), sort_keys=True)
+        recipe = json.dumps(completed(result.data, result.recipe), sort_keys=True)
         return cls(
             result.data, result.model, result.split, result.label_noise, result.imbalance, result.anneal, result.budget,
             recipe,
@@ -45,16 +42,7 @@ class Setting:
     @property
     def wording(self) -> Wording:
         """How reports speak of its runs."""
-        return wording_of(json.loads(self.recipe))
-
-
-def full_recipe(result: Result) -> dict[str, Any]:
-    """A run's recipe, with the defaults of settings that its version did not know."""
-    known = {one.name: one.default for one in dataclasses.fields(Recipe) if one.default is not dataclasses.MISSING}
-    recipe = {**known, **result.recipe}
-    if recipe.get("contrastive"):
-        recipe["contrastive"] = {**dataclasses.asdict(Contrastive()), **recipe["contrastive"]}
-    return recipe
+        return wording_of(self.data, json.loads(self.recipe))
 
 
 def by_setting(results: Iterable[Result]) -> dict[Setting, list[Result]]:
@@ -135,23 +123,22 @@ def _recipes_apart(settings: Sequence[Setting]) -> dict[Setting, list[str]]:
     """For each setting, those of its recipe's entries that another of the same data and model has otherwise."""
     told = {}
     for setting in settings:
-        mine = _entries(setting)
+        common, own = _entries(setting)
         others = [_entries(one) for one in settings if (one.data, one.model) == (setting.data, setting.model)]
         # Who has no such entry has no contrastive method, which the title says already.
         differing = [
-            name for name, value in mine.items()
-            if any(other.get(name, value if name in _OF_METHOD else None) != value for other in others)
-        ]  # fmt: skip
-        told[setting] = [f"{name.replace('_', ' ')} {mine[name]}" for name in differing]
+            *(name for name, value in common.items() if any(other.get(name) != value for other, _ in others)),
+            *(name for name, value in own.items() if any(other.get(name, value) != value for _, other in others)),
+        ]
+        told[setting] = [f"{name.replace('_', ' ')} {(common | own)[name]}" for name in differing]
     return told
 
 
 _RENAMED = {"momentum": "key_momentum"}
-_OF_METHOD = frozenset(_RENAMED.get(one.name, one.name) for one in dataclasses.fields(Contrastive))
 
 
-def _entries(setting: Setting) -> dict[str, Any]:
-    """A recipe's entries, side by side with those of its contrastive method but for the method's name."""
+def _entries(setting: Setting) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A recipe's common entries, and those of its contrastive method but for the method's name."""
     recipe: dict[str, Any] = json.loads(setting.recipe)
     method: dict[str, Any] = recipe.pop("contrastive", None) or {}
-    return recipe | {_RENAMED.get(name, name): value for name, value in method.items() if name != "method"}
+    return recipe, {_RENAMED.get(name, name): value for name, value in method.items() if name != "method"}

@@ -10,10 +10,22 @@ import torch
 from torch import nn
 
 import emprune
-from emprune_lab.data import LabelledData
+from emprune_lab.data import LabelledData, as_trained, load_from
+from emprune_lab.data.labelled import Data
+from emprune_lab.data.sets import DataSets
 from emprune_lab.networks.evaluate import Evaluation, evaluate
 from emprune_lab.networks.network import Network
+from emprune_lab.records.metrics import Metric
+from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks.base import Scores, TrainingSet
+
+ACCURACY = Metric("accuracy", "accuracy")
+
+
+def load(sets: DataSets[Data], spec: RunSpec) -> Data:
+    """The labelled set that a spec trains on, read from its files, unbalanced and mislabelled as it says."""
+    loaded = load_from(sets, spec.data, spec.data_dir, split=spec.split, train_size=spec.recipe.train_size)
+    return as_trained(loaded, imbalance=spec.imbalance, label_noise=spec.label_noise, seed=spec.seed)
 
 
 class Resident(Protocol):
@@ -64,8 +76,8 @@ class ClassificationTask:
         inputs: Resident,
         test_inputs: Callable[[], Resident],
         *,
-        label_smoothing: float,
         evaluation_batch: int,
+        label_smoothing: float = 0.0,
         augment: Augment | None = None,
         step_seed: Callable[[int, int], int] | None = None,
         metric: str = "accuracy",
