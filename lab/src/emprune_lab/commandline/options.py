@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from emprune.epoch.schedule import Budget
 from emprune.errors import ArgumentError
 from emprune_lab.data import Split
 from emprune_lab.specs.recipe import Precision, Recipe
-from emprune_lab.specs.spec import RunSpec
+from emprune_lab.specs.spec import Budget, RunSpec
 from emprune_lab.tasks import identified, preset_for
 
 

@@ -92,8 +92,8 @@ def contrastive_map_caption(rate: float, seed: int, run: Result) -> str:
     wording = wording_of(run.data, run.recipe)
     return (
         f"Every training sample under the final model, rate {rate:g}, seed {seed}: its contrastive loss, and "
-        f"{wording.memory_term}, both read within batches of {run.recipe['batch_size']} samples; coloured by how often it was "
-        f"trained. Left: told from all others. Low: the base encoder {wording.low_memory}."
+        f"{wording.memory_term}, both read within batches of {run.recipe['batch_size']} samples; coloured by how "
+        f"often it was trained. Left: told from all others. Low: the base encoder {wording.low_memory}."
     )
 
 

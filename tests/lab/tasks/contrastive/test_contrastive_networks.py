@@ -1,11 +1,13 @@
-"""Encoder, projector and momentum copy: shapes, seeds, the moving average, what is saved and what gets gradients."""
+"""Encoder, projector and the copy that follows: shapes, seeds, the moving average, what gets gradients."""
 
 import pytest
 import torch
 
 from emprune.errors import ArgumentError
 from emprune_lab.networks import models
-from emprune_lab.tasks.contrastive.networks import MomentumCopy, encoder_and_projector, stages
+from emprune_lab.tasks.contrastive.methods import MoCo, follow
+from emprune_lab.tasks.contrastive.networks import encoder_and_projector, stages
+from emprune_lab.tasks.contrastive.settings import Contrastive
 
 WIDTHS = {"mlp": 128, "cnn": 128, "resnet8-slim": 64, "resnet10-slim": 128, "resnet10-thin": 256}
 
@@ -65,47 +67,36 @@ def test_outputs_are_float32_under_autocast():
 
 
 def test_the_follower_is_a_moving_average_of_the_parameters():
-    online, other = network(0), network(1)
-    copied = MomentumCopy(online)
-    expected = {name: weight.detach().clone() for name, weight in online.named_parameters()}
+    follower, leader = network(0), network(1)
+    expected = {name: weight.detach().clone() for name, weight in follower.named_parameters()}
     for momentum in (0.9, 0.5, 0.0):
-        copied.follow(other, momentum)
-        for name, weight in other.named_parameters():
+        follow(follower, leader, momentum)
+        for name, weight in leader.named_parameters():
             expected[name] = momentum * expected[name] + (1 - momentum) * weight.detach()
-        for name, weight in copied.named_parameters():
+        for name, weight in follower.named_parameters():
             torch.testing.assert_close(weight, expected[name])
 
 
 def test_the_follower_never_moves_the_model_nor_takes_gradients():
-    online = network()
-    before = {name: value.clone() for name, value in online.state_dict().items()}
-    copied = MomentumCopy(online)
-    hidden, keys = copied(torch.randn(4, 1, 12, 12))
-    copied.follow(network(1), 0.5)
-    assert all(torch.equal(value, before[name]) for name, value in online.state_dict().items())
-    assert not hidden.requires_grad
-    assert not keys.requires_grad
-    assert not any(weight.requires_grad for weight in copied.parameters())
-    assert all(weight.requires_grad for weight in online.parameters())
+    method = MoCo(network(), Contrastive("moco", projection=16, queue=8), 4, seed=0)
+    before = {name: value.clone() for name, value in method.online.state_dict().items()}
+    method.copy(torch.randn(4, 1, 12, 12))
+    follow(method.copy, network(1), 0.5)
+    assert all(torch.equal(value, before[name]) for name, value in method.online.state_dict().items())
+    assert not any(weight.requires_grad for weight in method.copy.parameters())
+    assert all(weight.requires_grad for weight in method.online.parameters())
+    method(torch.randn(4, 1, 12, 12), torch.randn(4, 1, 12, 12)).scores.loss.sum().backward()
+    assert all(weight.grad is None for weight in method.copy.parameters())
 
 
 def test_running_statistics_are_the_follower_s_own():
-    online = network()
-    copied = MomentumCopy(online)
+    online, follower = network(), network()
     images = torch.randn(8, 1, 12, 12) + 3
     online(images)
-    copied.follow(online, 0.0)
-    assert torch.equal(copied.encoder[1].running_mean, torch.zeros(16))
-    copied(images)
-    torch.testing.assert_close(copied.encoder[1].running_mean, online.encoder[1].running_mean)
-
-
-def test_the_follower_is_saved():
-    one, two = MomentumCopy(network(0)), MomentumCopy(network(1))
-    one(torch.randn(8, 1, 12, 12))
-    two.load_state_dict(one.state_dict())
-    images = torch.randn(2, 1, 12, 12)
-    assert torch.equal(two.eval()(images)[1], one.eval()(images)[1])
+    follow(follower, online, 0.0)
+    assert torch.equal(follower.encoder[1].running_mean, torch.zeros(16))
+    follower(images)
+    torch.testing.assert_close(follower.encoder[1].running_mean, online.encoder[1].running_mean)
 
 
 def test_stages_end_where_the_width_changes():
@@ -118,15 +109,7 @@ def test_stages_end_where_the_width_changes():
     assert stages(models.build("cnn", 1, 12, 2, seed=0)[:-1]) == ["2", "6", "10"]
 
 
-@pytest.mark.parametrize("momentum", [-0.1, 1.0, float("nan")])
-def test_a_momentum_outside_its_range(momentum):
-    with pytest.raises(ArgumentError, match="momentum is"):
-        MomentumCopy(network()).follow(network(), momentum)
-
-
 def test_what_cannot_be_built():
-    with pytest.raises(ArgumentError, match="width_out is 1"):
-        encoder_and_projector("mlp", 1, 8, seed=0, width_out=1)
     with pytest.raises(ArgumentError, match="model is 'resnet9'"):
         encoder_and_projector("resnet9", 1, 8, seed=0)
     with pytest.raises(ArgumentError, match="encoder is 'Sequential'"):

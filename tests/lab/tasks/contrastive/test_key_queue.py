@@ -5,8 +5,7 @@ from collections import deque
 import pytest
 import torch
 
-from emprune.errors import ArgumentError
-from emprune_lab.tasks.contrastive.key_queue import KeyQueue
+from emprune_lab.tasks.contrastive.methods import KeyQueue
 
 
 def rows(keys):
@@ -24,7 +23,6 @@ def test_it_holds_the_latest_keys_normalised(size):
         expected.extend(key / key.norm() for key in keys)
         assert rows(queue.keys) == rows(expected)
     assert int(queue.position) == 28 % size
-    assert len(queue) == size
 
 
 def test_a_batch_fills_it_at_once():
@@ -74,19 +72,3 @@ def test_keys_of_half_precision_are_stored_in_float32():
     queue = KeyQueue(4, 2, seed=0)
     queue.enqueue(torch.tensor([[3.0, 4.0]], dtype=torch.bfloat16))
     torch.testing.assert_close(queue.keys[0], torch.tensor([0.6, 0.8]))
-
-
-@pytest.mark.parametrize("keys", [torch.ones(5, 2), torch.ones(1, 3), torch.ones(2), torch.ones(1, 2).long()])
-def test_keys_that_do_not_fit(keys):
-    queue = KeyQueue(4, 2, seed=0)
-    before = queue.keys.clone()
-    with pytest.raises(ArgumentError, match="keys is"):
-        queue.enqueue(keys)
-    assert torch.equal(queue.keys, before)
-    assert int(queue.position) == 0
-
-
-@pytest.mark.parametrize(("size", "width"), [(0, 2), (4, 0)])
-def test_a_queue_of_nothing(size, width):
-    with pytest.raises(ArgumentError, match="at least 1"):
-        KeyQueue(size, width, seed=0)

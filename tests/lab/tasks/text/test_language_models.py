@@ -10,7 +10,7 @@ from emprune.errors import ArgumentError
 from emprune_lab.tasks.text import networks
 from emprune_lab.tasks.text.corpus import split_text
 from emprune_lab.tasks.text.masking import masked, masked_once
-from emprune_lab.tasks.text.objectives import HiddenToken, NextToken
+from emprune_lab.tasks.text.objectives import hidden_token, next_token
 from emprune_lab.tasks.text.task import PretrainingTask, WindowBatch
 from emprune_lab.tasks.text.windows import text_data
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def task_of(name="gpt-1x32", seed=0, dropout=0.0, **options):
-    objective = NextToken(DATA) if name.startswith("gpt") else HiddenToken(DATA, seed)
+    objective = next_token(DATA) if name.startswith("gpt") else hidden_token(DATA, seed)
     model = networks.build(name, DATA.vocabulary_size, DATA.length, seed, dropout=dropout)
     return PretrainingTask(model, objective, seed, CPU, dropout=dropout > 0, **options)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,28 +16,19 @@ from emprune_lab import data as lab_data
 from emprune_lab.data import IMAGES, LabelledData
 from emprune_lab.data.resident import ResidentImages
 from emprune_lab.networks import models
-from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Precision
 from emprune_lab.specs.spec import RunSpec, build_policy, build_pruner, memory_of
 from emprune_lab.tasks import classification
 from emprune_lab.tasks.base import Scores, TrainingSet
 from emprune_lab.tasks.contrastive.evaluation import measures
-from emprune_lab.tasks.contrastive.methods import Method, build_method
+from emprune_lab.tasks.contrastive.methods import SimCLR, build_method
 from emprune_lab.tasks.contrastive.presets import PRESETS
 from emprune_lab.tasks.contrastive.retrieval import retrieved
-from emprune_lab.tasks.contrastive.settings import MEMORIES, Contrastive, looked_at_by, method_name
+from emprune_lab.tasks.contrastive.settings import Contrastive, looked_at_by
 from emprune_lab.tasks.contrastive.views import plain_views, two_views
+from emprune_lab.tasks.contrastive.words import METRICS, wording
 from emprune_lab.tasks.kind import Kind
-from emprune_lab.tasks.wording import Wording
 
-METRICS = (
-    Metric("knn", "kNN accuracy", reading="{} % kNN accuracy"),
-    Metric("linear probe", "linear probe", reading="{} % by a linear probe"),
-    Metric(
-        "linear probe, 10 % of labels", "linear probe on a tenth of the labels",
-        reading="{} % by a linear probe on a tenth of the labels",
-    ),
-)  # fmt: skip
 QUICK_LOOK = 512
 """After an epoch, so many training images are looked at."""
 _FEATURE_BATCH = 1000
@@ -123,7 +113,7 @@ class ContrastiveTask:
     def __init__(
         self,
         data: LabelledData,
-        method: Method,
+        method: SimCLR,
         inputs: ResidentImages,
         test_inputs: ResidentImages,
         looked_at: Contrastive,
@@ -215,52 +205,6 @@ class ContrastiveTask:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
 
 
-_RETRIEVED = (
-    "the part of the training set that the final model retrieves: of all views in a batch, two of each sample, the one "
-    "nearest to a view is the other of its own sample (instance retrieval)"
-)
-
-
-def _wording(recipe: Mapping[str, Any]) -> Wording:
-    settings = recipe["contrastive"]
-    name, term = method_name(settings["method"]), looked_at_by(settings["memory"])
-    others = 2 * recipe["batch_size"] - 1
-    highest = "at most 2" if term == "alignment" else f"at most ln {others} = {math.log(others):.2f} nats"
-    return Wording(
-        kind="contrastive",
-        method=settings["method"],
-        inputs=_inputs(settings),
-        unflipped=f"{name}, no labels in training",
-        short=name,
-        labels="none in training; only what is measured afterwards looks at them",
-        remembered=_RETRIEVED,
-        plainly="",
-        notes=(f"remembered: {_RETRIEVED}.", "backward and forward count samples, each of which is two views."),
-        paper=(
-            "That memory in contrastive training is to be read from hidden layers of the base encoder is known at "
-            "second hand too; the formula of that term, and the alternatives to it that a label names as memory=…, are "
-            "this project’s."
-        ),
-        memory_term=f"the memory term “{term}”, {MEMORIES[term]}, {highest}",
-        low_memory="gives both views the same" if term == "alignment" else "puts few others near it",
-    )
-
-
-def _inputs(settings: Mapping[str, Any]) -> str:
-    """The two views of a sample, and what is made of them."""
-    keys, term = "", settings["memory"]
-    if settings["method"] == "moco":
-        keys = f", a queue of {settings['queue']:,} keys of an encoder with momentum {settings['momentum']:g}"
-    memory = MEMORIES.get(term, term)
-    if term not in ("alignment", "none"):
-        memory += f", temperature {settings['memory_temperature']:g}"
-    return (
-        f"{method_name(settings['method'])}: two augmented views of each sample, projected to {settings['projection']} "
-        f"dimensions, loss at temperature {settings['temperature']:g}{keys}; memory term, where a policy needs one and "
-        f"names none: {memory}"
-    )
-
-
 KIND = Kind(
-    Contrastive, IMAGES, PRESETS, METRICS, load, build, _wording, check, load_labelled=lab_data.load
+    Contrastive, IMAGES, PRESETS, METRICS, load, build, wording, check, load_labelled=lab_data.load
 )  # fmt: skip

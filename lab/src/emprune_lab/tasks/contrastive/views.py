@@ -7,13 +7,9 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from emprune.errors import ArgumentError
 from emprune.seeding import derive_seed
 from emprune_lab.extras import needed
 from emprune_lab.networks.network import seeded
-
-PLAIN_EPOCH = -1
-"""The epoch that fixed views are drawn for; training never has it."""
 
 
 def two_views(images: torch.Tensor, seed: int, epoch: int, position: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,10 +30,8 @@ def two_views(images: torch.Tensor, seed: int, epoch: int, position: int) -> tup
         (first, second): new tensors like ``images``, without gradient, channels last.
 
     Raises:
-        ArgumentError: the images have another shape or type. DataError: kornia is missing.
+        DataError: kornia is missing.
     """
-    if images.ndim != 4 or images.dtype != torch.float32:
-        raise ArgumentError("images", f"{images.dtype} {list(images.shape)}", "float32 [B, C, H, W]")
     augmentation = _augmentation(*images.shape[1:])
     with torch.no_grad(), seeded(derive_seed(seed, epoch, f"two views at {position}", bits=56), images.device):
         # One call for both views: kornia's cost is mostly per call at these sizes.
@@ -51,7 +45,7 @@ def plain_views(images: torch.Tensor, seed: int, position: int) -> tuple[torch.T
 
     Choices are drawn batch by batch: the same images must come in the same batches.
     """
-    return two_views(images, seed, PLAIN_EPOCH, position)
+    return two_views(images, seed, -1, position)
 
 
 @lru_cache

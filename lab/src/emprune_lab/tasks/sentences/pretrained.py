@@ -37,15 +37,6 @@ def folder_of(model: str) -> str:
     )
 
 
-def load_tokenizer(model: str) -> Any:
-    """The tokenizer that belongs to a model.
-
-    Raises:
-        ArgumentError: there is none. DataError: as :func:`folder_of`, or transformers is missing.
-    """
-    return _load(model, "AutoTokenizer")
-
-
 def load_encoder(model: str, dropout: float, attention: Attention = "sdpa") -> Any:
     """The encoder, a module of transformers without a head or a pooler, float32, in evaluation mode.
 
@@ -55,12 +46,11 @@ def load_encoder(model: str, dropout: float, attention: Attention = "sdpa") -> A
             kernels.
 
     Raises:
-        ArgumentError: there is no such encoder, or the dropout is not allowed. DataError: as :func:`folder_of`, or
-            transformers is missing.
+        ArgumentError, DataError: as :func:`load`; the dropout is not allowed.
     """
     if not 0 <= dropout < 1:
         raise ArgumentError("dropout", dropout, "a number in [0, 1)")
-    encoder = _load(model, "AutoModel", attn_implementation=attention).float()  # whatever it was stored in
+    encoder = load(model, "AutoModel", attn_implementation=attention).float()  # whatever it was stored in
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout
@@ -69,7 +59,12 @@ def load_encoder(model: str, dropout: float, attention: Attention = "sdpa") -> A
     return encoder
 
 
-def _load(model: str, kind: str, **settings: Any) -> Any:
+def load(model: str, kind: str, **settings: Any) -> Any:
+    """What a class of transformers, "AutoTokenizer" or "AutoModel", finds under a model's name.
+
+    Raises:
+        ArgumentError: nothing. DataError: as :func:`folder_of`, or transformers is missing.
+    """
     transformers = needed("transformers", "language")
     folder, told = folder_of(model), transformers.utils.logging
     shown = told.is_progress_bar_enabled()

@@ -18,7 +18,8 @@ from emprune_lab.tasks.kind import Kind
 from emprune_lab.tasks.sentences.encoder import ResidentSentences, sentence_classifier
 from emprune_lab.tasks.sentences.glue import GLUE, SentenceData
 from emprune_lab.tasks.sentences.presets import PRESETS, SentenceSettings
-from emprune_lab.tasks.sentences.pretrained import Attention, load_tokenizer
+from emprune_lab.tasks.sentences.pretrained import Attention
+from emprune_lab.tasks.sentences.pretrained import load as load_pretrained
 from emprune_lab.tasks.wording import Wording
 
 HEADLINES = {"cola": "matthews", "mrpc": "accuracy", "rte": "accuracy", "sst-2": "accuracy"}
@@ -47,7 +48,7 @@ def build(spec: RunSpec, data: SentenceData, device: torch.device, *, compiled: 
         DataError: transformers, or the package with the default encoder, is missing.
     """
     recipe, settings = spec.recipe, spec.recipe.of_task(SentenceSettings)
-    tokenizer = load_tokenizer(recipe.model)
+    tokenizer = load_pretrained(recipe.model, "AutoTokenizer")
     resident = partial(ResidentSentences, tokenizer=tokenizer, max_length=settings.window, device=device)
     # In bfloat16 on a processor, the backward pass of torch's fused attention takes a quarter of a step.
     attention: Attention = "eager" if device.type == "cpu" and recipe.precision == "bfloat16" else "sdpa"

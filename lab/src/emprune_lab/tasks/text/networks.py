@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,9 +55,6 @@ def _spread(size: Size) -> float:
     return float(size.width**-0.5)
 
 
-_KINDS: dict[str, Callable[[Size, int, int, float], nn.Module]] = {"gpt": gpt, "bert": bert}
-
-
 def size_of(name: str) -> tuple[str, Size]:
     """Read a model's name, "gpt-4x128": kind, layers and width; one head for 32 of width.
 
@@ -66,17 +64,10 @@ def size_of(name: str) -> tuple[str, Size]:
     >>> size_of("gpt-4x128")
     ('gpt', Size(layers=4, width=128, heads=4))
     """
-    kind, _, numbers = name.partition("-")
-    layers, _, width = numbers.partition("x")
-    if (
-        kind not in _KINDS
-        or not layers.isdecimal()
-        or not width.isdecimal()
-        or int(width) % 32
-        or 0 in (int(layers), int(width))
-    ):
+    found = re.fullmatch(r"(gpt|bert)-([1-9][0-9]*)x([1-9][0-9]*)", name)
+    if found is None or int(found[3]) % 32:
         raise ArgumentError("model", name, "gpt or bert with layers and width, a multiple of 32: gpt-4x128, bert-4x128")
-    return kind, Size(int(layers), int(width), int(width) // 32)
+    return found[1], Size(int(found[2]), int(found[3]), int(found[3]) // 32)
 
 
 def build(name: str, vocabulary: int, length: int, seed: int, *, dropout: float = 0.0) -> nn.Module:
@@ -93,7 +84,7 @@ def build(name: str, vocabulary: int, length: int, seed: int, *, dropout: float 
         raise ArgumentError("dropout", dropout, "a number in [0, 1)")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return _KINDS[kind](size, vocabulary, length, dropout)
+        return (gpt if kind == "gpt" else bert)(size, vocabulary, length, dropout)
 
 
 def logits_of(model: nn.Module, *, compiled: bool = False) -> Callable[[torch.Tensor], torch.Tensor]:

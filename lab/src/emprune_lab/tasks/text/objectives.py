@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -14,6 +16,7 @@ from emprune_lab.tasks.text.windows import IGNORED, TextData, scored_once
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 """Tokens, int64 [B, T] → logits [B, T, vocabulary]."""
+PER_CHARACTER, PER_MASKED_TOKEN = "bits per character", "bits per masked token"
 
 _PLAIN = -1  # stands for an epoch that is none
 _BATCH = 64
@@ -25,64 +28,53 @@ class Windows(NamedTuple):
     inputs: torch.Tensor
     labels: torch.Tensor
 
-    def some(self, every: int, device: torch.device) -> Windows:
-        """One window of ``every``, at even distances, on a device."""
-        return Windows(self.inputs[::every].to(device), self.labels[::every].to(device))
 
-
-class Objective(Protocol):
+@dataclass(frozen=True)
+class Objective:
     """Training windows and the measure of held-out text.
 
     Attributes:
-        metric: name of the measure.
+        metric: name of the measure, bits per character or token; lower is better.
+        training: epoch → what the samples are in it, in the order of their ids.
+        plain: what they are where they are only scored.
+        held_out: windows of held-out text in which every token is predicted once.
+        characters: of the measure, that a predicted token stands for; 1 where it is per token.
     """
 
     metric: str
+    training: Callable[[int], Windows]
+    plain: Windows
+    held_out: Windows
+    characters: float = 1.0
 
-    def training(self, epoch: int) -> Windows:
-        """What the samples are in an epoch, in the order of their ids."""
-
-    def plain(self) -> Windows:
-        """What they are where they are only scored: the same on every call."""
-
-    def held_out(self, forward: Forward, device: torch.device, every: int) -> float:
+    def measured(self, forward: Forward, device: torch.device, every: int) -> float:
         """The measure on held-out text.
 
         Args:
             forward: of a model in evaluation mode. device: where it takes its tokens.
-            every: 1: all of the text; n: one window of n, for a quick look.
+            every: 1: all of the text; n: one window of n, at even distances, for a quick look.
         """
+        some = Windows(*(part[::every].to(device) for part in self.held_out))
+        total, tokens = bits(forward, some)
+        return total / (tokens * self.characters)
 
 
-class NextToken:
-    """Predict each token from those before it in its window; measured in bits per character, lower is better.
+def next_token(data: TextData) -> Objective:
+    """Predict each token from those before it in its window; measured in bits per character.
 
     Held-out text is read in windows that overlap by half, and each token is scored once, in the first window that has
-    it: with at least T/2 tokens before it. A quick look takes some of these windows, always the same.
+    it: with at least T/2 tokens before it.
 
     Bits per character are for byte pairs as exact as for characters, since all tokens of the text count: the length
     of a code of the text, an upper bound of what the model would need if all spellings of it as tokens were summed.
     """
-
-    metric = "bits per character"
-
-    def __init__(self, data: TextData) -> None:
-        self._windows = Windows(data.windows[:, :-1], data.windows[:, 1:])
-        self._held_out = Windows(*scored_once(data.held_out, data.length, -(-data.length // 2)))
-        self._characters_per_token = data.held_out_characters / (len(data.held_out) - 1)
-
-    def training(self, epoch: int) -> Windows:
-        return self._windows
-
-    def plain(self) -> Windows:
-        return self._windows
-
-    def held_out(self, forward: Forward, device: torch.device, every: int) -> float:
-        total, tokens = bits(forward, self._held_out.some(every, device))
-        return total / (tokens * self._characters_per_token)
+    windows = Windows(data.windows[:, :-1], data.windows[:, 1:])
+    held_out = Windows(*scored_once(data.held_out, data.length, -(-data.length // 2)))
+    characters = data.held_out_characters / (len(data.held_out) - 1)
+    return Objective(PER_CHARACTER, lambda epoch: windows, windows, held_out, characters)
 
 
-class HiddenToken:
+def hidden_token(data: TextData, seed: int) -> Objective:
     """Predict 15 % of a window's tokens from all others, new ones in every epoch; measured in bits a hidden token.
 
     Args:
@@ -90,27 +82,13 @@ class HiddenToken:
             tokens, which fill no window, are left out.
     """
 
-    metric = "bits per masked token"
+    @lru_cache(maxsize=1)
+    def training(epoch: int) -> Windows:
+        return Windows(*masked(data.windows[:, 1:], data.mask, seed, epoch))
 
-    def __init__(self, data: TextData, seed: int) -> None:
-        self._windows, self._mask, self._seed = data.windows[:, 1:], data.mask, seed
-        self._plain = Windows(*masked(self._windows, self._mask, seed, _PLAIN))
-        self._made = _PLAIN, self._plain
-        count = (len(data.held_out) - 1) // data.length
-        held_out = data.held_out[1 : 1 + count * data.length].view(count, data.length)
-        self._held_out = Windows(*masked_once(held_out, data.mask))
-
-    def training(self, epoch: int) -> Windows:
-        if self._made[0] != epoch:
-            self._made = epoch, Windows(*masked(self._windows, self._mask, self._seed, epoch))
-        return self._made[1]
-
-    def plain(self) -> Windows:
-        return self._plain
-
-    def held_out(self, forward: Forward, device: torch.device, every: int) -> float:
-        total, tokens = bits(forward, self._held_out.some(every, device))
-        return total / tokens
+    count = (len(data.held_out) - 1) // data.length
+    held_out = data.held_out[1 : 1 + count * data.length].view(count, data.length)
+    return Objective(PER_MASKED_TOKEN, training, training(_PLAIN), Windows(*masked_once(held_out, data.mask)))
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from emprune.errors import ArgumentError, DataError
-from emprune.scoring.sequences.tokens import tokens
+from emprune.scoring import tokens
 from emprune_lab.networks.network import seeded, step_seed
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Precision
@@ -20,7 +20,14 @@ from emprune_lab.tasks.base import Scores, TrainingSet
 from emprune_lab.tasks.kind import Kind
 from emprune_lab.tasks.text import networks
 from emprune_lab.tasks.text.corpus import TEXTS, digest_of, read_text, split_text
-from emprune_lab.tasks.text.objectives import HiddenToken, NextToken, Objective, Windows
+from emprune_lab.tasks.text.objectives import (
+    PER_CHARACTER,
+    PER_MASKED_TOKEN,
+    Objective,
+    Windows,
+    hidden_token,
+    next_token,
+)
 from emprune_lab.tasks.text.presets import PRESETS, TextSettings
 from emprune_lab.tasks.text.windows import IGNORED, TextData, first_windows, text_data
 from emprune_lab.tasks.wording import Wording
@@ -32,7 +39,7 @@ METRICS = tuple(
         name, name, higher_is_better=False, scale=1.0, unit="", reading=f"{{}} {name}", difference_unit="bits",
         digits=3, point=0.02,
     )
-    for name in (NextToken.metric, HiddenToken.metric)
+    for name in (PER_CHARACTER, PER_MASKED_TOKEN)
 )  # fmt: skip
 _EVALUATION_BATCH = 64
 
@@ -76,7 +83,7 @@ def build(spec: RunSpec, data: TextData, device: torch.device, *, compiled: bool
     recipe, dropout = spec.recipe, spec.recipe.of_task(TextSettings).dropout
     kind, _ = networks.size_of(recipe.model)
     model = networks.build(recipe.model, data.vocabulary_size, data.length, spec.seed, dropout=dropout)
-    objective: Objective = NextToken(data) if kind == "gpt" else HiddenToken(data, spec.seed)
+    objective = next_token(data) if kind == "gpt" else hidden_token(data, spec.seed)
     return PretrainingTask(
         model, objective, spec.seed, device, dropout=dropout > 0, precision=recipe.precision, compiled=compiled
     )
@@ -113,7 +120,7 @@ class PretrainingTask:
         compiled: bool = False,
     ) -> None:
         self.model, self.objective, self.metric = model.to(device), objective, objective.metric
-        self.num_samples = len(objective.plain().inputs)
+        self.num_samples = len(objective.plain.inputs)
         self.evaluation_batch = _EVALUATION_BATCH
         self._seed, self._device, self._dropout = seed, device, dropout
         self._half = precision == "bfloat16"
@@ -126,7 +133,7 @@ class PretrainingTask:
 
     def plain_batch(self, ids: torch.Tensor) -> WindowBatch:
         """Windows masked always in the same way, if they are."""
-        return WindowBatch(*self._picked(self.objective.plain(), ids))
+        return WindowBatch(*self._picked(self.objective.plain, ids))
 
     def part(self, batch: WindowBatch, positions: torch.Tensor) -> WindowBatch:
         """Some of a batch's windows."""
@@ -140,7 +147,9 @@ class PretrainingTask:
         """
         if scorer != "classification" or with_features:
             raise ArgumentError("policy", "one that needs class labels", "one that needs loss and entropy alone")
-        logits = self._training_logits(batch)
+        self.model.train(batch.seed is not None)
+        with seeded(batch.seed, self._device):
+            logits = self._logits(batch.inputs)
         loss, memory = tokens(logits, batch.labels)
         right = (logits.argmax(2) == batch.labels).sum(1) / (batch.labels != IGNORED).sum(1)
         return Scores(loss, memory, right)
@@ -165,12 +174,7 @@ class PretrainingTask:
 
     def _held_out(self, every: int) -> float:
         self.model.eval()
-        return self.objective.held_out(self._logits, self._device, every)
-
-    def _training_logits(self, batch: WindowBatch) -> torch.Tensor:
-        self.model.train(batch.seed is not None)
-        with seeded(batch.seed, self._device):
-            return self._logits(batch.inputs)
+        return self.objective.measured(self._logits, self._device, every)
 
     def _picked(self, windows: Windows, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return windows.inputs[ids].to(self._device), windows.labels[ids].to(self._device)

@@ -27,28 +27,16 @@ class Characters:
     """
 
     def __init__(self, alphabet: str) -> None:
-        self._points = np.array([ord(character) for character in alphabet], dtype=np.uint32)
-
-    @property
-    def size(self) -> int:
-        return len(self._points) + 1
-
-    @property
-    def mask(self) -> int:
-        return len(self._points)
+        self._numbers = {character: number for number, character in enumerate(alphabet)}
+        self.size, self.mask = len(alphabet) + 1, len(alphabet)
 
     def encode(self, text: str) -> NDArray[np.int64]:
         """Raises ArgumentError where a character is not in the alphabet."""
-        points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-        tokens = np.searchsorted(self._points, points).astype(np.int64)
-        known = self._points[np.minimum(tokens, len(self._points) - 1)] == points
-        if not known.all():
-            unknown = chr(points[np.argmin(known)])
-            raise ArgumentError("text", unknown, f"the {len(self._points)} characters of the alphabet")
-        return tokens
-
-    def decode(self, tokens: NDArray[np.int64]) -> str:
-        return self._points[tokens].tobytes().decode("utf-32-le")
+        try:
+            return np.array([self._numbers[character] for character in text], dtype=np.int64)
+        except KeyError as unknown:
+            allowed = f"the {self.mask} characters of the alphabet"
+            raise ArgumentError("text", unknown.args[0], allowed) from None
 
 
 class BytePairs:
@@ -69,28 +57,19 @@ class BytePairs:
             raise ArgumentError("vocabulary", size, f"at least {_BYTES + 1}: every byte is a token, and so is the mask")
         tokenizers = needed("tokenizers", "language")
         level = tokenizers.pre_tokenizers.ByteLevel
-        self._tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-        self._tokenizer.pre_tokenizer = level(add_prefix_space=False)
-        self._tokenizer.decoder = tokenizers.decoders.ByteLevel()
+        self.tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+        self.tokenizer.pre_tokenizer = level(add_prefix_space=False)
+        self.tokenizer.decoder = tokenizers.decoders.ByteLevel()
         trainer = tokenizers.trainers.BpeTrainer(
             vocab_size=size - 1, initial_alphabet=level.alphabet(), show_progress=False
         )
-        self._tokenizer.train_from_iterator([text], trainer)
-
-    @property
-    def size(self) -> int:
-        return self.mask + 1
-
-    @property
-    def mask(self) -> int:
+        self.tokenizer.train_from_iterator([text], trainer)
         # None of the tokenizer's own, so that no text, whatever it holds, is read as the mask.
-        return int(self._tokenizer.get_vocab_size())
+        self.mask = int(self.tokenizer.get_vocab_size())
+        self.size = self.mask + 1
 
     def encode(self, text: str) -> NDArray[np.int64]:
-        return np.array(self._tokenizer.encode(text).ids, dtype=np.int64)
-
-    def decode(self, tokens: NDArray[np.int64]) -> str:
-        return str(self._tokenizer.decode(tokens.tolist()))
+        return np.array(self.tokenizer.encode(text).ids, dtype=np.int64)
 
 
 def vocabulary_of(text: SplitText, name: str) -> Characters | BytePairs:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError
 from emprune_lab.tasks.text.corpus import SplitText
@@ -58,13 +56,11 @@ def text_data(text: SplitText, vocabulary: str, length: int) -> TextData:
         ArgumentError: the vocabulary is unknown, or the training text fills no window.
     """
     tokens_of = vocabulary_of(text, vocabulary)
-    train, held_out = tokens_of.encode(text.train), tokens_of.encode(text.held_out)
+    train, held_out = (torch.from_numpy(tokens_of.encode(part)) for part in (text.train, text.held_out))
     if not 1 <= length < len(train):
         raise ArgumentError("window", length, f"an integer from 1 to {len(train) - 1}, the tokens of {text.name}")
-    behind = np.concatenate([train[-1:], held_out])
-    return TextData(
-        text.name, torch.from_numpy(cut(train, length)), torch.from_numpy(behind), len(text.held_out), tokens_of.size
-    )
+    behind = torch.cat([train[-1:], held_out])
+    return TextData(text.name, cut(train, length), behind, len(text.held_out), tokens_of.size)
 
 
 def first_windows(data: TextData, count: int) -> TextData:
@@ -74,15 +70,13 @@ def first_windows(data: TextData, count: int) -> TextData:
     return replace(data, windows=data.windows[:count])
 
 
-def cut(tokens: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def cut(tokens: torch.Tensor, length: int) -> torch.Tensor:
     """Windows of ``length`` + 1 tokens, each beginning with the last token of the one before it.
 
-    >>> cut(np.arange(8), 3).tolist()
+    >>> cut(torch.arange(8), 3).tolist()
     [[0, 1, 2, 3], [3, 4, 5, 6]]
     """
-    count = (len(tokens) - 1) // length
-    windows: NDArray[np.int64] = tokens[np.arange(count)[:, None] * length + np.arange(length + 1)]
-    return windows
+    return tokens.unfold(0, length + 1, length)
 
 
 def scored_once(tokens: torch.Tensor, length: int, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
