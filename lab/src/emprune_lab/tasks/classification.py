@@ -17,7 +17,7 @@ from emprune_lab.networks.evaluate import Evaluation, evaluate
 from emprune_lab.networks.network import Network
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.tasks.base import Scores, TrainingSet
+from emprune_lab.tasks.base import Scores, Task, TrainingSet
 
 ACCURACY = Metric("accuracy", "accuracy")
 
@@ -51,7 +51,7 @@ Measures = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 """(labels, predicted), both int64 [N] → measures by name."""
 
 
-class ClassificationTask:
+class ClassificationTask(Task):
     """A network and a labelled set, all on one device; see :class:`emprune_lab.tasks.base.Task`.
 
     Args:
@@ -66,8 +66,11 @@ class ClassificationTask:
         per_sample_gradients: whether torch.func can take the model's gradient sample by sample.
 
     Attributes:
+        model: the network's, its last module the linear head.
         labels: int64, shape [N], those trained on, on the device.
     """
+
+    model: nn.Sequential
 
     def __init__(
         self,
@@ -85,19 +88,11 @@ class ClassificationTask:
         measures: Measures = lambda labels, predicted: {"accuracy": float(np.mean(predicted == labels))},
     ) -> None:
         self.data, self.network, self.inputs, self.metric = data, network, inputs, metric
+        self.model, self.num_samples = network.model, len(data)
         self.labels = data.labels.to(network.device)
         self.evaluation_batch, self.per_sample_gradients = evaluation_batch, per_sample_gradients
         self._test_inputs, self._measures, self._smoothing = test_inputs, measures, label_smoothing
         self._augment, self._step_seed = augment, step_seed
-
-    @property
-    def model(self) -> nn.Sequential:
-        """The network's, its last module the linear head."""
-        return self.network.model
-
-    @property
-    def num_samples(self) -> int:
-        return len(self.data)
 
     def batch(self, ids: torch.Tensor, epoch: int, position: int) -> LabelledBatch:
         """Inputs of a training step, augmented; see :class:`emprune_lab.tasks.base.Task`."""
@@ -111,10 +106,6 @@ class ClassificationTask:
         """Likewise, not augmented."""
         return LabelledBatch(self.inputs[ids], self.labels[ids])
 
-    def part(self, batch: LabelledBatch, positions: torch.Tensor) -> LabelledBatch:
-        """Some of a batch's samples."""
-        return LabelledBatch(batch.inputs[positions], batch.labels[positions], batch.seed)
-
     def forward(self, batch: LabelledBatch, scorer: str, *, with_features: bool = False) -> Scores:
         """Forward a batch; features are the inner products of the last layer's gradients, shape [B, B]."""
         hidden, logits = self.network.forward(batch.inputs, batch.seed)
@@ -126,10 +117,6 @@ class ClassificationTask:
         """The measures on the samples held out."""
         found = self._evaluate(self._test_inputs(), self.data.test_labels.to(self.network.device))
         return self._measures(self.data.test_labels.numpy(), found.predicted)
-
-    def after_epoch(self) -> dict[str, float]:
-        """Nothing is measured in between."""
-        return {}
 
     def evaluate_train(self) -> TrainingSet:
         """The whole training set."""

@@ -19,7 +19,7 @@ from emprune_lab.networks import models
 from emprune_lab.specs.recipe import Precision
 from emprune_lab.specs.spec import RunSpec, build_policy, build_pruner, memory_of
 from emprune_lab.tasks import classification
-from emprune_lab.tasks.base import Scores, TrainingSet
+from emprune_lab.tasks.base import Scores, Task, TrainingSet
 from emprune_lab.tasks.contrastive.evaluation import measures
 from emprune_lab.tasks.contrastive.methods import SimCLR, build_method
 from emprune_lab.tasks.contrastive.presets import PRESETS
@@ -93,7 +93,7 @@ def settings_of(spec: RunSpec) -> Contrastive:
     return dataclasses.replace(settings, **memory_of(spec))
 
 
-class ContrastiveTask:
+class ContrastiveTask(Task):
     """A contrastive method and the images it learns from; see :class:`emprune_lab.tasks.base.Task`.
 
     Scores.right and TrainingSet.right say whether an image is retrieved: of all views of the images at hand, the one
@@ -108,6 +108,7 @@ class ContrastiveTask:
         seed: of views. precision: "bfloat16" runs the method under autocast.
     """
 
+    model: SimCLR
     metric = "knn"
 
     def __init__(
@@ -134,10 +135,6 @@ class ContrastiveTask:
     def plain_batch(self, ids: torch.Tensor) -> Views:
         """Two views that do not depend on the epoch."""
         return Views(*plain_views(self.inputs[ids], self._seed, int(ids[0])))
-
-    def part(self, batch: Views, positions: torch.Tensor) -> Views:
-        """Some of a batch's images, which then have fewer negatives."""
-        return Views(batch.first[positions], batch.second[positions])
 
     def forward(self, batch: Views, scorer: str, *, with_features: bool = False) -> Scores:
         """Loss and memory term of each image, means over its two views where both are anchors."""

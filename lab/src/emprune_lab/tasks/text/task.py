@@ -16,7 +16,7 @@ from emprune_lab.networks.network import seeded, step_seed
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Precision
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.tasks.base import Scores, TrainingSet
+from emprune_lab.tasks.base import Scores, Task, TrainingSet
 from emprune_lab.tasks.kind import Kind
 from emprune_lab.tasks.text import networks
 from emprune_lab.tasks.text.corpus import TEXTS, digest_of, read_text, split_text
@@ -97,7 +97,7 @@ class WindowBatch(NamedTuple):
     seed: int | None = None
 
 
-class PretrainingTask:
+class PretrainingTask(Task):
     """A transformer from scratch and the windows it is trained on; see :class:`emprune_lab.tasks.base.Task`.
 
     Args:
@@ -134,10 +134,6 @@ class PretrainingTask:
     def plain_batch(self, ids: torch.Tensor) -> WindowBatch:
         """Windows masked always in the same way, if they are."""
         return WindowBatch(*self._picked(self.objective.plain, ids))
-
-    def part(self, batch: WindowBatch, positions: torch.Tensor) -> WindowBatch:
-        """Some of a batch's windows."""
-        return WindowBatch(batch.inputs[positions], batch.labels[positions], batch.seed)
 
     def forward(self, batch: WindowBatch, scorer: str, *, with_features: bool = False) -> Scores:
         """Forward a batch; loss and memory are means over a window's predicted tokens.
