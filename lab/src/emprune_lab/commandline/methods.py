@@ -12,7 +12,7 @@ from emprune.policies import REGISTRY
 from emprune.selection import RULES
 from emprune_lab.specs.spec import SHORT
 from emprune_lab.subsets.static import LABELS
-from emprune_lab.tasks.contrastive.settings import MEMORIES, METHODS
+from emprune_lab.tasks import KINDS
 
 
 def methods_table() -> Table:
@@ -27,10 +27,9 @@ def methods_table() -> Table:
         table.add_row("policy", name, "", "A fixed subset, by a scoring run beforehand.", f"{source} (lab)")
     for score in (scoring.classification, scoring.tokens, scoring.contrastive, scoring.contrastive_queue):
         table.add_row("score", score.__name__, _keywords(score), _first_line(score), "")
-    for name, what in MEMORIES.items():
-        table.add_row("memory", name, "", what.capitalize() + ".", "contrastive runs: emp:memory=NAME")
-    for name, source in METHODS.items():
-        table.add_row("method", name, "", "Learning without labels: --preset NAME.", source)
+    for task in KINDS.values():
+        for kind, name, what, source in task.listed:
+            table.add_row(kind, name, "", what, source)
     return table
 
 

@@ -12,7 +12,7 @@ from emprune.errors import ArgumentError
 from emprune_lab.data import Split
 from emprune_lab.specs.recipe import Precision, Recipe
 from emprune_lab.specs.spec import Budget, RunSpec
-from emprune_lab.tasks import identified, preset_for
+from emprune_lab.tasks import preset_for
 
 
 def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
@@ -71,7 +71,8 @@ class Setting:
     def template(self) -> RunSpec:
         """A spec with all but policy, rate, seed, label noise and annealing."""
         preset = preset_for(self.data, self.preset)
-        recipe = identified(preset.recipe.changed(**self._overrides(preset.recipe)), self.data, self.data_dir)
+        recipe = preset.recipe.changed(**self._overrides(preset.recipe))
+        recipe = recipe.changed(task=recipe.task.identified(self.data, self.data_dir))
         return RunSpec(
             self.data, "full", 0.0, 0, recipe, split=self.split, budget=self.budget, imbalance=self.imbalance,
             anneal=preset.anneal, data_dir=self.data_dir,

@@ -95,7 +95,7 @@ def single_run_pictures(
     one = next(iter(chosen.values()))
     noisy = one.label_noise > 0
     try:
-        loaded = labelled_data(one.data, one.recipe, data_dir, one.split)
+        loaded = labelled_data(one.data, one.recipe, data_dir, one.split)  # type: ignore[arg-type]
     except DataError as error:
         return [], [f"The map of the training set and the contact sheets need the data set: {error}"]
     if loaded is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from emprune.errors import ArgumentError
 
@@ -23,6 +23,10 @@ class TaskSettings:
 
     nested: ClassVar[str | None] = None
     memory_terms: ClassVar[bool] = False
+
+    def identified(self, data: str, data_dir: str | None) -> Self:
+        """The settings with what identifies data that have no published name."""
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as a stored recipe has them: JSON values by name."""
@@ -76,7 +80,8 @@ class Recipe:
     def changed(self, **settings: Any) -> Recipe:
         """A copy with other values of some settings, common ones and the task's, by name."""
         own = {name: settings.pop(name) for name in _names(self.task) if name in settings}
-        return dataclasses.replace(self, **{"task": dataclasses.replace(self.task, **own), **settings})
+        task = dataclasses.replace(settings.pop("task", self.task), **own)
+        return dataclasses.replace(self, task=task, **settings)
 
     def of_task(self, settings: type[Settings]) -> Settings:
         """The task's settings. Raises ArgumentError where they are those of another task."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from emprune.errors import ArgumentError
-from emprune_lab.data import LabelledData
+from emprune_lab.data import LabelledData, Split, load_from
 from emprune_lab.data.sets import DataSet
 from emprune_lab.records.metrics import METRICS
 from emprune_lab.specs import recipe as recipes
@@ -24,7 +23,7 @@ from emprune_lab.tasks.wording import Wording
 
 __all__ = [
     "KINDS", "PRESETS", "Data", "Kind", "Scores", "Task", "TrainingSet", "Wording", "build_task", "check_spec",
-    "completed", "identified", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "training_data",
+    "completed", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "training_data",
     "wording_of",
 ]  # fmt: skip
 
@@ -85,12 +84,6 @@ def recipe_for(data: str) -> Recipe:
     return preset_for(data).recipe
 
 
-def identified(recipe: Recipe, data: str, data_dir: str | None) -> Recipe:
-    """The recipe with what identifies the data, where they have no published name."""
-    kind = _of_settings(recipe)
-    return dataclasses.replace(recipe, task=kind.identified(recipe.task, data, data_dir)) if kind else recipe
-
-
 def kind_of(data: str, recipe: Mapping[str, Any]) -> Kind | None:
     """The kind of task of a stored recipe on a data set; None where no folder here knows it."""
     able = [kind for kind in KINDS.values() if data in kind.sets]
@@ -112,28 +105,27 @@ def wording_of(data: str, recipe: Mapping[str, Any]) -> Wording:
     return kind.wording(completed(data, recipe)) if kind else Wording()
 
 
-def labelled_data(data: str, recipe: Mapping[str, Any], data_dir: str | Path | None, split: str) -> LabelledData | None:
+def labelled_data(
+    data: str, recipe: Mapping[str, Any], data_dir: str | Path | None, split: Split
+) -> LabelledData | None:
     """The labelled set, as published, that a stored recipe was trained on; None where there are no labels.
 
     Raises:
         DataError: its files are missing.
     """
     kind = kind_of(data, recipe)
-    if kind is None or kind.load_labelled is None:
+    if kind is None or not kind.labelled:
         return None
-    return kind.load_labelled(data, data_dir, split=split, train_size=recipe["train_size"])
-
-
-def _of_settings(recipe: Recipe) -> Kind | None:
-    return next((kind for kind in KINDS.values() if kind.settings is type(recipe.task)), None)
+    loaded: LabelledData = load_from(kind.sets, data, data_dir, split=split, train_size=recipe["train_size"])
+    return loaded
 
 
 def _kind(spec: RunSpec) -> Kind:
     _sets_with(spec.data)
-    kind = _of_settings(spec.recipe)
+    settings = type(spec.recipe.task)
+    kind = next((kind for kind in KINDS.values() if kind.settings is settings), None)
     if kind is None or spec.data not in kind.sets:
-        settings = type(spec.recipe.task).__name__
-        raise ArgumentError("preset", f"one with {settings}", f"one that is meant for {spec.data}")
+        raise ArgumentError("preset", f"one with {settings.__name__}", f"one that is meant for {spec.data}")
     return kind
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emprune_lab.data import LabelledData
 from emprune_lab.data.sets import DataSets
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Preset, TaskSettings
@@ -27,10 +26,10 @@ class Kind:
         load: what a spec trains on, from its files. Raises DataError where they are missing, ArgumentError
             where the data cannot be had in the way asked for (label noise without labels).
         build: (spec, data, device, compiled=whether through torch.compile) → the task.
-        wording: of the runs of a stored recipe, completed.
         check: (spec, N) raises ArgumentError where the run could not be trained; before ``build``.
-        identified: (settings, data, data_dir) → the settings with what identifies data without a published name.
-        load_labelled: (name, data_dir, split=, train_size=) → a labelled set as published; None: it has no labels.
+        wording: of the runs of a stored recipe, completed.
+        labelled: whether its data sets are :class:`emprune_lab.data.LabelledData`.
+        listed: what `emprune methods` says of it: rows of kind, name, what and source.
     """
 
     settings: type[TaskSettings]
@@ -39,7 +38,7 @@ class Kind:
     metrics: tuple[Metric, ...]
     load: Callable[[RunSpec], Data]
     build: Callable[..., Task]
-    wording: Callable[[Mapping[str, Any]], Wording] = lambda recipe: Wording()
     check: Callable[[RunSpec, int], None] = lambda spec, num_samples: None
-    identified: Callable[[Any, str, str | None], TaskSettings] = lambda settings, data, data_dir: settings
-    load_labelled: Callable[..., LabelledData] | None = None
+    wording: Callable[[Mapping[str, Any]], Wording] = lambda recipe: Wording()
+    labelled: bool = False
+    listed: tuple[tuple[str, str, str, str], ...] = ()

@@ -12,7 +12,6 @@ import torch
 
 from emprune.errors import ArgumentError
 from emprune.scoring import contrastive
-from emprune_lab import data as lab_data
 from emprune_lab.data import IMAGES, LabelledData
 from emprune_lab.data.resident import ResidentImages
 from emprune_lab.networks import models
@@ -26,7 +25,7 @@ from emprune_lab.tasks.contrastive.presets import PRESETS
 from emprune_lab.tasks.contrastive.retrieval import retrieved
 from emprune_lab.tasks.contrastive.settings import Contrastive, looked_at_by
 from emprune_lab.tasks.contrastive.views import plain_views, two_views
-from emprune_lab.tasks.contrastive.words import METRICS, wording
+from emprune_lab.tasks.contrastive.words import LISTED, METRICS, wording
 from emprune_lab.tasks.kind import Kind
 
 QUICK_LOOK = 512
@@ -203,5 +202,5 @@ class ContrastiveTask(Task):
 
 
 KIND = Kind(
-    Contrastive, IMAGES, PRESETS, METRICS, load, build, wording, check, load_labelled=lab_data.load
+    Contrastive, IMAGES, PRESETS, METRICS, load, build, check, wording, labelled=True, listed=LISTED
 )  # fmt: skip

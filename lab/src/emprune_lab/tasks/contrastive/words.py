@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emprune_lab.records.metrics import Metric
-from emprune_lab.tasks.contrastive.settings import MEMORIES, looked_at_by, method_name
+from emprune_lab.tasks.contrastive.settings import MEMORIES, METHODS, looked_at_by, method_name
 from emprune_lab.tasks.wording import Wording
 
 METRICS = (
@@ -18,6 +18,13 @@ METRICS = (
         reading="{} % by a linear probe on a tenth of the labels",
     ),
 )  # fmt: skip
+LISTED = (
+    *(
+        ("memory", name, f"{what.capitalize()}.", "contrastive runs: emp:memory=NAME")
+        for name, what in MEMORIES.items()
+    ),
+    *(("method", name, "Learning without labels: --preset NAME.", source) for name, source in METHODS.items()),
+)
 _RETRIEVED = (
     "the part of the training set that the final model retrieves: of all views in a batch, two of each sample, the one "
     "nearest to a view is the other of its own sample (instance retrieval)"

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from emprune_lab import data as lab_data
 from emprune_lab.data import IMAGES, LabelledData
 from emprune_lab.data.resident import ResidentImages
 from emprune_lab.networks import models
@@ -52,6 +51,5 @@ def _wording(recipe: Mapping[str, Any]) -> Wording:
 
 
 KIND = Kind(
-    ImageSettings, IMAGES, PRESETS, (ACCURACY,), partial(load, IMAGES), build, _wording, check,
-    load_labelled=lab_data.load,
+    ImageSettings, IMAGES, PRESETS, (ACCURACY,), partial(load, IMAGES), build, check, _wording, labelled=True
 )  # fmt: skip

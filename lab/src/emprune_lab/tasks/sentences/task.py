@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError
-from emprune_lab.data import load_from
 from emprune_lab.networks.network import Network, step_seed
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.spec import RunSpec
@@ -80,8 +81,8 @@ def glue_measures(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> di
     }
 
 
-KIND = Kind(
-    SentenceSettings, GLUE, PRESETS, METRICS, partial(load, GLUE), build,
-    lambda recipe: Wording(inputs=f"at most {recipe['window']} tokens a sample, dropout {recipe['dropout']:g}"),
-    check, load_labelled=partial(load_from, GLUE),
-)  # fmt: skip
+def _wording(recipe: Mapping[str, Any]) -> Wording:
+    return Wording(inputs=f"at most {recipe['window']} tokens a sample, dropout {recipe['dropout']:g}")
+
+
+KIND = Kind(SentenceSettings, GLUE, PRESETS, METRICS, partial(load, GLUE), build, check, _wording, labelled=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from emprune_lab.specs.recipe import Preset, Recipe, TaskSettings
+from emprune_lab.tasks.text.corpus import digest_of, read_text
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class TextSettings(TaskSettings):
     window: int
     dropout: float = 0.0
     text: str = ""
+
+    def identified(self, data: str, data_dir: str | None) -> TextSettings:
+        """With the digest of a text that has no published name. Raises DataError where it is missing."""
+        return dataclasses.replace(self, text=digest_of(read_text(data_dir))) if data == "text" else self
 
 
 _GPT = Recipe(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks.base import Scores, Task, TrainingSet
 from emprune_lab.tasks.kind import Kind
 from emprune_lab.tasks.text import networks
-from emprune_lab.tasks.text.corpus import TEXTS, digest_of, read_text, split_text
+from emprune_lab.tasks.text.corpus import TEXTS, digest_of, split_text
 from emprune_lab.tasks.text.objectives import (
     PER_CHARACTER,
     PER_MASKED_TOKEN,
@@ -67,11 +66,6 @@ def load(spec: RunSpec) -> TextData:
     data = text_data(split_text(spec.data, text, spec.split), settings.vocabulary, settings.window)
     size = spec.recipe.train_size
     return data if size is None else first_windows(data, size)
-
-
-def identified(settings: TextSettings, data: str, data_dir: str | None) -> TextSettings:
-    """The settings with the digest of a text that has no published name. Raises DataError where it is missing."""
-    return dataclasses.replace(settings, text=digest_of(read_text(data_dir))) if data == "text" else settings
 
 
 def build(spec: RunSpec, data: TextData, device: torch.device, *, compiled: bool = False) -> PretrainingTask:
@@ -196,4 +190,4 @@ def _wording(recipe: Mapping[str, Any]) -> Wording:
     )
 
 
-KIND = Kind(TextSettings, TEXTS, PRESETS, METRICS, load, build, _wording, check, identified)
+KIND = Kind(TextSettings, TEXTS, PRESETS, METRICS, load, build, check, _wording)
