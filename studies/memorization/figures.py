@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from studies.memorization.summary import EDGES, GIVEN, Numbers
 
-from emprune_lab.reporting.figures.style import FAINT, INK, colours, grid_lines, markers, new_figure, styled
+from emprune_lab.report.palette import looks
+from emprune_lab.report.style import FAINT, INK, grid_lines, new_figure, styled
 
 _LINES = {
     "loss": ("#d55e00", "-", "L (LFL)"),
@@ -111,7 +112,7 @@ def _group_line(axes: Axes, run: Numbers, part: str, what: str, scale: float) ->
     label = policy if part == "all" else f"{policy}, {part}"
     axes.errorbar(
         place, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], label=label,
-        color=colours([policy])[policy], marker=markers([policy])[policy], markersize=4, linewidth=1.4,
+        color=looks([policy])[policy].colour, marker=looks([policy])[policy].marker, markersize=4, linewidth=1.4,
         linestyle=_STRATUM_LINES[part], markerfacecolor="white" if part == "wrong label" else None, elinewidth=0.8,
     )  # fmt: skip
 
@@ -121,7 +122,7 @@ def _count_line(axes: Axes, run: Numbers) -> None:
     bins = [one for one in run["by_count"] if one["samples"] >= _FEWEST]
     axes.plot(
         [(one["from"] + one["to"]) / 2 for one in bins], [one["mem"] for one in bins],
-        color=colours([policy])[policy], marker=markers([policy])[policy], markersize=4, linewidth=1.4,
+        color=looks([policy])[policy].colour, marker=looks([policy])[policy].marker, markersize=4, linewidth=1.4,
     )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     grid_lines(axes)

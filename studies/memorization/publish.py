@@ -19,7 +19,7 @@ from studies.memorization.tables import tables
 
 from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.records.results import write_atomically
-from emprune_lab.reporting.figures.style import png
+from emprune_lab.report.style import png
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "memorization.json"

@@ -12,7 +12,7 @@ from studies.memorization.ranks import Bootstrap, Floats, Interval, partial
 from studies.memorization.store import Arrays
 from studies.memorization.study import Condition
 
-from emprune_lab.reporting.intervals import mean
+from emprune_lab.report.intervals import mean
 
 BETAS = (1, 5, 20)
 SOURCES = {"after": ("loss", "entropy"), "seen": ("seen_loss", "seen_entropy")}

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 import emprune
 from emprune.scoring import classification
 from emprune_lab.records.results import load_results
-from emprune_lab.reporting.overview import overview_markdown
+from emprune_lab.report.overview import overview_markdown
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -9,7 +9,9 @@ import numpy as np
 from PIL import Image
 
 from emprune_lab.records.results import Result
-from emprune_lab.reporting import figures
+from emprune_lab.report.comparison import Comparison
+from emprune_lab.report.statistics import by_cell, summarise
+from emprune_lab.report.style import png
 from emprune_lab.tasks import recipe_for
 
 ACCURACY = {
@@ -69,7 +71,12 @@ def comparison(seeds=3, **changes) -> list[Result]:
     ]
 
 
+def compared(results, samples=None, **options) -> Comparison:
+    """The comparison of one setting's results. samples: arrays by run_id."""
+    return Comparison(summarise(results, **options), by_cell(results), samples or {})
+
+
 def is_drawn(figure) -> bool:
     """Whether a figure renders to a PNG of the report's width with ink on it."""
-    image = Image.open(io.BytesIO(figures.png(figure))).convert("L")
+    image = Image.open(io.BytesIO(png(figure))).convert("L")
     return image.width > 1000 and np.asarray(image).min() < 100

@@ -36,4 +36,4 @@ def test_presets_need_bfloat16_only_where_they_are_meant_for_an_accelerator():
 def test_a_published_results_file_is_reported_on(tmp_path):
     assert main(["report", str(ROOT / "results" / "mrpc"), "--out", str(tmp_path)]) == 0
     assert (tmp_path / "table.md").read_text() == (ROOT / "results" / "mrpc" / "table.md").read_text()
-    assert "bfloat16 autocast" in (tmp_path / "report.html").read_text()
+    assert "precision bfloat16" in (tmp_path / "report.html").read_text()

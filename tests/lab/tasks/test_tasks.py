@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -153,8 +154,8 @@ def test_a_comparison_ranks_the_lower_measure_higher(tmp_path, capsys, monkeypat
         folder.write_text(json.dumps(dataclasses.asdict(one)))
     assert main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "report")]) == 0
     table = (tmp_path / "report" / "table.md").read_text()
-    assert "bits per character" in table
-    assert "bold: below zero" in table
+    assert "bits per character ↓" in table
+    assert re.search(r"\| emp \| 0\.0.* \| −1\.\d+ \[.*\| 1\.\d+ \[", table)  # less is a gain
     assert "accuracy" not in table
     assert load_results(tmp_path / "report")[0].metric == "bits per character"
     capsys.readouterr()

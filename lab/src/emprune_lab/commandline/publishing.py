@@ -17,9 +17,9 @@ from emprune_lab.commandline.console import LiveView
 from emprune_lab.commandline.options import Setting
 from emprune_lab.commandline.stopping import Stop
 from emprune_lab.records.results import RESULTS_FILE, Result
-from emprune_lab.reporting.costs import RANDOM
-from emprune_lab.reporting.report import write_report
-from emprune_lab.reporting.tables import rich_tables
+from emprune_lab.report.costs import RANDOM
+from emprune_lab.report.page import write_report
+from emprune_lab.report.tables import rich_tables
 from emprune_lab.runs import compare
 from emprune_lab.runs.growing import GrowingResults
 from emprune_lab.runs.runner import Interrupted

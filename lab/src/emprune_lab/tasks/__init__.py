@@ -19,12 +19,10 @@ from emprune_lab.specs.recipe import Preset, Recipe
 from emprune_lab.specs.spec import RunSpec, build_pruner
 from emprune_lab.tasks.base import Data, Scores, Task, TrainingSet
 from emprune_lab.tasks.kind import Kind
-from emprune_lab.tasks.wording import Wording
 
 __all__ = [
-    "KINDS", "PRESETS", "Data", "Kind", "Scores", "Task", "TrainingSet", "Wording", "build_task", "check_spec",
+    "KINDS", "PRESETS", "Data", "Kind", "Scores", "Task", "TrainingSet", "build_task", "check_spec",
     "completed", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "training_data",
-    "wording_of",
 ]  # fmt: skip
 
 KINDS: dict[str, Kind] = {}
@@ -97,12 +95,6 @@ def completed(data: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     if kind and (name := kind.settings.nested):
         whole[name] = {**kind.settings().as_dict()[name], **whole[name]}
     return whole
-
-
-def wording_of(data: str, recipe: Mapping[str, Any]) -> Wording:
-    """How reports speak of the runs of a stored recipe on a data set."""
-    kind = kind_of(data, recipe)
-    return kind.wording(completed(data, recipe)) if kind else Wording()
 
 
 def labelled_data(

@@ -11,7 +11,6 @@ from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Preset, TaskSettings
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks.base import Data, Task
-from emprune_lab.tasks.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Kind:
             where the data cannot be had in the way asked for (label noise without labels).
         build: (spec, data, device, compiled=whether through torch.compile) → the task.
         check: (spec, N) raises ArgumentError where the run could not be trained; before ``build``.
-        wording: of the runs of a stored recipe, completed.
+        targets: what the runs of a stored recipe are trained on, in a word or two.
         labelled: whether its data sets are :class:`emprune_lab.data.LabelledData`.
         listed: what `emprune methods` says of it: rows of kind, name, what and source.
     """
@@ -39,6 +38,6 @@ class Kind:
     load: Callable[[RunSpec], Data]
     build: Callable[..., Task]
     check: Callable[[RunSpec, int], None] = lambda spec, num_samples: None
-    wording: Callable[[Mapping[str, Any]], Wording] = lambda recipe: Wording()
+    targets: Callable[[Mapping[str, Any]], str] = lambda recipe: "clean"
     labelled: bool = False
     listed: tuple[tuple[str, str, str, str], ...] = ()

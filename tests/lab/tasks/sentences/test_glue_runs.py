@@ -191,7 +191,7 @@ def test_a_comparison_from_the_command_line(folder, tmp_path, capsys):
     results = json.loads((tmp_path / "results.json").read_text())
     assert {one["metric"] for one in results} == {"accuracy"}
     assert all("f1" in one["metrics"] for one in results)
-    assert "AdamW with β₁ 0.9, linear schedule, up in" in (tmp_path / "report.html").read_text()
+    assert "optimizer adamw" in (tmp_path / "report.html").read_text()
     capsys.readouterr()
 
 

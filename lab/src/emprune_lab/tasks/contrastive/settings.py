@@ -23,15 +23,6 @@ MEMORIES = {
 """Every memory term by name, in words."""
 
 
-def method_name(method: str) -> str:
-    """A method, as reports call it.
-
-    >>> method_name("moco")
-    'MoCo v2'
-    """
-    return METHODS.get(method, method).partition(" (")[0]
-
-
 def looked_at_by(memory: str) -> Literal["hidden", "projector", "alignment"]:
     """The memory term by which the runs of a recipe are looked at, whatever they score by: the recipe's own.
 

@@ -15,6 +15,7 @@ from emprune.scoring import contrastive
 from emprune_lab.data import IMAGES, LabelledData
 from emprune_lab.data.resident import ResidentImages
 from emprune_lab.networks import models
+from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Precision
 from emprune_lab.specs.spec import RunSpec, build_policy, build_pruner, memory_of
 from emprune_lab.tasks import classification
@@ -23,11 +24,25 @@ from emprune_lab.tasks.contrastive.evaluation import measures
 from emprune_lab.tasks.contrastive.methods import SimCLR, build_method
 from emprune_lab.tasks.contrastive.presets import PRESETS
 from emprune_lab.tasks.contrastive.retrieval import retrieved
-from emprune_lab.tasks.contrastive.settings import Contrastive, looked_at_by
+from emprune_lab.tasks.contrastive.settings import MEMORIES, METHODS, Contrastive, looked_at_by
 from emprune_lab.tasks.contrastive.views import plain_views, two_views
-from emprune_lab.tasks.contrastive.words import LISTED, METRICS, wording
 from emprune_lab.tasks.kind import Kind
 
+METRICS = (
+    Metric("knn", "kNN accuracy", reading="{} % kNN accuracy"),
+    Metric("linear probe", "linear probe", reading="{} % by a linear probe"),
+    Metric(
+        "linear probe, 10 % of labels", "linear probe on a tenth of the labels",
+        reading="{} % by a linear probe on a tenth of the labels",
+    ),
+)  # fmt: skip
+LISTED = (
+    *(
+        ("memory", name, f"{what.capitalize()}.", "contrastive runs: emp:memory=NAME")
+        for name, what in MEMORIES.items()
+    ),
+    *(("method", name, "Learning without labels: --preset NAME.", source) for name, source in METHODS.items()),
+)
 QUICK_LOOK = 512
 """After an epoch, so many training images are looked at."""
 _FEATURE_BATCH = 1000
@@ -202,5 +217,6 @@ class ContrastiveTask(Task):
 
 
 KIND = Kind(
-    Contrastive, IMAGES, PRESETS, METRICS, load, build, check, wording, labelled=True, listed=LISTED
+    Contrastive, IMAGES, PRESETS, METRICS, load, build, check, lambda recipe: str(recipe["contrastive"]["method"]),
+    labelled=True, listed=LISTED
 )  # fmt: skip

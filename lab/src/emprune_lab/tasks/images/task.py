@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -18,7 +16,6 @@ from emprune_lab.tasks.classification import ACCURACY, ClassificationTask, load
 from emprune_lab.tasks.images.augment import shift_and_flip
 from emprune_lab.tasks.images.presets import PRESETS, ImageSettings
 from emprune_lab.tasks.kind import Kind
-from emprune_lab.tasks.wording import Wording
 
 
 def check(spec: RunSpec, num_samples: int) -> None:
@@ -45,11 +42,6 @@ def build(spec: RunSpec, data: LabelledData, device: torch.device, *, compiled: 
     )  # fmt: skip
 
 
-def _wording(recipe: Mapping[str, Any]) -> Wording:
-    shift = recipe["shift"]
-    return Wording(inputs=f"shifted by up to {shift} pixels and mirrored") if shift else Wording()
-
-
 KIND = Kind(
-    ImageSettings, IMAGES, PRESETS, (ACCURACY,), partial(load, IMAGES), build, check, _wording, labelled=True
+    ImageSettings, IMAGES, PRESETS, (ACCURACY,), partial(load, IMAGES), build, check, labelled=True
 )  # fmt: skip

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +19,6 @@ from emprune_lab.tasks.sentences.glue import GLUE, SentenceData
 from emprune_lab.tasks.sentences.presets import PRESETS, SentenceSettings
 from emprune_lab.tasks.sentences.pretrained import Attention
 from emprune_lab.tasks.sentences.pretrained import load as load_pretrained
-from emprune_lab.tasks.wording import Wording
 
 HEADLINES = {"cola": "matthews", "mrpc": "accuracy", "rte": "accuracy", "sst-2": "accuracy"}
 """The headline measure of each task: GLUE's own; of MRPC's two, accuracy, since F1 is high for who says yes to all."""
@@ -81,8 +78,4 @@ def glue_measures(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> di
     }
 
 
-def _wording(recipe: Mapping[str, Any]) -> Wording:
-    return Wording(inputs=f"at most {recipe['window']} tokens a sample, dropout {recipe['dropout']:g}")
-
-
-KIND = Kind(SentenceSettings, GLUE, PRESETS, METRICS, partial(load, GLUE), build, check, _wording, labelled=True)
+KIND = Kind(SentenceSettings, GLUE, PRESETS, METRICS, partial(load, GLUE), build, check, labelled=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +29,6 @@ from emprune_lab.tasks.text.objectives import (
 )
 from emprune_lab.tasks.text.presets import PRESETS, TextSettings
 from emprune_lab.tasks.text.windows import IGNORED, TextData, first_windows, text_data
-from emprune_lab.tasks.wording import Wording
 
 QUICK_LOOK = 8
 """After an epoch, one held-out window of so many is read."""
@@ -174,20 +173,4 @@ class PretrainingTask(Task):
             return self._called(inputs)
 
 
-_PREDICTED = "the part of a sample’s tokens that the final model predicts right, mean over the training set"
-
-
-def _wording(recipe: Mapping[str, Any]) -> Wording:
-    return Wording(
-        kind="text",
-        inputs=f"windows of {recipe['window']} tokens ({recipe['vocabulary']}), dropout {recipe['dropout']:g}",
-        unflipped="no labels",
-        short="",
-        labels="none: a sample’s targets are its own tokens",
-        remembered=_PREDICTED,
-        plainly=", nothing dropped",
-        notes=(f"remembered: {_PREDICTED}.",),
-    )
-
-
-KIND = Kind(TextSettings, TEXTS, PRESETS, METRICS, load, build, check, _wording)
+KIND = Kind(TextSettings, TEXTS, PRESETS, METRICS, load, build, check, lambda recipe: "no labels")

@@ -1,0 +1,137 @@
+"""One setting's comparison: all that its figures draw from, and which of it they show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from emprune.errors import DataError
+from emprune_lab.data import LabelledData, Split, as_trained
+from emprune_lab.records.results import Result, Samples, load_samples
+from emprune_lab.report.costs import FULL, own_budget
+from emprune_lab.report.settings import Setting
+from emprune_lab.report.statistics import Cells, Row, by_cell, policy_order
+from emprune_lab.tasks import labelled_data
+
+Arrays = Mapping[tuple[str, float], Sequence[Samples]]
+"""(policy, prune rate) → the per-sample arrays of its seeds."""
+
+MOST_SHOWN = 6
+"""Panels or lines side by side that can still be read."""
+
+# The problem, the remedy and the baseline first, then what scores and draws in other ways.
+_FIRST = (
+    "lfl", "emp", "random", "scan", "infobatch", "ucb", "orderdp", "seta", "repb", "divbs", "epsilon-greedy", "rs2",
+    "short", "static-random",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The runs of one setting.
+
+    Attributes:
+        rows: their statistics, as :func:`emprune_lab.report.statistics.summarise` orders them.
+        cells: the runs themselves. samples: per-sample arrays by run_id, of the runs that have some.
+        data_dir: where the data set lies, as for :func:`emprune_lab.data.load`.
+    """
+
+    rows: Sequence[Row]
+    cells: Cells
+    samples: Mapping[str, Samples]
+    data_dir: str | Path | None = None
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[Row], results: Sequence[Result], runs: Path, data_dir: str | Path | None = None
+    ) -> Comparison:
+        """Read the arrays of the runs from ``runs``, which holds one folder a run, named by its run_id."""
+        samples = {}
+        for result in results:
+            try:
+                samples[result.run_id] = load_samples(runs / result.run_id)
+            except DataError:
+                continue
+        return cls(rows, by_cell(results), samples, data_dir)
+
+    @property
+    def setting(self) -> Setting:
+        """What the runs share."""
+        return self.rows[0].setting
+
+    @property
+    def pruned(self) -> bool:
+        """Whether there is more than full data."""
+        return any(row.policy != FULL for row in self.rows)
+
+    @property
+    def one_machine(self) -> bool:
+        """Whether all runs were on the same machine, so that their seconds can be compared."""
+        return len(frozenset().union(*(row.cost.machines for row in self.rows))) == 1
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The arrays of each policy and rate, all seeds, where there are some."""
+        found = {
+            cell: [self.samples[run.run_id] for run in seeds.values() if run.run_id in self.samples]
+            for cell, seeds in self.cells.items()
+        }
+        return {cell: arrays for cell, arrays in found.items() if arrays}
+
+    @cached_property
+    def equal_arrays(self) -> Arrays:
+        """Those of pruned runs of the common budget."""
+        return {cell: one for cell, one in self.arrays.items() if cell[0] != FULL and not own_budget(cell[0])}
+
+    @cached_property
+    def example(self) -> dict[str, Result]:
+        """Policy → its pruned run with arrays at the highest rate, all of the first seed there."""
+        runs = [run for (policy, _), seeds in self.cells.items() if policy != FULL for run in seeds.values()]
+        runs = [run for run in runs if run.run_id in self.samples]
+        if not runs:
+            return {}
+        rate = max(run.prune_rate for run in runs)
+        seed = min(run.seed for run in runs if run.prune_rate == rate)
+        return {run.policy: run for run in runs if (run.prune_rate, run.seed) == (rate, seed)}
+
+    @cached_property
+    def data(self) -> LabelledData | None:
+        """The labelled data set, as the runs of :attr:`example` trained on it; None where there is none.
+
+        Raises:
+            DataError: its files are missing.
+        """
+        run = next(iter(self.example.values()))
+        split: Split = "validation" if run.split == "validation" else "test"
+        loaded = labelled_data(run.data, run.recipe, self.data_dir, split)
+        if loaded is None:
+            return None
+        return as_trained(loaded, imbalance=run.imbalance, label_noise=run.label_noise, seed=run.seed)
+
+
+def policies_of(cells: Mapping[tuple[str, float], object]) -> list[str]:
+    """Their policies, in the report's order."""
+    return policy_order(policy for policy, _ in cells)
+
+
+def rates_of(cells: Mapping[tuple[str, float], object]) -> list[float]:
+    """Their prune rates, ascending."""
+    return sorted({rate for _, rate in cells})
+
+
+def shown_of(policies: Sequence[str], most: int = MOST_SHOWN) -> list[str]:
+    """At most so many of the policies, in their order: those that tell most, plain ones before their variants.
+
+    >>> shown_of(["random", "emp:beta=2", "mine", "lfl", "emp"], most=4)
+    ['random', 'mine', 'lfl', 'emp']
+    """
+    if len(policies) <= most:
+        return list(policies)
+
+    def rank(policy: str) -> tuple[bool, int]:
+        return ":" in policy, _FIRST.index(policy) if policy in _FIRST else len(_FIRST)
+
+    chosen = sorted(policies, key=rank)[:most]
+    return [policy for policy in policies if policy in chosen]

@@ -1,0 +1,62 @@
+"""Numbers as text."""
+
+from __future__ import annotations
+
+from emprune_lab.report.intervals import Estimate
+
+NONE = "–"
+
+
+def signed(number: float, digits: int = 2) -> str:
+    """With sign, and a true minus.
+
+    >>> signed(-1.234), signed(0.5)
+    ('−1.23', '+0.50')
+    """
+    # Adding zero turns the -0.0 of rounding into 0.0.
+    return f"{round(number, digits) + 0.0:+.{digits}f}".replace("-", "−")
+
+
+def format_mean(estimate: Estimate, digits: int = 2) -> str:
+    """Mean ± half the interval's length."""
+    half = estimate.half_width
+    return f"{estimate.value:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+
+
+def format_difference(estimate: Estimate | None, digits: int = 2) -> str:
+    """Signed, with its interval in brackets."""
+    if estimate is None:
+        return NONE
+    value = signed(estimate.value, digits)
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{signed(estimate.low, digits)}, {signed(estimate.high, digits)}]"
+
+
+def format_gap(estimate: Estimate | None) -> str:
+    """Gap closed, with its interval in brackets; "(…)" around a value that the seeds do not pin down."""
+    if estimate is None:
+        return NONE
+    value = f"{estimate.value:.2f}"
+    if estimate.low is not None:
+        value += f" [{estimate.low:.2f}, {estimate.high:.2f}]"
+    elif estimate.count > 1:
+        value = f"({value})"
+    return value.replace("-", "−")
+
+
+def format_seconds(seconds: float) -> str:
+    """Three digits, no more; 0 where nothing was measured.
+
+    >>> format_seconds(0.00961), format_seconds(5.273), format_seconds(812.4), format_seconds(0)
+    ('0.010', '5.27', '812', '0')
+    """
+    if not seconds:
+        return "0"
+    digits = 3 if seconds < 1 else 2 if seconds < 10 else 1 if seconds < 100 else 0
+    return f"{seconds:.{digits}f}"
+
+
+def format_ratio(ratio: float | None) -> str:
+    """Two decimals."""
+    return NONE if ratio is None else f"{ratio:.2f}"

@@ -1,0 +1,205 @@
+"""Statistics over finished runs: one row for each policy and rate of a setting, with every measure of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from emprune.errors import ArgumentError
+from emprune.policies import REGISTRY
+from emprune_lab.records.metrics import METRICS, Metric, metric_named
+from emprune_lab.records.results import Result
+from emprune_lab.report.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
+from emprune_lab.report.intervals import Estimate, Interval, gap_closed, mean, paired_difference
+from emprune_lab.report.settings import Setting, by_setting
+from emprune_lab.specs.spec import SHORT
+
+Cells = Mapping[tuple[str, float], Mapping[int, Result]]
+"""(policy, prune rate) → seed → run."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric over the seeds that have it.
+
+    Attributes:
+        mean: of its scaled value. difference: to the reference policy at the same rate, in the same scale, over the
+            seeds that both have; None where there is no such seed, for ``full`` and for an own budget.
+    """
+
+    metric: Metric
+    mean: Estimate
+    difference: Estimate | None
+
+    @property
+    def gain(self) -> int:
+        """+1 where it is significantly better than the reference, −1 worse; else 0."""
+        return 0 if self.difference is None else self.difference.sign * self.metric.sign
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy at one rate in one setting, over its seeds.
+
+    Attributes:
+        seeds: in ascending order. reference: the policy that differences are taken to.
+        own_budget: whether the policy decides itself how many samples it trains; such a row is not ranked.
+        measures: the metric that heads the comparison, then all others of the runs.
+        remembered, remembered_true: percent.
+        gap_closed: fraction of the way from ``random`` to ``full``, whatever the reference, see
+            :func:`~emprune_lab.report.intervals.gap_closed`; None for these two, for an own budget and where it is
+            undefined.
+        cost: samples, steps and seconds.
+    """
+
+    setting: Setting
+    policy: str
+    prune_rate: float
+    seeds: tuple[int, ...]
+    reference: str
+    own_budget: bool
+    measures: tuple[Measure, ...]
+    remembered: Estimate
+    remembered_true: Estimate
+    gap_closed: Estimate | None
+    cost: Cost
+
+    @property
+    def metric(self) -> Metric:
+        """What heads the comparison."""
+        return self.measures[0].metric
+
+    @property
+    def mean(self) -> Estimate:
+        """The scaled value of that metric."""
+        return self.measures[0].mean
+
+    @property
+    def difference(self) -> Estimate | None:
+        """Its difference to the reference."""
+        return self.measures[0].difference
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it stands among the policies of its rate: neither ``full`` nor with a budget of its own."""
+        return self.policy != FULL and not self.own_budget
+
+
+def by_cell(results: Iterable[Result]) -> dict[tuple[str, float], dict[int, Result]]:
+    """Group one setting's runs: (policy, prune rate) → seed → run.
+
+    ``full`` comes first, rates ascend, policies stand in :func:`policy_order`.
+    """
+    runs = list(results)
+    order = policy_order(run.policy for run in runs)
+    runs.sort(key=lambda run: (run.policy != FULL, run.prune_rate, order.index(run.policy), run.seed))
+    cells: dict[tuple[str, float], dict[int, Result]] = {}
+    for run in runs:
+        cells.setdefault((run.policy, 0.0 if run.policy == FULL else run.prune_rate), {})[run.seed] = run
+    return cells
+
+
+def policy_order(policies: Iterable[str]) -> list[str]:
+    """Each policy once: references first, then as registered, variants of one policy as they come.
+
+    >>> policy_order(["emp:beta=2", "emp", "random", "full", "emp"])
+    ['full', 'random', 'emp:beta=2', 'emp']
+    """
+    known = [FULL, SHORT, *REGISTRY]
+    names = {policy: policy.split(":")[0] for policy in policies}
+    return sorted(names, key=lambda policy: known.index(names[policy]) if names[policy] in known else len(known))
+
+
+def check_reference(results: Iterable[Result], reference: str) -> None:
+    """Make sure that there is a reference to take differences to.
+
+    ``random``, the default, may be missing: then there are no differences.
+
+    Raises:
+        ArgumentError: no run has this policy, or it has a budget of its own.
+    """
+    policies = policy_order(run.policy for run in results)
+    allowed = [policy for policy in policies if not own_budget(policy)]
+    if reference in policies and own_budget(reference):
+        hint = f"{reference} decides itself how many samples it trains, so a difference to it compares unequal budgets."
+        raise ArgumentError("reference", reference, f"one of {', '.join(allowed)}", hint)
+    if reference not in policies and reference != RANDOM:
+        raise ArgumentError("reference", reference, f"a policy of these results: {', '.join(allowed)}")
+
+
+def summarise(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> list[Row]:
+    """One row for each policy and rate of each setting.
+
+    Args:
+        results: runs of any number of settings.
+        reference: label of the policy that differences are taken to.
+        interval: of means and differences; gap closed, a quotient, always has that of the bootstrap.
+
+    Raises:
+        ArgumentError: budgets differ, see :func:`~emprune_lab.report.costs.check_budgets`; the reference is not in
+            the results; the interval or the metric is unknown.
+    """
+    results = list(results)
+    check_reference(results, reference)
+    rows = []
+    for setting, runs in by_setting(results).items():
+        check_budgets(runs)
+        cells = by_cell(runs)
+        rows += [_row(setting, policy, rate, cells, reference, interval) for policy, rate in cells]
+    return rows
+
+
+def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str, interval: Interval) -> Row:
+    runs, full = cells[policy, rate], cells.get((FULL, 0.0), {})
+    every = list(runs.values())
+    compared = policy != FULL and not own_budget(policy)
+    base = cells.get((reference, 0.0 if reference == FULL else rate), {}) if compared and policy != reference else {}
+    random = cells.get((RANDOM, rate), {}) if compared and policy != RANDOM else {}
+    return Row(
+        setting=setting,
+        policy=policy,
+        prune_rate=rate,
+        seeds=tuple(runs),
+        reference=reference,
+        own_budget=own_budget(policy),
+        measures=tuple(_measure(metric, runs, base, interval) for metric in _metrics(every)),
+        remembered=mean([100 * run.remembered for run in every], interval),
+        remembered_true=mean([100 * run.remembered_true for run in every], interval),
+        gap_closed=_gap(metric_named(every[0].metric), runs, random, full),
+        cost=cost_of(every, [] if policy == FULL else list(full.values())),
+    )
+
+
+def _metrics(runs: Iterable[Result]) -> list[Metric]:
+    """The runs' metrics, the headline first.
+
+    What a task measures under a name that is no key of METRICS stays in the results: nothing says which way it is
+    better, or how to write it.
+    """
+    heads, further = [run.metric for run in runs], [name for run in runs for name in run.metrics if name in METRICS]
+    return [metric_named(name) for name in dict.fromkeys([*heads, *further])]
+
+
+def _measure(metric: Metric, runs: Mapping[int, Result], base: Mapping[int, Result], interval: Interval) -> Measure:
+    own, other = _values(metric, runs), _values(metric, base)
+    paired = [seed for seed in own if seed in other]
+    difference = (
+        paired_difference([own[seed] for seed in paired], [other[seed] for seed in paired], interval)
+        if paired
+        else None
+    )
+    return Measure(metric, mean(list(own.values()), interval), difference)
+
+
+def _gap(metric: Metric, *groups: Mapping[int, Result]) -> Estimate | None:
+    values = [_values(metric, runs) for runs in groups]
+    seeds = [seed for seed in values[0] if all(seed in one for one in values)]
+    return gap_closed(*(metric.sign * np.array([one[seed] for seed in seeds]) for one in values)) if seeds else None
+
+
+def _values(metric: Metric, runs: Mapping[int, Result]) -> dict[int, float]:
+    """Scaled values by seed, of the runs that have the metric."""
+    found = {seed: {**run.metrics, run.metric: run.accuracy}.get(metric.name) for seed, run in runs.items()}
+    return {seed: metric.scale * value for seed, value in found.items() if value is not None}

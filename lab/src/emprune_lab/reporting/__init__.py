@@ -1,1 +1,0 @@
-"""From finished runs to statistics, tables, figures and the report."""
