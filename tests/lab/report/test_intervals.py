@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import t, ttest_rel
 
 from emprune.errors import ArgumentError
-from emprune_lab.report.intervals import NAMES, gap_closed, mean, paired_difference, resamples
+from emprune_lab.report.intervals import gap_closed, mean, paired_difference, resamples
 
 
 def naive_interval(columns, statistic):
@@ -67,7 +67,7 @@ def test_the_bootstrap_equals_a_naive_loop(count):
     assert gap.ends == pytest.approx(naive_interval([values, random, full], lambda a, b, c: (a - b) / (c - b)))
 
 
-@pytest.mark.parametrize("interval", NAMES)
+@pytest.mark.parametrize("interval", ["student", "bootstrap"])
 def test_pairing_takes_out_what_seeds_share(interval):
     reference = [80.0, 90.0, 85.0]
     difference = paired_difference([value + 1 for value in reference], reference, interval)
@@ -82,7 +82,7 @@ def test_many_seeds_are_drawn_and_repeatable():
     assert mean(values, "bootstrap").half_width == pytest.approx(1.96 * values.std() / 10, rel=0.05)
 
 
-@pytest.mark.parametrize("interval", NAMES)
+@pytest.mark.parametrize("interval", ["student", "bootstrap"])
 def test_one_seed_has_no_interval(interval):
     for estimate in (mean([1.0], interval), paired_difference([2.0], [1.0], interval), gap_closed([2.0], [1.0], [3.0])):
         assert (estimate.low, estimate.high, estimate.half_width) == (None, None, None)

@@ -86,10 +86,10 @@ def test_what_a_recipe_does_not_name_has_its_default():
 def test_the_table_of_settings_has_the_recipe_policies_and_seeds():
     other = made("emp:beta=2", policy_settings={"beta": 2, "rule": "top"})
     table = settings_table([*comparison(label_noise=0.2), other])
-    assert table["Seeds"] == "0, 1, 2"
+    assert (table["Seeds"], table["Runs of a policy and rate"]) == ("0, 1, 2", "1 to 3")
     assert table["Wrong labels"] == "20 %"
     assert "emp:beta=2 (beta 2, rule top)" in table["Policies"]
-    assert {"batch size 32", "max lr 0.1", "optimizer sgd"} <= set(table["Recipe"].split(" · "))
+    assert {"batch size 32", "max lr 0.1", "epochs 30"} <= set(table["Recipe"].split(" · "))
     assert "clip norm" not in table["Recipe"]
     assert "contrastive temperature 0.5" in settings_table([made(recipe=SIMCLR)])["Recipe"]
 

@@ -1,7 +1,7 @@
 """Rows: who is compared with whom, in which setting, against values worked out by hand."""
 
 import pytest
-from made_results import comparison, made, made_own
+from made_results import comparison, made_own
 
 from emprune.errors import ArgumentError
 from emprune_lab.report.statistics import by_cell, summarise
@@ -96,17 +96,6 @@ def test_a_budget_of_its_own_is_compared_with_nothing():
     assert (own.cost.samples_backward, own.cost.realised_rate) == (1500, 0.5)
     others = [row for row in rows if not row.own_budget]
     assert others == summarise(comparison())
-
-
-def test_different_budgets_are_refused():
-    with pytest.raises(ArgumentError, match="infobatch"):
-        summarise([*comparison(), made("infobatch", 0.7, 0, samples_backward=1000)])
-
-
-def test_settings_stay_apart():
-    rows = summarise([*comparison(), *comparison(label_noise=0.2), *comparison(imbalance=10.0)])
-    assert {(row.setting.label_noise, row.setting.imbalance) for row in rows} == {(0, 1), (0.2, 1), (0, 10)}
-    assert len(rows) == 3 * 6
 
 
 def test_a_run_listed_twice_counts_once():

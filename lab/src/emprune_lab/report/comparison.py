@@ -117,8 +117,8 @@ def policies_of(cells: Mapping[tuple[str, float], object]) -> list[str]:
 
 
 def rates_of(cells: Mapping[tuple[str, float], object]) -> list[float]:
-    """Their prune rates, ascending."""
-    return sorted({rate for _, rate in cells})
+    """The prune rates of all but ``full``, ascending."""
+    return sorted({rate for policy, rate in cells if policy != FULL})
 
 
 def shown_of(policies: Sequence[str], most: int = MOST_SHOWN) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +14,7 @@ from emprune.errors import ArgumentError
 from emprune.seeding import generator
 
 Interval = Literal["student", "bootstrap"]
-NAMES: dict[Interval, str] = {"student": "Student’s t", "bootstrap": "percentile bootstrap"}
-"""Every interval, as reports call it."""
+"""How an interval is made: by Student's t, or by the percentile bootstrap."""
 
 _QUANTILES = (0.025, 0.975)
 _MOST_RESAMPLES, _DRAWS = 50_000, 10_000
@@ -65,8 +64,8 @@ def mean(values: ArrayLike, interval: Interval = "student") -> Estimate:
     Raises:
         ArgumentError: the interval is unknown.
     """
-    if interval not in NAMES:
-        raise ArgumentError("interval", interval, f"one of {', '.join(NAMES)}")
+    if interval not in get_args(Interval):
+        raise ArgumentError("interval", interval, f"one of {', '.join(get_args(Interval))}")
     column = np.asarray(values, dtype=np.float64)
     centre, count = float(np.mean(column)), len(column)
     if count < 2:

@@ -62,14 +62,16 @@ def write_report(
         _section(Comparison.of(list(group), members[one], runs, data_dir), members[one], names[one], titles[one])
         for one, group in itertools.groupby(rows, key=lambda row: row.setting)
     ]
-    paths = []
-    for section in sections:
-        for picture in section["pictures"]:
-            paths.append(folder / FIGURES_FOLDER / f"{section['anchor']}-{picture.name}.png")
-            write_atomically(paths[-1], picture.png)
-    write_atomically(folder / TABLE_FILE, tables_markdown(results, reference, interval))
-    write_atomically(folder / REPORT_FILE, _html(sections, results, interval))
-    return ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(paths))
+    drawn = {
+        folder / FIGURES_FOLDER / f"{section['anchor']}-{picture.name}.png": picture.png
+        for section in sections
+        for picture in section["pictures"]
+    }
+    table, page = tables_markdown(results, reference, interval), _html(sections, results, interval)
+    files = ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(drawn))
+    for path, content in {**drawn, files.table: table.encode(), files.report: page.encode()}.items():
+        write_atomically(path, content)
+    return files
 
 
 def _section(comparison: Comparison, results: Sequence[Result], anchor: str, title: str) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def _section(comparison: Comparison, results: Sequence[Result], anchor: str, tit
     if lacking := [run.run_id for run in results if run.run_id not in comparison.samples]:
         named = ", ".join(lacking[:_MOST_NAMED]) + (" …" if len(lacking) > _MOST_NAMED else "")
         missing.append(
-            f"Figures of single samples leave out runs without a readable samples.npz ({named}): {len(lacking)}."
+            f"samples.npz is missing or damaged for {len(lacking)} of the runs ({named}): figures of samples lack them."
         )
     for figure in figures.discover():
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,19 +100,20 @@ def anchors(settings: Sequence[Setting]) -> dict[Setting, str]:
 
 
 def settings_table(results: Sequence[Result]) -> dict[str, str]:
-    """What was run, as names and values, from all results of a setting."""
+    """What was run, as names and values, from all results of a setting; the recipe as their version recorded it."""
     setting, policies = Setting.of(results[0]), {run.policy: run.policy_settings for run in results}
+    counts = sorted(set(Counter((run.policy, run.prune_rate) for run in results).values()))
     return {
         "Data": f"{setting.data}, {max(run.num_samples for run in results):,} training samples",
         "Evaluated on": f"{setting.split} set",
-        "Model": setting.model,
         "Wrong labels": f"{100 * setting.label_noise:g} %",
         "Imbalance": f"{setting.imbalance:g}",
         "Annealed epochs": f"{100 * setting.anneal:g} %",
         "Rate counted per": setting.budget,
-        "Recipe": _listed(setting.entries, " · "),
+        "Recipe": _listed(dict(_flat(results[0].recipe)), " · "),
         "Policies": "; ".join(name + (f" ({_listed(own, ', ')})" if own else "") for name, own in policies.items()),
         "Seeds": ", ".join(map(str, sorted({run.seed for run in results}))),
+        "Runs of a policy and rate": " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]]))),
     }
 
 

@@ -81,6 +81,10 @@ class Row:
         """Its difference to the reference."""
         return self.measures[0].difference
 
+    def measure(self, metric: Metric) -> Measure | None:
+        """What its runs have of a metric."""
+        return next((one for one in self.measures if one.metric == metric), None)
+
     @property
     def ranked(self) -> bool:
         """Whether it stands among the policies of its rate: neither ``full`` nor with a budget of its own."""

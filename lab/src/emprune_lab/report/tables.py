@@ -181,12 +181,10 @@ def _measured(metric: Metric, minus: str) -> dict[str, Callable[[Row], Cell]]:
 
 
 def _mean(row: Row, metric: Metric) -> Cell:
-    found = [format_mean(one.mean, metric.digits) for one in row.measures if one.metric == metric]
-    return Cell(found[0] if found else NONE)
+    one = row.measure(metric)
+    return Cell(format_mean(one.mean, metric.digits) if one else NONE)
 
 
 def _difference(row: Row, metric: Metric) -> Cell:
-    for one in row.measures:
-        if one.metric == metric:
-            return Cell(format_difference(one.difference, metric.digits), _TONES[one.gain])
-    return Cell(NONE)
+    one = row.measure(metric)
+    return Cell(format_difference(one.difference, metric.digits), _TONES[one.gain]) if one else Cell(NONE)

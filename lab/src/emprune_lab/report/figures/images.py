@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from emprune_lab.data import IMAGES, ImageData
+from emprune_lab.data import ImageData
 from emprune_lab.records.results import Samples
 from emprune_lab.report.comparison import Comparison, shown_of
 from emprune_lab.report.costs import FULL, RANDOM
@@ -88,6 +88,6 @@ FIGURE = ReportFigure(
     "trained. A frame marks a wrong label, written true → given. Ties: the higher final loss among the most, the "
     "lower among the least trained.",
     draw=draw,
-    applies=lambda comparison: comparison.setting.data in IMAGES and bool(_scored(comparison)),
+    applies=lambda comparison: bool(_scored(comparison)),
     order=80,
 )

@@ -29,7 +29,7 @@ _COLOURS = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.12, 1, 256)))
 
 def draw(comparison: Comparison) -> Figure:
     """One run a policy, one panel each; of labelled data, where both terms come near zero, on logarithmic axes."""
-    labelled = comparison.setting.labelled
+    data = comparison.data if comparison.setting.labelled else None
     policies = shown_of(policy_order(comparison.example))
     runs = [comparison.samples[comparison.example[policy].run_id] for policy in policies]
     columns = min(len(runs), _MOST_COLUMNS)
@@ -41,16 +41,16 @@ def draw(comparison: Comparison) -> Figure:
     for axes in panels.flat[len(runs) :]:
         axes.set_axis_off()
     for axes, policy, samples in zip(panels.flat, policies, runs, strict=False):
-        points = _panel(axes, samples, Normalize(0, max(1.0, highest)), _LOWEST if labelled else 0.0)
+        points = _panel(axes, samples, Normalize(0, max(1.0, highest)), _LOWEST if data else 0.0)
         axes.set_title(policy, loc="left", fontweight="bold")
         axes.tick_params(labelbottom=True)  # the last panel of a column may not stand in the last line
-        if labelled and comparison.data is not None:
+        if data:
             axes.set(xscale="log", yscale="log")
             axes.axvline(np.log(2), color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-            axes.axhline(np.log(comparison.data.num_classes), color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+            axes.axhline(np.log(data.num_classes), color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
             axes.minorticks_off()
     figure.supxlabel("loss, nats", fontsize=9)
-    figure.supylabel("entropy of the prediction, nats" if labelled else "memory term", fontsize=9)
+    figure.supylabel("entropy of the prediction, nats" if data else "memory term", fontsize=9)
     bar = figure.colorbar(points, ax=panels, shrink=0.6, pad=0.015, extend="max", ticks=MaxNLocator(6, integer=True))
     bar.set_label("times trained")
     return figure

@@ -51,7 +51,7 @@ def draw(comparison: Comparison) -> Figure:
     """Per rate: remembered overall (bars), and by training count (lines)."""
     runs, equal = comparison.arrays, comparison.equal_arrays
     policies, few = policies_of(runs), shown_of(policies_of(equal))
-    rates, look = rates_of({cell: one for cell, one in runs.items() if cell[0] != FULL}), looks(policies)
+    rates, look = rates_of(runs), looks(policies)
     most = max(int(one.times_trained.max()) for (policy, _), seeds in equal.items() if policy in few for one in seeds)
     width = -(-(most + 1) // _MOST_BINS)
     bars = 0.75 + 0.23 * len(policies)

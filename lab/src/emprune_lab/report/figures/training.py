@@ -34,7 +34,7 @@ def draw(comparison: Comparison) -> dict[str, Figure]:
     look = looks([FULL, *pruned])
     spent = list(_SPENT) if comparison.one_machine else ["kept"]
     figures = {}
-    for rate in rates_of({cell: one for cell, one in runs.items() if cell[0] != FULL}):
+    for rate in rates_of(runs):
         shown = {policy: runs[policy, rate] for policy in pruned if (policy, rate) in runs}
         if (FULL, 0.0) in runs:
             shown = {FULL: runs[FULL, 0.0], **shown}
