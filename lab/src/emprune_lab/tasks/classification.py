@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ import emprune
 from emprune_lab.data import LabelledData, as_trained, load_from
 from emprune_lab.data.labelled import Data
 from emprune_lab.data.sets import DataSets
-from emprune_lab.networks.evaluate import Evaluation, evaluate
+from emprune_lab.networks.evaluate import Evaluation, Inputs, evaluate
 from emprune_lab.networks.network import Network
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.spec import RunSpec
@@ -26,15 +26,6 @@ def load(sets: DataSets[Data], spec: RunSpec) -> Data:
     """The labelled set that a spec trains on, read from its files, unbalanced and mislabelled as it says."""
     loaded = load_from(sets, spec.data, spec.data_dir, split=spec.split, train_size=spec.recipe.train_size)
     return as_trained(loaded, imbalance=spec.imbalance, label_noise=spec.label_noise, seed=spec.seed)
-
-
-class Resident(Protocol):
-    """Inputs on the device."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, which: torch.Tensor | slice) -> torch.Tensor:
-        """What the model takes of samples given by position: shape [B, ...]."""
 
 
 class LabelledBatch(NamedTuple):
@@ -76,8 +67,8 @@ class ClassificationTask(Task):
         self,
         data: LabelledData,
         network: Network,
-        inputs: Resident,
-        test_inputs: Callable[[], Resident],
+        inputs: Inputs,
+        test_inputs: Callable[[], Inputs],
         *,
         evaluation_batch: int,
         label_smoothing: float = 0.0,
@@ -132,7 +123,7 @@ class ClassificationTask(Task):
             part = slice(begin, begin + self.evaluation_batch)
             yield self.inputs[part], self.labels[part]
 
-    def _evaluate(self, inputs: Resident, labels: torch.Tensor) -> Evaluation:
+    def _evaluate(self, inputs: Inputs, labels: torch.Tensor) -> Evaluation:
         return evaluate(
             self.model, inputs, labels, forward=lambda batch: self.network.forward(batch)[1], size=self.evaluation_batch
         )  # fmt: skip
