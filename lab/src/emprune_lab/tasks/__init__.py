@@ -71,7 +71,8 @@ def preset_for(data: str, name: str | None = None) -> Preset:
     Raises:
         ArgumentError: the preset or the data set is unknown.
     """
-    name = name or _sets_with(data)[data].preset
+    own = _sets_with(data)[data].preset
+    name = name or own
     if name not in PRESETS:
         raise ArgumentError("preset", name, f"one of {', '.join(PRESETS)}")
     return PRESETS[name]
