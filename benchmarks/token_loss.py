@@ -11,7 +11,8 @@ taking turns, after a warm-up:
 ``ratio`` is the median over the rounds of a side's time to cross_entropy's in the same round, with quartiles: CPU
 seconds of the process with one thread, wall seconds otherwise. ``extra_memory`` is what forward and backward need at
 their peak beside the logits and before they are given back, in parts of the logits' size: on CUDA what the allocator
-counted; on a CPU the growth of the resident set's peak (Linux's VmHWM) in a process of its own.
+counted; on a CPU the growth of the resident set's peak (Linux's VmHWM) in a process of its own. ``measure`` gives the
+times and ``peaks`` the memory to other scripts.
 Targets: a ratio of at most 1.5 on a CPU and 1.15 on an accelerator, below that of ``pair``, and no larger peak than
 cross_entropy's, at 8192 tokens.
 
@@ -120,13 +121,24 @@ def peak_apart(options: argparse.Namespace, name: str) -> float:
     return float(done.stdout)
 
 
+def peaks(options: argparse.Namespace) -> dict[str, float]:
+    """What each side needs; where the allocator counts, here, and else in a process of its own."""
+    counted = options.device.startswith("cuda")
+    return {
+        name: round(
+            peak(argparse.Namespace(**vars(options) | {"sides": name})) if counted else peak_apart(options, name), 3
+        )
+        for name in options.sides.split(",")
+    }
+
+
 def measure(options: argparse.Namespace) -> dict[str, dict[str, float | list[float]]]:
+    """Seconds and ratios by side."""
     chosen, seconds = sides(options.sides), []
     logits, labels = make(options, options.tokens)
     for number in range(options.repeats + 1):
         names = list(chosen) if number % 2 else list(reversed(chosen))
         seconds.append({name: once(chosen[name], logits, labels) for name in names})
-    del logits, labels
     found: dict[str, dict[str, float | list[float]]] = {}
     for name in chosen:
         low, middle, high = statistics.quantiles([it[name] / it["cross_entropy"] for it in seconds[1:]], n=4)
@@ -134,7 +146,6 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, float | list[flo
             "seconds": round(statistics.median(it[name] for it in seconds[1:]), 5),
             "ratio": round(middle, 3),
             "ratio_quartiles": [round(low, 3), round(high, 3)],
-            "extra_memory": round(peak_apart(options, name), 3),
         }
     return found
 
@@ -157,7 +168,9 @@ def main() -> None:
         return
     about = {key: getattr(options, key) for key in ("tokens", "vocabulary", "dtype", "threads", "device")}
     name = torch.cuda.get_device_name() if options.device.startswith("cuda") else None
-    result = {"benchmark": "token_loss", **about, "sides": measure(options), "machine": describe()}
+    found, memory = measure(options), peaks(options)
+    rows = {side: {**found[side], "extra_memory": memory[side]} for side in found}
+    result = {"benchmark": "token_loss", **about, "sides": rows, "machine": describe()}
     print(json.dumps(result | ({"accelerator": name} if name else {}), indent=2))
 
 

@@ -12,7 +12,7 @@ from emprune_lab.records.results import load_result, load_samples
 from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run
 from emprune_lab.specs.spec import RunSpec, build_pruner, parse_policy
 from emprune_lab.tasks import recipe_for
-from emprune_lab.tasks.images.augment import shift_and_flip
+from emprune_lab.tasks.images.augment import ShiftAndFlip
 
 RECIPE = recipe_for("digits").changed(epochs=3, shift=1)
 
@@ -90,10 +90,19 @@ def test_policy_labels():
 
 def test_augmentation_shifts_and_mirrors_whole_images():
     image = torch.arange(25.0).reshape(1, 1, 5, 5)
-    batch = shift_and_flip(image.expand(200, 1, 5, 5), 1, seed=0, epoch=0, position=0)
+    images, augment = image.expand(200, 1, 5, 5), ShiftAndFlip(1, seed=0)
+    batch = augment(images, epoch=0, position=0)
     padded = torch.nn.functional.pad(image, (1,) * 4, mode="reflect")[0, 0]
     windows = [padded[i : i + 5, j : j + 5] for i in range(3) for j in range(3)]
     allowed = {tuple(w.flatten().tolist()) for w in windows} | {tuple(w.flip(1).flatten().tolist()) for w in windows}
     assert {tuple(one.flatten().tolist()) for one in batch} == allowed
-    assert torch.equal(batch, shift_and_flip(image.expand(200, 1, 5, 5), 1, seed=0, epoch=0, position=0))
-    assert not torch.equal(batch, shift_and_flip(image.expand(200, 1, 5, 5), 1, seed=0, epoch=1, position=0))
+    assert torch.equal(batch, ShiftAndFlip(1, seed=0)(images, epoch=0, position=0))
+    assert not torch.equal(batch, augment(images, epoch=1, position=0))
+
+
+def test_augmentation_drawn_ahead_is_that_of_each_batch():
+    images, ahead = torch.rand(10, 2, 6, 6), ShiftAndFlip(2, seed=3, ahead=3)
+    steps = [(0, 0, 4), (0, 4, 4), (0, 8, 2), (1, 0, 4), (1, 12, 4), (0, 4, 4)]  # the last batch is smaller
+    for epoch, position, size in steps:
+        alone = ShiftAndFlip(2, seed=3)(images[:size], epoch, position)
+        assert torch.equal(ahead(images[:size], epoch, position), alone)

@@ -99,7 +99,7 @@ class Train:
         with stop.on_signals(console.print), LiveView(console, 1) as view:
             result = run(
                 spec, self.out / compare.RUNS_FOLDER / spec.run_id, command=command, device=self.setting.device,
-                compiled=self.setting.compile, on_progress=lambda progress: view.show(compare.Event(spec, progress)),
+                mode=self.setting.mode, on_progress=lambda progress: view.show(compare.Event(spec, progress)),
                 should_stop=stop.is_set,
             )  # fmt: skip
             view.show(compare.Event(spec, result=result))

@@ -15,6 +15,7 @@ from emprune_lab.commandline.commands import seed_range
 from emprune_lab.commandline.options import Fractions, Names, Setting
 from emprune_lab.commandline.publishing import Publication, carry_out
 from emprune_lab.runs import compare
+from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.recipe import Precision
 from emprune_lab.specs.spec import RunSpec
 
@@ -47,8 +48,8 @@ class Headline:
     """Else bfloat16; a device without instructions for it is many times faster in float32."""
     device: str | None = None
     """Else the accelerator if there is one, and the CPU otherwise."""
-    compile: bool = False
-    """Put the models through torch.compile."""
+    mode: Mode = "plain"
+    """How steps are executed: as they come, through torch.compile, or as a CUDA graph of the full batches."""
     threads: int = 1
     jobs: int | None = None
     """Runs at the same time; else one for each core, or one on a device."""
@@ -78,7 +79,7 @@ class Headline:
         return Setting(
             data="cifar100", data_dir=self.data_dir, preset=PRESET_OF[model], epochs=self.epochs,
             batch_size=self.batch_size, train_size=self.train_size, precision=self.precision, device=device,
-            compile=self.compile, threads=self.threads, json=self.json,
+            mode=self.mode, threads=self.threads, json=self.json,
         )  # fmt: skip
 
     def specs(self) -> list[RunSpec]:

@@ -10,6 +10,7 @@ import tyro
 
 from emprune.errors import ArgumentError
 from emprune_lab.data import Split
+from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.recipe import Precision, Recipe
 from emprune_lab.specs.spec import Budget, RunSpec
 from emprune_lab.tasks import preset_for
@@ -61,8 +62,8 @@ class Setting:
     split: Split = "test"
     """What to evaluate on; choose settings on the validation split, never on the test set."""
     device: str = "cpu"
-    compile: bool = False
-    """Put the model through torch.compile."""
+    mode: Mode = "plain"
+    """How steps are executed: as they come, through torch.compile, or as a CUDA graph (images; else as they come)."""
     threads: int = 1
     """Threads of a process; results repeat to the last digit for the same number on the same machine."""
     json: bool = False

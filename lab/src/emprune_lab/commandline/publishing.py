@@ -106,7 +106,7 @@ def work_off(
 
         return compare.work_off(
             specs, out, on_event, stop, jobs=jobs, threads=setting.threads, device=setting.device,
-            compiled=setting.compile, command=command,
+            mode=setting.mode, command=command,
         )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -21,7 +21,8 @@ class Network:
         model: of the run's seed.
         data: its classes are the outputs.
         precision: "bfloat16" runs the model under autocast.
-        compiled: whether all but the head goes through torch.compile.
+        compiled: whether all but the head goes through torch.compile, in training and for the largest batches so far;
+            smaller ones, and evaluation, would be compiled anew for a few steps.
 
     Raises:
         ArgumentError: the data has a label beyond the model's outputs.
@@ -32,7 +33,9 @@ class Network:
     ) -> None:
         self.device, self._half = device, precision == "bfloat16"
         self.model = model.to(device)
-        self._body = torch.compile(self.model[:-1]) if compiled else self.model[:-1]
+        self._body: Callable[[torch.Tensor], torch.Tensor] = self.model[:-1]
+        self._compiled = torch.compile(self.model[:-1], dynamic=False) if compiled else None
+        self._compiled_size = 0
         outputs, classes = int(self.model[-1].out_features), int(data.labels.max()) + 1  # type: ignore[arg-type]
         if outputs < classes:
             raise ArgumentError("model", f"with {outputs} outputs", f"at least {classes}, the classes of {data.name}")
@@ -44,9 +47,15 @@ class Network:
             seed: of what the model draws (dropout); the global generator is left as it was. None: it draws nothing.
         """
         with seeded(seed, self.device), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-            features = self._body(inputs)
+            features = self._body_for(len(inputs))(inputs)
             logits = self.model[-1](features)
         return features.float(), logits.float()
+
+    def _body_for(self, size: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        if self._compiled is None or not (self.model.training and torch.is_grad_enabled()):
+            return self._body
+        self._compiled_size = max(self._compiled_size, size)
+        return self._compiled if size == self._compiled_size else self._body
 
 
 def step_seed(seed: int, epoch: int, position: int) -> int:

@@ -18,6 +18,7 @@ from emprune.errors import ArgumentError, EmpruneError
 from emprune_lab.records.results import Result
 from emprune_lab.runs.progress import Progress
 from emprune_lab.runs.runner import Interrupted, run
+from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.spec import RunSpec, parse_policy
 from emprune_lab.tasks import check_spec, training_data
 
@@ -85,7 +86,7 @@ def work_off(
     jobs: int = 1,
     threads: int = 1,
     device: str = "cpu",
-    compiled: bool = False,
+    mode: Mode = "plain",
     command: str = "",
 ) -> list[Result]:
     """Run what is not finished yet and return all results, in the order of ``specs``.
@@ -94,13 +95,13 @@ def work_off(
         folder: the comparison's; each run has its own folder in runs/ below it.
         on_event: called in this process for every news.
         stop: set by a signal handler; None: nothing stops it.
-        jobs: processes; threads: of each. device: of all. compiled: by torch.compile. command:
+        jobs: processes; threads: of each. device, mode: of all. command:
             repeats the comparison.
 
     Raises:
         Interrupted: ``stop`` was set; unfinished runs have saved their state.
     """
-    call = _Call(folder / RUNS_FOLDER, threads, device, compiled, command)
+    call = _Call(folder / RUNS_FOLDER, threads, device, mode, command)
     if jobs == 1:
         events = _in_this_process(specs, call, on_event, stop)
     else:
@@ -122,7 +123,7 @@ class _Call:
     folder: Path
     threads: int
     device: str
-    compiled: bool
+    mode: Mode
     command: str
 
     def run(self, spec: RunSpec, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> Result | None:
@@ -132,7 +133,7 @@ class _Call:
         folder = self.folder / spec.run_id
         try:
             return run(
-                spec, folder, command=self.command, device=self.device, compiled=self.compiled, on_progress=tell,
+                spec, folder, command=self.command, device=self.device, mode=self.mode, on_progress=tell,
                 should_stop=should_stop,
             )  # fmt: skip
         except Interrupted:

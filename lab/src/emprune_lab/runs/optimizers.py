@@ -110,9 +110,10 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch
         return _adamw(list(parameters), recipe)
     if recipe.nesterov and recipe.momentum == 0:
         raise ArgumentError("nesterov", recipe.nesterov, "False where momentum is 0")
+    weights = list(parameters)
     return torch.optim.SGD(
-        parameters, lr=recipe.max_lr, momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay, nesterov=recipe.nesterov,
+        weights, lr=recipe.max_lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov, fused=weights[0].is_cuda,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.records.results import RESULT_FILE, Result, Samples, load_result, save_run
 from emprune_lab.runs.progress import Progress, progress_of
 from emprune_lab.runs.scoring import static_policy
+from emprune_lab.runs.steps import Mode
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.subsets.scoring_run import Cost
@@ -21,6 +22,7 @@ from emprune_lab.tasks import training_data
 CHECKPOINT_FILE = "checkpoint.pt"
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _SECONDS_BETWEEN_PROGRESS = 0.5
+_ON_A_DEVICE = 5.0  # there it waits for all steps under way
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -33,7 +35,7 @@ def run(
     *,
     command: str = "",
     device: str = "cpu",
-    compiled: bool = False,
+    mode: Mode = "plain",
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -41,7 +43,7 @@ def run(
 
     Args:
         command: what repeats the run; stored in the result.
-        compiled: whether the model goes through torch.compile.
+        mode: how steps are executed, which does not decide the outcome but for rounding.
         should_stop: asked between steps.
 
     Raises:
@@ -55,7 +57,7 @@ def run(
         data = training_data(spec)
         scores = folder.parent.with_name("scores")
         policy, scoring = static_policy(spec, data, scores, device, _stopping(spec, should_stop))
-        training = Training(spec, data, device, policy=policy, compiled=compiled)
+        training = Training(spec, data, device, policy=policy, mode=mode)
         if checkpoint.is_file():
             training.restore(checkpoint)
         training.epochs(_between_steps(training, checkpoint, on_progress, should_stop))
@@ -73,6 +75,10 @@ def _finish(training: Training, scoring: Cost, folder: Path, command: str, devic
     return result
 
 
+def _executed_on(device: str, mode: Mode) -> str:
+    return device_name(device) if mode == "plain" else f"{device_name(device)}, {mode}"
+
+
 def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], None]:
     def after_step() -> None:
         if should_stop():
@@ -85,6 +91,7 @@ def _between_steps(
     training: Training, checkpoint: Path, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
 ) -> Callable[[], None]:
     told = saved = time.perf_counter()
+    pause = _SECONDS_BETWEEN_PROGRESS if training.device.type == "cpu" else _ON_A_DEVICE
 
     def after_step() -> None:
         nonlocal told, saved
@@ -92,11 +99,13 @@ def _between_steps(
         if should_stop():
             training.save(checkpoint)
             raise Interrupted(training.spec.run_id)
-        if now - told > _SECONDS_BETWEEN_PROGRESS:
+        if now - told > pause:
             told = now
+            training.settle()
             on_progress(progress_of(training))
         if now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
             saved = now
+            training.settle()
             training.save(checkpoint)
 
     return after_step
@@ -141,7 +150,7 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
         recipe=spec.recipe.as_dict(),
         anneal=spec.anneal,
         budget=spec.budget,
-        device=device_name(device),
+        device=_executed_on(device, training.mode),
         versions=versions(),
         git_commit=git_commit(),
         command=command,

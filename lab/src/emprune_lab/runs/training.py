@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import emprune
 from emprune import Policy
 from emprune.errors import DataError
 from emprune_lab.records.results import write_atomically
 from emprune_lab.runs.learning_rate import LearningRate
 from emprune_lab.runs.optimizers import build_optimizer
+from emprune_lab.runs.steps import CapturedStep, Mode, can_capture, has_resident_images, without_graph
 from emprune_lab.specs.spec import RunSpec, build_pruner
 from emprune_lab.tasks import Data, Scores, build_task
 
@@ -29,11 +29,12 @@ class Training:
         data: what the spec trains on, imbalance and label noise included.
         device: where.
         policy: instead of the one that the spec's label names.
-        compiled: whether the model goes through torch.compile.
+        mode: how steps are executed; what cannot be captured as a graph is executed as it comes.
         watch: called with each step's ids and scores.
 
     Attributes:
         task: the model and its data.
+        mode: how steps are executed: as asked for, or without a graph.
         history: one entry for each finished epoch: kept, loss, accuracy, seconds, and what the task measures.
         seconds: spent training so far, in all sessions of the run.
         seconds_scoring: spent on forward passes that only refresh scores, likewise.
@@ -49,15 +50,18 @@ class Training:
         device: str = "cpu",
         *,
         policy: Policy | None = None,
-        compiled: bool = False,
+        mode: Mode = "plain",
         watch: Callable[[torch.Tensor, Scores], None] | None = None,
     ) -> None:
         recipe = spec.recipe
         self.spec, self.device = spec, torch.device(device)
-        self.task = build_task(spec, data, self.device, compiled=compiled)
+        self.task = build_task(spec, data, self.device, compiled=mode.startswith("compile"))
         self.model = self.task.model
         self.pruner = build_pruner(spec, len(data), policy)
         self._watch = watch
+        self._captured = self._captured_step() if mode.endswith("graph") else None
+        self.mode = mode if self._captured else without_graph(mode)
+        self._weights: torch.Tensor | None = None
         self.optimizer = build_optimizer(recipe, self.model.parameters())
         self.learning_rate = LearningRate(self.optimizer, recipe, self.pruner)
         self.history: list[dict[str, float]] = []
@@ -71,16 +75,22 @@ class Training:
             after_step: called between steps; may save a checkpoint, and may raise to stop.
         """
         self.model.train()
-        batches = emprune.IdBatches(self.pruner, self.spec.recipe.batch_size)
         for _ in self.pruner.epochs():
-            for ids in batches:
+            for ids in self._batches():
                 began = time.perf_counter()
                 self._step(ids)
                 self._add_seconds(time.perf_counter() - began)
                 after_step()
+            self.settle()
             self._observe_hidden()
             self.history.append(self._epoch_entry() | self.task.after_epoch())
             self._epoch_sums = self._zero_sums()
+
+    def settle(self) -> None:
+        """Wait for the steps under way, so that their time counts as training's and not as that of what comes next."""
+        began = time.perf_counter()
+        float(self._epoch_sums["loss"])
+        self._add_seconds(time.perf_counter() - began)
 
     @property
     def latest_entry(self) -> dict[str, float]:
@@ -122,11 +132,37 @@ class Training:
         self.history, self._epoch_sums, self.seconds = state["history"], state["sums"], state["seconds"]
         self.seconds_scoring = state["scoring"]
 
+    def _batches(self) -> Sequence[torch.Tensor]:
+        """Batches of the ids that the epoch still trains, in order; they and their weights move to the device once."""
+        resident, plan = has_resident_images(self.task), self.pruner.plan
+        self._weights = torch.from_numpy(plan.weights.copy()).to(self.device) if plan.is_weighted else None
+        ids = torch.from_numpy(self.pruner.rank_ids(self.spec.recipe.batch_size).copy())
+        if not len(ids):  # an epoch that was stopped after its last step
+            return ()
+        return (ids.to(self.device) if resident else ids).split(self.spec.recipe.batch_size)  # type: ignore[no-any-return,no-untyped-call]
+
+    def _captured_step(self) -> CapturedStep | None:
+        """None where a part of a batch goes backward, or the task's batches differ."""
+        policy = self.pruner.policy
+        if policy.within_batch or not can_capture(self.task):
+            return None
+        return CapturedStep(self.task, policy.scorer, self.spec.recipe.batch_size)  # type: ignore[arg-type]
+
+    def _replay(self, captured: CapturedStep, ids: torch.Tensor, batch: Any) -> Scores:
+        """The same as a plain step, but that the weights are needed before the scores are reported."""
+        position = self._epoch_sums["samples"]
+        weights = None if self._weights is None else self._weights[position : position + len(ids)]
+        scores = captured(batch, weights)
+        self.pruner.select_batch(ids, scores.loss, scores.memory)
+        return scores
+
     def _step(self, ids: torch.Tensor) -> None:
         batch = self.task.batch(ids, self.pruner.epoch, self._epoch_sums["samples"])
         self.learning_rate.before_step()
         if self.forwards_first:
             scores = self._backward_part(ids, batch)
+        elif self._captured and self._captured.fits(batch):
+            scores = self._replay(self._captured, ids, batch)
         else:
             scores = self.task.forward(batch, self.pruner.policy.scorer)
             self.pruner.loss(ids, scores.loss, scores.memory).backward()  # type: ignore[no-untyped-call]

@@ -8,26 +8,55 @@ import torch.nn.functional as F
 from emprune.seeding import derive_seed
 
 
-def shift_and_flip(images: torch.Tensor, pixels: int, seed: int, epoch: int, position: int) -> torch.Tensor:
-    """Shift each image by up to ``pixels`` (edges reflected) and mirror half of them left to right.
+class ShiftAndFlip:
+    """Shift each image by up to so many pixels (edges reflected) and mirror half of them left to right.
 
     Args:
-        images: floating point, shape [B, C, H, W].
-        pixels: largest shift in each direction, 0 ≤ pixels < H; 0 returns the images as they are.
-        seed, epoch, position: the run's seed, the epoch and the sample at which the batch begins.
-
-    Returns:
-        A new tensor of the same shape, channels last.
+        pixels: largest shift in each direction, 0 ≤ pixels < H; 0 leaves the images as they are.
+        seed: the run's.
+        ahead: number of batches whose random numbers are drawn, and moved to the device, at once; does not change them.
     """
-    if pixels == 0:
-        return images
-    batch, _, height, width = images.shape
+
+    def __init__(self, pixels: int, seed: int, *, ahead: int = 1) -> None:
+        self.pixels, self.seed, self.ahead = pixels, seed, ahead
+        self._drawn: dict[tuple[int, int, int], torch.Tensor] = {}
+
+    def __call__(self, images: torch.Tensor, epoch: int, position: int) -> torch.Tensor:
+        """The batch, augmented.
+
+        Args:
+            images: floating point, shape [B, C, H, W].
+            epoch, position: the epoch, and the sample at which the batch begins in it.
+
+        Returns:
+            A new tensor of the same shape, channels last; the images themselves where nothing is shifted.
+        """
+        if self.pixels == 0:
+            return images
+        return _moved(images, self.pixels, self._numbers(len(images), epoch, position, images.device))
+
+    def _numbers(self, batch: int, epoch: int, position: int, device: torch.device) -> torch.Tensor:
+        """int16, shape [3, B]: rows and columns of shift, 0 to 2·pixels, and whether mirrored."""
+        if (batch, epoch, position) not in self._drawn:
+            places = range(position, position + batch * self.ahead, batch)
+            drawn = torch.stack([_draw(self.pixels, batch, self.seed, epoch, place) for place in places])
+            moved = drawn.to(device, non_blocking=True)
+            self._drawn = {(batch, epoch, place): part for place, part in zip(places, moved, strict=True)}
+        return self._drawn[batch, epoch, position]
+
+
+def _draw(pixels: int, batch: int, seed: int, epoch: int, position: int) -> torch.Tensor:
     rng = torch.Generator().manual_seed(derive_seed(seed, epoch, f"augment at {position}", bits=56))
-    shifts = torch.randint(0, 2 * pixels + 1, (2, batch, 1), generator=rng)
-    mirrored = torch.randint(0, 2, (batch, 1), generator=rng).bool()
-    rows = shifts[0] + torch.arange(height)
-    columns = torch.where(mirrored, torch.arange(width - 1, -1, -1), torch.arange(width)) + shifts[1]
-    rows, columns = rows.to(images.device, non_blocking=True), columns.to(images.device, non_blocking=True)
+    shifts = torch.randint(0, 2 * pixels + 1, (2, batch), generator=rng)
+    return torch.cat([shifts, torch.randint(0, 2, (1, batch), generator=rng)]).short()
+
+
+def _moved(images: torch.Tensor, pixels: int, numbers: torch.Tensor) -> torch.Tensor:
+    batch, _, height, width = images.shape
+    at = torch.arange(max(batch, height, width), device=images.device)
+    down, across, mirrored = numbers.long()[:, :, None]
+    rows = down + at[:height]
+    columns = torch.where(mirrored.bool(), width - 1 - at[:width], at[:width]) + across
     padded = F.pad(images, (pixels,) * 4, mode="reflect").permute(0, 2, 3, 1)
-    picked = padded[torch.arange(batch, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    picked = padded[at[:batch, None, None], rows[:, :, None], columns[:, None, :]]
     return picked.permute(0, 3, 1, 2)

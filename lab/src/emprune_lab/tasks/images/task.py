@@ -13,9 +13,12 @@ from emprune_lab.networks.evaluate import EVALUATION_BATCH
 from emprune_lab.networks.network import Network
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks.classification import ACCURACY, ClassificationTask, load
-from emprune_lab.tasks.images.augment import shift_and_flip
+from emprune_lab.tasks.images.augment import ShiftAndFlip
 from emprune_lab.tasks.images.presets import PRESETS, ImageSettings
 from emprune_lab.tasks.kind import Kind
+
+_DRAWN_AHEAD = 32
+"""Batches of random numbers in one transfer; on the CPU there is none to save."""
 
 
 def check(spec: RunSpec, num_samples: int) -> None:
@@ -38,7 +41,7 @@ def build(spec: RunSpec, data: LabelledData, device: torch.device, *, compiled: 
         lambda: ResidentImages(data.test_inputs, device, settings.pool),
         label_smoothing=settings.label_smoothing,
         evaluation_batch=EVALUATION_BATCH,
-        augment=lambda batch, epoch, position: shift_and_flip(batch, settings.shift, spec.seed, epoch, position),
+        augment=ShiftAndFlip(settings.shift, spec.seed, ahead=1 if device.type == "cpu" else _DRAWN_AHEAD),
     )  # fmt: skip
 
 
