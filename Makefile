@@ -19,6 +19,7 @@ test: lint types unit wheel
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(STAMP)
 	$(BIN)/mypy
@@ -26,10 +27,11 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest -n 2
 
-# The wheel alone, with torch and numpy only, in an environment of its own.
+# The library's wheel alone, with torch and numpy only, in an environment of its own; the laboratory's is built.
 wheel: $(STAMP)
 	rm -rf dist build/wheel-env
 	$(BIN)/python -m build --wheel --outdir dist
+	$(BIN)/python -m build --wheel --outdir dist/lab lab
 	$(PYTHON) -m venv build/wheel-env
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
 	cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py

@@ -5,7 +5,7 @@ processes of one thread each, wrapped in DistributedDataParallel. Two runs train
 processes, and take turns at being first:
 
 - ``with``:    a pruner in a process group: ``end_epoch`` exchanges observations and compares the next plan;
-- ``without``: the same, in a world whose ranks tell each other nothing: each records what itself has seen.
+- ``without``: the same, in a world whose ranks exchange nothing: each records what itself has seen.
 
 Both make the next plan in ``end_epoch``. Between two barriers each, wall seconds of rank 0 for an epoch's steps and for
 ``end_epoch``, and CPU seconds of all ranks with gloo's threads. ``added_percent`` is the median over epochs of
@@ -45,7 +45,7 @@ from torch.utils.data import TensorDataset
 
 from emprune import PrunedLoader, Pruner
 from emprune.distributed import ProcessGroup, World
-from emprune.distributed.partition import part_of
+from emprune.distributed.partition import rank_positions
 from emprune.scoring import classification
 from emprune_lab import data as lab_data
 
@@ -60,18 +60,18 @@ class Counting(ProcessGroup):
         super().__init__()
         self.gathered: list[int] = []
 
-    def _all_gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+    def _gather_tensors(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         self.gathered.append(tensor.nbytes)
-        return super()._all_gather(tensor)
+        return super()._gather_tensors(tensor)
 
 
 class Silent(World):
-    """Ranks that tell each other nothing, and so find that they agree."""
+    """Ranks that exchange nothing, and so find that they agree."""
 
     def __init__(self, world: World) -> None:
         self.rank, self.size = world.rank, world.size
 
-    def gather(self, column: Any) -> list[Any]:
+    def all_gather(self, column: Any) -> list[Any]:
         others = column if column.nbytes == DIGEST else column[:0]
         return [column if rank == self.rank else others for rank in range(self.size)]
 
@@ -106,17 +106,17 @@ def timed(task: Callable[[], None]) -> np.ndarray:
     return np.array([wall, cpu.item()])
 
 
-def measure(images: lab_data.Images, epochs: int) -> dict[str, Any]:
-    data, world = TensorDataset(images.images.float() / 127.5 - 1, images.labels), Counting()
+def measure(images: lab_data.LabelledData, epochs: int) -> dict[str, Any]:
+    data, world = TensorDataset(images.inputs.float() / 127.5 - 1, images.labels), Counting()
     sides = [Side(data, images.num_classes, side, epochs + WARM_UP) for side in (world, Silent(world))]
     seconds, moved = [], []
     for epoch in range(epochs + WARM_UP):
-        told: list[Any] = [None, None]
+        measured: list[Any] = [None, None]
         for which in (0, 1) if epoch % 2 else (1, 0):
             before = len(world.gathered)
-            told[which] = (timed(sides[which].steps), timed(sides[which].pruner.end_epoch))
+            measured[which] = (timed(sides[which].steps), timed(sides[which].pruner.end_epoch))
             moved += [world.gathered[before:]] if which == 0 else []
-        seconds.append(told)
+        seconds.append(measured)
     return {"seconds": np.array(seconds[WARM_UP:]), "gathered": moved, "k": len(sides[0].pruner.plan)}
 
 
@@ -124,9 +124,9 @@ def work(rank: int, options: argparse.Namespace, port: int, answers: Any) -> Non
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     dist.init_process_group("gloo", rank=rank, world_size=options.ranks)
-    told = measure(lab_data.load(options.data, options.data_dir), options.epochs)
+    measured = measure(lab_data.load(options.data, options.data_dir), options.epochs)
     if rank == 0:
-        answers.put(told)
+        answers.put(measured)
     dist.barrier()
     dist.destroy_process_group()
 
@@ -137,7 +137,7 @@ def wire(gathered: list[list[int]], k: int, ranks: int) -> dict[str, Any]:
     Args:
         gathered: bytes of each tensor gathered, by epoch.
     """
-    longest = max(len(part_of(0, k, GLOBAL_BATCH // ranks, ranks, rank).positions) for rank in range(ranks))
+    longest = max(len(rank_positions(0, k, GLOBAL_BATCH // ranks, ranks, rank).positions) for rank in range(ranks))
     expected = [longest * OBSERVATION, DIGEST]
     for tensors in gathered:
         if [nbytes for nbytes in tensors if nbytes != LENGTH] != expected:
@@ -177,15 +177,15 @@ def main() -> None:
         port = listening.getsockname()[1]
     answers = mp.get_context("spawn").SimpleQueue()
     mp.spawn(work, (options, port, answers), nprocs=options.ranks)
-    told = answers.get()
+    measured = answers.get()
     described = {
         "benchmark": "exchange_cost",
         "data": options.data,
-        "samples_per_epoch": told["k"],
+        "samples_per_epoch": measured["k"],
         "ranks": options.ranks,
-        "wall_seconds": summary(told["seconds"][..., 0]),
-        "cpu_seconds_of_all_ranks": summary(told["seconds"][..., 1]),
-        "bytes_leaving_a_rank": wire(told["gathered"], told["k"], options.ranks),
+        "wall_seconds": summary(measured["seconds"][..., 0]),
+        "cpu_seconds_of_all_ranks": summary(measured["seconds"][..., 1]),
+        "bytes_leaving_a_rank": wire(measured["gathered"], measured["k"], options.ranks),
         "machine": describe(),
     }
     print(json.dumps(described, indent=2))

@@ -1,12 +1,12 @@
-"""A plan made by ranks that hold a part of the scores each: checked on real processes, and what it costs at 10⁹.
+"""A plan made by ranks that hold a partition of the scores each: checked on real processes, and what it costs at 10⁹.
 
 One rank of many is simulated: it does its own work for real, on its own rows, in a world whose other ranks
 always answer as it would itself. And at a size that fits here the plan of real processes is compared with that of
 one process that holds all scores, id by id and weight by weight.
 
 Memory is the growth of the resident set to its peak (Linux). Bytes are those that leave a rank, by what each collective
-has to move, a ring for sums: "gather" counts and means, "sum" the histograms of three rounds, "deal" 8 bytes up and
-12 down for each sample that the rank trains.
+has to move, a ring for sums: "all_gather" counts and means, "all_reduce" the histograms of three rounds, "all_to_all"
+8 bytes up and 12 down for each sample that the rank trains.
 
 Run:    python benchmarks/partitioned_plan.py             # 10⁹ on 64 ranks simulated, 10⁷ on 4 gloo processes
 Prints one JSON object; exits with 1 where a plan differs.
@@ -30,10 +30,10 @@ from machine import describe
 
 from emprune import EMP
 from emprune.distributed import ProcessGroup, World
-from emprune.distributed.partition import part_of
+from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import BLOCK, RankSlice
 from emprune.epoch.plan import make_plan
-from emprune.epoch.rank_plan import RankPlan, make_rank_plan
+from emprune.epoch.rank_plan import PartitionedPlanner, RankPlan
 from emprune.policies.base import Request
 from emprune.seeding import generator
 from emprune.table import ScoreTable
@@ -53,19 +53,19 @@ class Counting(World):
 
     def __init__(self, world: Any) -> None:
         self.world, self.rank, self.size = world, world.rank, world.size
-        self.rounds, self.bytes = 0, {"gather": 0.0, "sum": 0.0, "deal": 0.0}
+        self.rounds, self.bytes = 0, {"all_gather": 0.0, "all_reduce": 0.0, "all_to_all": 0.0}
 
     def all_gather(self, column: Any) -> list[Any]:
-        self._count("gather", column.nbytes * (self.size - 1), sizes=8 * (self.size - 1))
+        self._count("all_gather", column.nbytes * (self.size - 1), sizes=8 * (self.size - 1))
         return self.world.all_gather(column)
 
     def all_reduce(self, counts: Any) -> Any:
-        self._count("sum", 2 * counts.nbytes * (self.size - 1) / self.size)
+        self._count("all_reduce", 2 * counts.nbytes * (self.size - 1) / self.size)
         return self.world.all_reduce(counts)
 
     def all_to_all(self, parts: list[Any]) -> list[Any]:
         away = sum(part.nbytes for rank, part in enumerate(parts) if rank != self.rank)
-        self._count("deal", away, sizes=8 * (self.size - 1))
+        self._count("all_to_all", away, sizes=8 * (self.size - 1))
         return self.world.all_to_all(parts)
 
     def _count(self, kind: str, number: float, sizes: int = 0) -> None:
@@ -74,7 +74,7 @@ class Counting(World):
 
 
 class Alike(World):
-    """One rank of ``size`` whose others all say what it says."""
+    """One rank of ``size`` whose others all have the same values."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -136,7 +136,7 @@ def work(rank: int, ranks: int, num_samples: int, port: int, answers: Any) -> No
     before = forget_peak()
     table = scored(num_samples, RankSlice.of(num_samples, world))
     began = time.perf_counter()
-    plan = make_rank_plan(EMP(), request(table), BATCH)
+    plan = PartitionedPlanner(BATCH).make(EMP(), request(table))
     seconds = time.perf_counter() - began
     answers.put((rank, plan.ids, plan.weights, cost(plan, table, world, seconds, before)))
     dist.barrier()
@@ -153,19 +153,19 @@ def check(num_samples: int, ranks: int) -> dict[str, Any]:
     processes = [context.Process(target=work, args=(r, ranks, num_samples, port, answers)) for r in range(ranks)]
     for process in processes:
         process.start()
-    told = sorted((answers.get() for _ in processes), key=lambda answer: answer[0])
+    found = sorted((answers.get() for _ in processes), key=lambda answer: answer[0])
     for process in processes:
         process.join()
     table = scored(num_samples, RankSlice.whole(num_samples))
     began = time.perf_counter()
     plan = make_plan(EMP(), request(table))
     alone = time.perf_counter() - began
-    for rank, ids, weights, _ in told:
-        places = part_of(0, len(plan), BATCH, ranks, rank).positions
+    for rank, ids, weights, _ in found:
+        places = rank_positions(0, len(plan), BATCH, ranks, rank).positions
         if not (np.array_equal(ids, plan.ids[places]) and np.array_equal(weights, plan.weights[places])):
             raise SystemExit(f"rank {rank}'s part of the plan differs from that of one process")
     return {
-        "samples": num_samples, "gloo_processes": ranks, "equal_to_one_process": True, "rank_0": told[0][3],
+        "samples": num_samples, "gloo_processes": ranks, "equal_to_one_process": True, "rank_0": found[0][3],
         "one_process_seconds_per_plan": round(alone, 2),
     }  # fmt: skip
 
@@ -176,7 +176,7 @@ def simulate(num_samples: int, ranks: int) -> dict[str, Any]:
     before = forget_peak()
     table = scored(num_samples, RankSlice.of(num_samples, world))
     began = time.perf_counter()
-    plan = make_rank_plan(AnySize(), request(table), BATCH)
+    plan = PartitionedPlanner(BATCH).make(AnySize(), request(table))
     seconds = time.perf_counter() - began
     return {
         "samples": num_samples, "ranks": ranks, "a_rank": cost(plan, table, world, seconds, before),
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10**9, help="samples of the simulation")
     parser.add_argument("--ranks", type=int, default=64, help="ranks of the simulation")
     options = parser.parse_args()
-    told = {
+    found = {
         "benchmark": "partitioned_plan",
         "policy": "emp",
         "prune_rate": RATE,
@@ -199,7 +199,7 @@ def main() -> None:
         "checked": check(options.check, options.check_ranks),
         "machine": describe(),
     }
-    print(json.dumps(told, indent=2))
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

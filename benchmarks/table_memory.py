@@ -71,14 +71,14 @@ def train(pruner: Pruner, batches: Iterator[torch.Tensor]) -> None:
 
 def phases(size: int, policy: str, rate: float) -> dict[str, dict[str, float]]:
     """Bytes a sample after each phase, and at its peak."""
-    before, told, made = resident("VmRSS"), {}, []
+    before, found, made = resident("VmRSS"), {}, []
 
     def run(name: str, task: Callable[[], Any]) -> None:
         Path("/proc/self/clear_refs").write_text("5")  # let the peak begin anew
         began = time.perf_counter()
         task()
         now, peak = (round((resident(field) - before) / size, 1) for field in ("VmRSS", "VmHWM"))
-        told[name] = {"after": now, "peak": peak, "seconds": round(time.perf_counter() - began, 2)}
+        found[name] = {"after": now, "peak": peak, "seconds": round(time.perf_counter() - began, 2)}
 
     def build() -> None:
         made.append(Pruner(size, policy, prune_rate=rate, num_epochs=3))
@@ -93,7 +93,7 @@ def phases(size: int, policy: str, rate: float) -> dict[str, dict[str, float]]:
     run("end of the epoch", pruner.end_epoch)
     run("next plan", lambda: len(pruner.plan))
     run("state_dict", lambda: pruner.state_dict() and None)
-    return told
+    return found
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def main() -> None:
                 if scheduler.last_epoch % options.save_every == 0:
                     accelerator.save_state(str(unfinished))
                     accelerator.wait_for_everyone()
-                    if accelerator.is_main_process:  # whole or not at all
+                    if accelerator.is_main_process:  # atomically
                         shutil.rmtree(checkpoint, ignore_errors=True)
                         unfinished.rename(checkpoint)
 

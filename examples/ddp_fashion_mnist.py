@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """The pruner's state_dict is collective, writing is rank 0's: whole or not at all."""
+    """The pruner's state_dict is collective, writing is rank 0's: atomically."""
     if dist.get_rank() == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, path.with_suffix(".new"))

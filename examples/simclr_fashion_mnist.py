@@ -50,7 +50,7 @@ def main() -> None:
 
     pruner = Pruner(len(images), options.policy, prune_rate=options.prune_rate, num_epochs=options.epochs, seed=0)
     batches = IdBatches(pruner, options.batch_size)
-    memory, layers = ("alignment", ["0"]) if pruner.policy.needs_memory else ("none", [])
+    memory, layers = ("alignment", ["0"]) if "memory" in pruner.policy.inputs else ("none", [])
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, pruner.total_steps(options.batch_size))
     with Capture(model, layers) as capture:  # "0" is the encoder: what it gives is hidden before the projector
@@ -58,7 +58,7 @@ def main() -> None:
             for ids in batches:
                 projected = model(augment(images[ids].repeat(2, 1, 1, 1)))  # the first views, then the second
                 hidden = [features.chunk(2) for features in capture.take().values()]
-                # batch_size: what the last, smaller batch has fewer negatives for is made good in its scores.
+                # batch_size: corrects the scores of the last, smaller batch, which has fewer negatives.
                 scores = contrastive(*projected.chunk(2), memory=memory, hidden=hidden, batch_size=options.batch_size)
                 loss = pruner.loss(ids, *scores)
                 loss.backward()

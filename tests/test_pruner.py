@@ -111,3 +111,24 @@ def test_without_pruning_a_step_is_the_plain_one() -> None:
     pruner.loss(torch.arange(6), *emprune.scoring.classification(ours, labels)).backward()
     torch.nn.functional.cross_entropy(plain, labels).backward()
     torch.testing.assert_close(ours.grad, plain.grad)
+
+
+def test_consumed_samples_are_those_of_the_running_epoch() -> None:
+    pruner = Pruner(20, "random", prune_rate=0.5, num_epochs=2)
+    assert pruner.consumed == 0
+    batches = list(IdBatches(pruner, 4))
+    step(pruner, batches[0])
+    step(pruner, batches[1])
+    assert pruner.consumed == 8
+    pruner.end_epoch()
+    assert pruner.consumed == 0
+
+
+def test_a_batch_is_selected_from_by_an_in_batch_policy_in_pruned_epochs_alone() -> None:
+    pruners = [Pruner(8, name, prune_rate=0.5, num_epochs=2, warmup_epochs=1) for name in ("selective-backprop", "lfl")]
+    found = []
+    for pruner in pruners:
+        for _ in pruner.epochs():
+            found.append(pruner.selects_in_batch)
+            step(pruner, torch.from_numpy(pruner.plan.ids.copy()))
+    assert found == [False, True, False, False]

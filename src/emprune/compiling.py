@@ -1,4 +1,4 @@
-"""Keeping torch.compile out of what only keeps the books."""
+"""Keeping torch.compile out of the pruner's own bookkeeping."""
 
 from __future__ import annotations
 

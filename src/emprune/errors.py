@@ -28,12 +28,6 @@ class ArgumentError(EmpruneError, ValueError):
         return type(self), (self.argument, self.value, self.allowed, self.hint)
 
 
-def check_batch_size(batch_size: object) -> None:
-    """Raise ArgumentError unless ``batch_size`` is an integer of at least 1."""
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
-
-
 class NonFiniteError(EmpruneError):
     """A loss or memory term is NaN or infinite; the message names the sample ids."""
 

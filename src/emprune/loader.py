@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from emprune.errors import ArgumentError, check_batch_size
+from emprune.checks import check_batch_size
+from emprune.errors import ArgumentError
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 
@@ -19,8 +20,8 @@ _CHUNK = 65_536
 class PlanSampler(Sampler[int]):
     """The running epoch's sample ids in training order.
 
-    Iterating changes nothing: every iterator of an epoch gives the same ids, until the pruner is told that
-    the epoch is over. With several ranks these are this rank's, as :mod:`emprune.distributed.partition` deals them out.
+    Iterating changes nothing: every iterator of an epoch gives the same ids, until ``end_epoch``. With several ranks
+    these are this rank's, as by :mod:`emprune.distributed.partition`.
 
     Args:
         pruner: whose running epoch is iterated.
@@ -105,7 +106,8 @@ def loader_arguments(
     """The arguments of a DataLoader, or one like it, that makes it yield ``(ids, batch)`` of the running epoch.
 
     Args:
-        sampler: which kind of sampler walks through the plan. The others: as for :class:`PrunedLoader`.
+        sampler: class of the sampler over the plan.
+        dataset, pruner, batch_size, collate_fn, options: as for :class:`PrunedLoader`.
 
     Raises:
         ArgumentError: as PrunedLoader.

@@ -12,21 +12,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emprune.checks import check_batch_size
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
 from emprune.distributed.world import World, check_agreement, current_world
 from emprune.epoch.observations import OnNonFinite
-from emprune.epoch.plan import EpochPlan, WholeTable
-from emprune.epoch.rank_plan import PartitionedTable
+from emprune.epoch.plan import EpochPlan
+from emprune.epoch.rank_plan import planner_for
 from emprune.epoch.running import RunningEpoch
 from emprune.epoch.schedule import Budget, PruneRate, kept_per_epoch
 from emprune.epoch.uninterrupted import uninterrupted
-from emprune.errors import ArgumentError, EpochOrderError, StateError, check_batch_size
+from emprune.errors import ArgumentError, EpochOrderError
 from emprune.export import export
-from emprune.policies import get_policy, partitionable
+from emprune.policies import get_policy
 from emprune.policies.base import BatchSelection, Policy, Request
 from emprune.report import Report, summarise, totals_of
-from emprune.state import Counters, fingerprint, read, written
+from emprune.state import Counters, fingerprint, pack, unpack
 from emprune.table import ScoreTable
 
 
@@ -47,12 +48,24 @@ class Pruner:
         world: the ranks that train together; None: those of the default process group, if it is running. All
             of them must build the pruner with the same arguments, and reach ``end_epoch``, ``state_dict`` and
             ``load_state_dict`` together; nothing else communicates.
-        partition_batch_size: samples of this rank in a step. If given, no rank holds the whole score table and plan,
-            but its own part of them alone, and trains the same global batches as otherwise: see
+        partition_batch_size: samples of this rank in a step. If given, score table and plan are partitioned: each rank
+            holds its own rows of them alone, and trains the same global batches as otherwise; see
             :mod:`emprune.epoch.rank_plan`. The table, ``plan``, ``export`` and the state are then each rank's own.
 
+    Attributes:
+        policy: the policy object.
+        num_samples: N.
+        num_epochs: E.
+        kept: samples that each epoch keeps, E counts.
+        seed: as given.
+        on_nonfinite: as given.
+        world: the ranks that train together.
+        table: what training has shown so far.
+        epoch: the running epoch, from 0; E when the run is over.
+        fingerprint: JSON values that a state must agree on to be loaded.
+
     Raises:
-        ArgumentError: a value is out of range, the policy is unknown, or cannot be sharded.
+        ArgumentError: a value is out of range, the policy is unknown, or needs the whole table.
         RankError: ranks disagree on an argument.
 
     >>> pruner = Pruner(1000, "random", prune_rate=0.7, num_epochs=3)
@@ -86,28 +99,27 @@ class Pruner:
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.world = world or current_world()
-        self._plans = self._planner(partition_batch_size)
-        self.table = ScoreTable(num_samples, self.policy.columns, self._plans.owned(num_samples, self.world))
+        self._planner = planner_for(self.policy, self.world, partition_batch_size)
+        self.table = ScoreTable(num_samples, self.policy.columns, self._planner.owned(num_samples, self.world))
         self.epoch = 0
-        self._fingerprint = fingerprint(
+        self.fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
-            warmup_epochs=warmup_epochs, anneal=anneal, budget=budget,
+            warmup_epochs=warmup_epochs, anneal=anneal, budget=budget, **self._planner.fingerprint(self.world),
         )  # fmt: skip
-        self._fingerprint |= self._plans.fingerprint(self.world)
         self._running: RunningEpoch | None = None
-        self._counted = Counters()
-        check_agreement(self.world, {**self._fingerprint, "on_nonfinite": on_nonfinite})
-        self._count_together()
+        self._counters = Counters()
+        check_agreement(self.world, {**self.fingerprint, "on_nonfinite": on_nonfinite})
+        self._update_totals()
         self._agree_on_plan()
 
     @property
     def is_partitioned(self) -> bool:
-        """Whether this rank holds a part of the score table and of the plan alone."""
+        """Whether this rank holds a partition of the score table and of the plan alone."""
         return not self.table.owned.is_whole
 
     @property
     def plan(self) -> EpochPlan:
-        """The running epoch's plan, or this rank's part of it; made at the first use and kept until the epoch ends.
+        """The running epoch's plan, or this rank's partition of it; made at the first use, kept until the epoch ends.
 
         Raises:
             EpochOrderError: the run is over.
@@ -120,20 +132,30 @@ class Pruner:
         return self._now().start
 
     @property
+    def consumed(self) -> int:
+        """Samples of the running epoch's plan that training steps have consumed; 0 before it begins."""
+        running = self._current()
+        return running.consumed if running else 0
+
+    @property
     def learning_rate_factor(self) -> float:
         """Factor of the learning rate in the running epoch: 1, but for policies whose rule changes it."""
         return self.policy.learning_rate_factor(self.plan.count, self.num_samples)
 
+    @property
+    def selects_in_batch(self) -> bool:
+        """Whether the running epoch trains a part of each batch: an in-batch policy's, unless the epoch is full."""
+        return self._now().selects_in_batch
+
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, ending each after the loop's body has run.
 
-        A loop that was interrupted in mid-epoch and is run again goes on with what no step has reported.
+        A loop that was interrupted in mid-epoch and is run again goes on with what no step has consumed.
         """
         running = self._current()
         if running and running.consumed > running.start:
             self._flush()
-            plan, start = running.reported_first()
-            self._run(plan, start, running.reported).global_batch = running.global_batch
+            self._run(*running.consumed_first(), running.consumed_rows, running.global_batch)
         while self.epoch < self.num_epochs:
             yield self.epoch
             self.end_epoch()
@@ -162,8 +184,7 @@ class Pruner:
         ids: torch.Tensor,
         loss: torch.Tensor,
         memory: torch.Tensor | None = None,
-        *,
-        features: torch.Tensor | None = None,
+        **values: torch.Tensor | None,
     ) -> torch.Tensor:
         """The batch's training loss: the weighted mean over the samples chosen; records the observation.
 
@@ -171,19 +192,22 @@ class Pruner:
             ids: int64, shape [B], as they came with the batch. An id that occurs twice counts as trained
                 once and keeps its last score.
             loss: floating point, shape [B], in nats, per sample, with gradient.
-            memory: floating point, shape [B], the memory term; only policies that use it need it.
-            features: floating point, shape [B, D], of each sample; likewise. They are not kept.
+            memory: floating point, shape [B], the memory term; only policies that read it need it.
+            values: whatever else the policy reads, by the names in its ``inputs``: ``confidence=``, floating point of
+                shape [B], for KAKURENBO; ``gradient_products=``, [B, B], for DivBS. What an in-batch policy reads
+                beside loss and memory term is not kept.
 
         Returns:
             A scalar to call ``backward`` on.
 
         Raises:
-            ArgumentError: shapes, dtypes or ids do not fit.
+            ArgumentError: shapes, dtypes or ids do not fit, a value that the policy reads is missing, or one is given
+                that it does not read.
             EpochOrderError: an id is not in the running epoch's plan.
             NonFiniteError: a value is NaN or infinite (on_nonfinite="error"). For tensors on a device
                 this and the checks of ids come at the end of the epoch, so that no step waits.
         """
-        chosen = self.select_batch(ids, loss, memory, features=features)
+        chosen = self.select_batch(ids, loss, memory, **values)
         if self.on_nonfinite == "quarantine":
             loss = torch.where(torch.isfinite(loss), loss, 0.0)
         if chosen.positions is not None:
@@ -198,33 +222,39 @@ class Pruner:
         ids: torch.Tensor,
         loss: torch.Tensor,
         memory: torch.Tensor | None = None,
-        *,
-        features: torch.Tensor | None = None,
+        **values: torch.Tensor | None,
     ) -> BatchSelection:
         """Record a batch and say which of its samples go through backward, with which weight.
 
         :meth:`loss` does this and the mean. Call it alone to forward a batch without gradient and then
         train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
         """
-        return self._now().select_batch(ids, loss, memory, features)
+        return self._now().select_batch(ids, {"loss": loss, "memory": memory, **values})
 
     @outside_graphs
     def observe(
-        self, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None = None, *, epoch: int | None = None
+        self,
+        ids: torch.Tensor,
+        loss: torch.Tensor,
+        memory: torch.Tensor | None = None,
+        *,
+        epoch: int | None = None,
+        **values: torch.Tensor | None,
     ) -> None:
         """Record a forward pass that trains nothing: refreshes scores, may cover samples outside the plan.
 
         Args:
-            ids, loss, memory: as in :meth:`loss`.
+            ids, loss, memory, values: as in :meth:`loss`.
             epoch: the epoch that the values belong to, if the caller keeps count; must be the running one.
 
         Raises:
-            As :meth:`loss`; EpochOrderError where ``epoch`` is another than the running one.
+            ArgumentError, NonFiniteError: as :meth:`loss`.
+            EpochOrderError: ``epoch`` is another than the running one, or the run is over.
         """
         running = self._now()
         if epoch is not None and epoch != self.epoch:
             raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
-        running.observe(ids, loss, memory)
+        running.observe(ids, {"loss": loss, "memory": memory, **values})
 
     def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
         """int64, shape [M]: the ids that this rank trains in the rest of the epoch, in its order.
@@ -245,14 +275,8 @@ class Pruner:
                 raise ArgumentError("batch_size", None, f"the samples of each of {ranks} ranks in a step")
             return running.plan.ids[running.start :]
         check_batch_size(batch_size)
-        self._plans.check_batch_size(batch_size)
-        begun_with, whole = running.global_batch, batch_size * ranks
-        if 0 < running.start < running.plan.count and begun_with not in (0, whole):
-            raise StateError(
-                f"the global batch is {whole} here ({batch_size} on each of {ranks} ranks), but the epoch was begun "
-                f"with {begun_with}. Use a batch size of {begun_with}/{ranks}, or restore at an epoch's end."
-            )
-        return running.plan.rank_ids(running.start, batch_size, self.world, drop_last=drop_last)
+        self._planner.check_batch_size(batch_size)
+        return running.rank_ids(batch_size, drop_last=drop_last)
 
     def total_steps(self, batch_size: int, *, drop_last: bool = False) -> int:
         """Training steps of the whole run on each rank, exact before it starts: for the learning-rate schedule.
@@ -269,15 +293,11 @@ class Pruner:
         Raises:
             ArgumentError: the policy's epochs have no fixed size.
         """
-        sizes = []
-        for k in self.kept:
-            size = self.num_samples if self.policy.within_batch else self.policy.epoch_size(self.num_samples, k)
-            if size is None:
-                raise ArgumentError(
-                    "policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand"
-                )
-            sizes.append(size)
-        return tuple(sizes)
+        sizes = [self.policy.epoch_size(self.num_samples, k) for k in self.kept]
+        known = tuple(size for size in sizes if size is not None)
+        if len(known) < len(sizes):
+            raise ArgumentError("policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand")
+        return known
 
     def report(self) -> Report:
         """What the run has done so far; the running epoch's observations are moved into the table.
@@ -286,13 +306,12 @@ class Pruner:
         """
         if self.world.size == 1:
             self._flush()
-        totals = self._totals or totals_of(self.table)
-        running = self._current()
-        begun = self.epoch + (running is not None and running.consumed > 0)
-        steps = self._counted.steps + (running.unflushed_steps if running else 0)
+        running, counters = self._current(), self._counters
         return summarise(
-            totals, num_samples=self.num_samples, epochs=begun, num_epochs=self.num_epochs,
-            samples_forward=self._counted.samples_forward, steps=steps, seconds=self._counted.seconds_selecting,
+            self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
+            epochs=self.epoch + (self.consumed > 0), samples_forward=counters.samples_forward,
+            steps=counters.steps + (running.unflushed_steps if running else 0),
+            seconds_selecting=counters.seconds_selecting,
         )  # fmt: skip
 
     def export(self, path: str | Path) -> Path:
@@ -307,17 +326,17 @@ class Pruner:
     def state_dict(self) -> dict[str, Any]:
         """Everything a later pruner needs to go on, in mid-epoch too: flat tensors and JSON values.
 
-        The remaining batches of a restored epoch are those that no step has reported yet, in their order.
-        Of several ranks all must call it; it is the same on each, so that one of them may write it down.
+        The remaining batches of a restored epoch are those that no step has consumed yet, in their order.
+        Of several ranks all must call it; it is the same on each, unless the table is partitioned.
         """
         self._flush()
         running = self._current()
-        plan, consumed = running.reported_first() if running else (None, 0)
-        counters = replace(
-            self._counted, epoch=self.epoch, consumed=consumed, global_batch=running.global_batch if running else 0
-        )
-        state = written(self._fingerprint, counters, self.table)
-        return state | plan.state(running.reported) if running and plan else state
+        counters, plan = replace(self._counters, epoch=self.epoch, consumed=0, global_batch=0), {}
+        if running:
+            ordered, consumed = running.consumed_first()
+            counters = replace(counters, consumed=consumed, global_batch=running.global_batch)
+            plan = ordered.state_dict(running.consumed_rows)
+        return pack(self.fingerprint, counters, self.table) | plan
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where ``state`` was taken.
@@ -326,55 +345,47 @@ class Pruner:
             StateError: it was saved by a pruner with other settings, or is incomplete; nothing is changed.
             RankError: the ranks loaded different states.
         """
-        counters, columns = read(state, self._fingerprint, self.table)
-        running = None
+        counters, columns = unpack(state, self.fingerprint, self.table)
+        restored = None
         if "plan.ids" in state:
-            running = self._plans.restored(state, counters.epoch, self.table.owned, counters.consumed)
+            restored = self._planner.restore(state, counters.epoch, self.table.owned, counters.consumed)
         self.table.load_state_dict(columns)
-        self.epoch, self._counted = counters.epoch, counters
-        self._running = None
-        self._count_together()
-        if running is not None:
-            plan, reported = running
-            self._run(plan, counters.consumed, reported).global_batch = counters.global_batch
+        self.epoch, self._counters, self._running = counters.epoch, counters, None
+        self._update_totals()
+        if restored:
+            plan, consumed_rows = restored
+            self._run(plan, counters.consumed, consumed_rows, counters.global_batch)
         self._agree_on_plan()
 
     def _now(self) -> RunningEpoch:
         """The running epoch; begins it if need be."""
-        running = self._current()
-        if running is None:
-            if self.epoch >= self.num_epochs:
-                raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
-            began = time.perf_counter()
-            request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
-            plan = self._plans.make(self.policy, request)
-            seconds = self._counted.seconds_selecting + time.perf_counter() - began
-            self._counted = replace(self._counted, seconds_selecting=seconds)
-            return self._run(plan)
-        return running
+        if running := self._current():
+            return running
+        if self.epoch >= self.num_epochs:
+            raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
+        began = time.perf_counter()
+        request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
+        plan = self._planner.make(self.policy, request)
+        seconds = self._counters.seconds_selecting + time.perf_counter() - began
+        self._counters = replace(self._counters, seconds_selecting=seconds)
+        return self._run(plan)
 
     def _current(self) -> RunningEpoch | None:
         running = self._running
         return running if running and running.plan.epoch == self.epoch else None
 
-    def _run(self, plan: EpochPlan, start: int = 0, reported: NDArray[np.bool_] | None = None) -> RunningEpoch:
-        k, owned = self.kept[self.epoch], self.table.owned
+    def _run(
+        self,
+        plan: EpochPlan,
+        start: int = 0,
+        consumed_rows: NDArray[np.bool_] | None = None,
+        global_batch: int = 0,
+    ) -> RunningEpoch:
         self._running = RunningEpoch(
-            plan, self.policy, k, self.seed, self.on_nonfinite, self.world, owned, start, reported
+            plan, self.policy, self.kept[self.epoch], self.seed, self.on_nonfinite, self.world, self.table.owned,
+            start, consumed_rows, global_batch,
         )  # fmt: skip
         return self._running
-
-    def _planner(self, partition_batch_size: int | None) -> WholeTable | PartitionedTable:
-        """How plans are made: of a whole table, or of this rank's part of one."""
-        if partition_batch_size is None:
-            return WholeTable()
-        partitioned = PartitionedTable(partition_batch_size)
-        if not self.policy.partitionable:
-            raise ArgumentError(
-                "policy", self.policy.name, "one that works on a partitioned table: " + ", ".join(partitionable()),
-                "Or leave out partition_batch_size: then each rank holds all scores, in 16 bytes a sample.",
-            )  # fmt: skip
-        return partitioned if self.world.size > 1 else WholeTable()
 
     def _agree_on_plan(self) -> None:
         """With several ranks: make the epoch's plan now, where all of them are, and compare it."""
@@ -384,6 +395,7 @@ class Pruner:
             check_agreement(self.world, values)
 
     def _flush(self) -> None:
+        """Move what the running epoch's steps have observed into the table; all ranks must call it."""
         running = self._current()
         exchanged = running.exchanged() if running else None
         if not running or exchanged is None:
@@ -392,15 +404,17 @@ class Pruner:
         def apply() -> None:
             if self.policy.columns:
                 self.policy.update(self.table, exchanged.seen.latest(~exchanged.bad))
-            seen = exchanged.seen
+            seen, counters = exchanged.seen, self._counters
             self.table.record(seen.ids, seen.loss, seen.memory, running.plan.epoch, seen.trained)
             running.applied(exchanged)
-            samples = self._counted.samples_forward + exchanged.samples
-            self._counted = replace(self._counted, samples_forward=samples, steps=self._counted.steps + exchanged.steps)
+            self._counters = replace(
+                counters, samples_forward=counters.samples_forward + exchanged.samples,
+                steps=counters.steps + exchanged.steps,
+            )  # fmt: skip
 
         uninterrupted(apply)
-        self._count_together()
+        self._update_totals()
 
-    def _count_together(self) -> None:
-        """Of a partitioned table, what all ranks' parts count: for reports, which do not wait for other ranks."""
+    def _update_totals(self) -> None:
+        """Sum up a partitioned table over all ranks: for reports, which do not wait for other ranks."""
         self._totals = totals_of(self.table) if self.is_partitioned else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ class Report:
     """Accounting of a run up to now.
 
     Attributes:
-        epochs: epochs begun, of ``num_epochs``; the running one counts whole.
+        epochs: epochs begun; the running one counts whole.
+        num_epochs: length of the run.
         num_samples: N.
         samples_forward: samples that went through the model in training steps.
         samples_backward: samples that went through backward.
@@ -54,24 +56,10 @@ def totals_of(table: ScoreTable) -> Totals:
     times, quarantined = table.times_trained, table.quarantined
     here = int(times.sum(dtype=np.int64)), int(np.count_nonzero(times == 0)), len(quarantined)
     backward, never, bad = table.owned.counts(*here).sum(axis=0).tolist()
-    return Totals(backward, never, bad, tuple(table.owned.together(quarantined[:10])[:10].tolist()))
+    return Totals(backward, never, bad, tuple(table.owned.all_gather(quarantined[:10])[:10].tolist()))
 
 
-def summarise(
-    totals: Totals, *, num_samples: int, epochs: int, num_epochs: int, samples_forward: int, steps: int, seconds: float
-) -> Report:
-    """Build the report from what the tables count and the pruner's counters."""
-    backward = totals.samples_backward
-    return Report(
-        epochs=epochs,
-        num_epochs=num_epochs,
-        num_samples=num_samples,
-        samples_forward=samples_forward,
-        samples_backward=backward,
-        steps=steps,
-        realised_rate=1 - backward / (num_samples * epochs) if epochs else 0.0,
-        seconds_selecting=seconds,
-        never_trained=totals.never_trained,
-        quarantined=totals.quarantined,
-        quarantined_ids=totals.quarantined_ids,
-    )
+def summarise(totals: Totals, *, num_samples: int, epochs: int, **counters: Any) -> Report:
+    """The report of what the tables count and of the pruner's counters, by the names of :class:`Report`."""
+    rate = 1 - totals.samples_backward / (num_samples * epochs) if epochs else 0.0
+    return Report(epochs=epochs, num_samples=num_samples, realised_rate=rate, **vars(totals), **counters)

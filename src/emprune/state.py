@@ -24,7 +24,7 @@ class Counters:
 
     Attributes:
         epoch: the running one, from 0.
-        consumed: samples of its plan that steps have reported, on this rank's part of it.
+        consumed: samples of its plan, or this rank's partition of it, that steps have consumed.
         global_batch: samples that all ranks train in a step, as far as known; else 0.
         samples_forward: that went through the model in training steps, on all ranks.
         steps: training steps of this rank.
@@ -57,7 +57,7 @@ def fingerprint(
     }
 
 
-def written(fingerprint: Mapping[str, Any], counters: Counters, table: ScoreTable) -> dict[str, Any]:
+def pack(fingerprint: Mapping[str, Any], counters: Counters, table: ScoreTable) -> dict[str, Any]:
     """The state of a pruner between epochs: flat tensors and JSON values; a running plan's state comes beside it."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -68,7 +68,7 @@ def written(fingerprint: Mapping[str, Any], counters: Counters, table: ScoreTabl
     }
 
 
-def read(
+def unpack(
     state: Mapping[str, Any], fingerprint: Mapping[str, Any], table: ScoreTable
 ) -> tuple[Counters, dict[str, torch.Tensor]]:
     """Counters and table columns of a state.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +29,8 @@ class Observations:
         memory: float32, shape [M], NaN where a step gave none.
         trained: bool, shape [M]: went through backward, repetitions inside a batch marked once.
         step: int64, shape [M]: which forward pass it comes from, counted from the last flush on.
-        is_train_step: bool, shape [M]: reported by a training step, whether or not it went through backward.
+        is_train_step: bool, shape [M]: made by a training step, whether or not the sample went through backward.
+        extra: by name, float32, shape [M]: what else the policy reads.
     """
 
     ids: NDArray[np.int64]
@@ -38,6 +39,18 @@ class Observations:
     trained: NDArray[np.bool_]
     step: NDArray[np.int64]
     is_train_step: NDArray[np.bool_]
+    extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, **columns: NDArray[Any]) -> Observations:
+        """From columns by name, those that every observation has and those of ``extra``."""
+        common = {each.name: columns.pop(each.name) for each in fields(cls) if each.name != "extra"}
+        return cls(**common, extra=columns)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All columns by name, those of ``extra`` among them."""
+        common = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "extra"}
+        return common | self.extra
 
     def take(self, which: NDArray[np.int64]) -> Observations:
         """The observations at these places.
@@ -45,7 +58,7 @@ class Observations:
         Args:
             which: int64, shape [K], in [0, M).
         """
-        return Observations(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
+        return Observations.of(**{name: column[which] for name, column in self.columns().items()})
 
     def latest(self, usable: NDArray[np.bool_]) -> Observations:
         """The last usable observation of each sample, ids increasing.
@@ -60,7 +73,9 @@ class Observations:
 class ScoreTable:
     """Four columns, one row a sample; the row number is the sample's id, less the first row that this rank holds.
 
-    Attributes (read-only views, shape [rows], N where one rank holds all):
+    The columns are read-only views of shape [rows], which is N where one rank holds all.
+
+    Attributes:
         loss: float32, nats, last observed loss. +inf: never seen; NaN: quarantined.
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
@@ -218,7 +233,7 @@ def check_unseen(unseen: str) -> None:
         raise ArgumentError("unseen", unseen, "'first' or 'mean'")
 
 
-def has_repeats(ids: NDArray[np.int64]) -> bool:
+def has_duplicates(ids: NDArray[np.int64]) -> bool:
     """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
     ordered = np.sort(ids)
     return bool((ordered[1:] == ordered[:-1]).any())

@@ -28,10 +28,10 @@ def server() -> Iterator[Server]:
 def uninterrupted(server: Server, folder: Path, **settings: Any) -> list[dict[str, Any]]:
     """The steps of a run that nothing disturbs; its epochs are shuffled, and unlike."""
     folder.mkdir()
-    told, code = server.run(folder, save_every=10**6, **settings)
+    count, code = server.run(folder, save_every=10**6, **settings)
     rows = logged(folder, 0)
     epochs = [[i for row in rows if row["epoch"] == e for i in row["ids"]] for e in range(rows[-1]["epoch"] + 1)]
-    assert (code, told) == (0, STEPS * len(epochs)) == (0, len(rows))
+    assert (code, count) == (0, STEPS * len(epochs)) == (0, len(rows))
     assert len({tuple(ids) for ids in epochs}) == len(epochs)
     assert all(len(set(ids)) == N // 2 and ids != sorted(ids) for ids in epochs)
     if settings["policy"] == "infobatch":

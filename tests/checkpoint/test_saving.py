@@ -121,12 +121,12 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_kill_during_a_save_leaves_a_whole_file(server: Server, tmp_path: Path) -> None:
     rng, path, most = random.Random(6), tmp_path / "again.state", 0
     for kill in range(25):
-        told, code = server.run(
+        count, code = server.run(
             tmp_path, "save again and again", after=rng.randrange(3) or 1, delay=rng.uniform(0, 0.02), size=30_000
         )
         assert code == -9
         state = load_state(path)
-        assert most + told <= state["saves"] + 1 <= most + told + 1, kill
+        assert most + count <= state["saves"] + 1 <= most + count + 1, kill
         most = state["saves"] + 1
         older = load_state(tmp_path / "again.state.previous") if state["saves"] > 1 else None
         assert older is None or 1 <= state["saves"] - older["saves"] <= 2

@@ -1,4 +1,4 @@
-"""A run on the CPU, what its steps told the pruner, and the same values told to another pruner from a device."""
+"""A run on the CPU, what its steps gave the pruner, and the same values given to another pruner from a device."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ WEIGHTS = (torch.randn(8, 12, generator=_RNG) / 2, torch.randn(12, CLASSES, gene
 
 
 class Step(NamedTuple):
-    """Of one step: what the pruner was told, the training loss, and the loss's gradient by sample."""
+    """Of one step: what the pruner was given, the training loss, and the loss's gradient by sample."""
 
     ids: torch.Tensor
     loss: torch.Tensor
     memory: torch.Tensor
-    features: torch.Tensor
+    further: dict[str, torch.Tensor]
     mean: torch.Tensor
     slope: torch.Tensor
 
@@ -52,11 +52,13 @@ def train(policy: str) -> list[Epoch]:
         for ids in IdBatches(pruner, BATCH):
             hidden = torch.tanh(INPUTS[ids] @ first)
             scores = classification(hidden @ last, LABELS[ids])
-            features = gradient_products(hidden @ last, LABELS[ids], hidden)
+            further = {}
+            if "gradient_products" in pruner.policy.inputs:
+                further["gradient_products"] = gradient_products(hidden @ last, LABELS[ids], hidden)
             scores.loss.retain_grad()
-            mean = pruner.loss(ids, *scores, features=features)
+            mean = pruner.loss(ids, *scores, **further)
             mean.backward()
-            steps.append(Step(ids, scores.loss.detach(), scores.memory, features, mean.detach(), scores.loss.grad))
+            steps.append(Step(ids, scores.loss.detach(), scores.memory, further, mean.detach(), scores.loss.grad))
             with torch.no_grad():
                 for weight in (first, last):
                     weight -= 0.3 * weight.grad
@@ -70,7 +72,8 @@ def tell(pruner: Pruner, steps: Iterable[Step], device: torch.device, *, ids_on:
     """Take the steps again with values on the device; weights and chosen samples must be those of the CPU."""
     for step in steps:
         loss = step.loss.to(device, copy=True).requires_grad_()
-        mean = pruner.loss(step.ids.to(ids_on), loss, step.memory.to(device), features=step.features.to(device))
+        further = {name: value.to(device) for name, value in step.further.items()}
+        mean = pruner.loss(step.ids.to(ids_on), loss, step.memory.to(device), **further)
         mean.backward()
         assert mean.device == loss.device
         torch.testing.assert_close(mean.detach().cpu(), step.mean, rtol=1e-5, atol=0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from recorded import BATCH, N, new_pruner
 
-from emprune import ArgumentError, EmpruneError, EpochOrderError, IdBatches, NonFiniteError, Pruner
+from emprune import ArgumentError, EmpruneError, EpochOrderError, IdBatches, InBatchPolicy, NonFiniteError, Pruner
 
 HOST = torch.device("cpu")
 Spoil = Callable[[Pruner, torch.Tensor, torch.Tensor, torch.Tensor], None]
@@ -46,14 +46,14 @@ def raises_within_the_epoch(
 
 def spoil_values(pruner: Pruner, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor) -> None:
     loss[3], loss[5] = torch.nan, torch.inf
-    if pruner.policy.needs_memory:
+    if "memory" in pruner.policy.inputs:
         memory[7] = torch.nan
 
 
 def named(pruner: Pruner, epoch: int) -> list[int]:
     """Ids whose values were spoilt."""
     ids = next(iter(IdBatches(pruner, 2 * BATCH)))[BATCH:]
-    return sorted(ids[[3, 5, *([7] if pruner.policy.needs_memory else [])]].tolist())
+    return sorted(ids[[3, 5, *([7] if "memory" in pruner.policy.inputs else [])]].tolist())
 
 
 @pytest.mark.parametrize("ids_on", ["host", "device"])
@@ -76,7 +76,7 @@ def test_values_that_are_not_finite_are_quarantined(device: torch.device, policy
     assert np.isfinite(losses).all()
     assert pruner.table.quarantined.tolist() == bad
     assert pruner.report().quarantined_ids == tuple(bad)
-    if not pruner.policy.within_batch:
+    if not isinstance(pruner.policy, InBatchPolicy):
         assert not set(bad) & set(pruner.plan.ids.tolist())
 
 

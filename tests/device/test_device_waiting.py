@@ -9,7 +9,7 @@ import pytest
 import torch
 from recorded import BATCH, INPUTS, LABELS, POLICIES, WEIGHTS, new_pruner
 
-from emprune import IdBatches
+from emprune import IdBatches, InBatchPolicy
 from emprune.scoring import classification, gradient_products, tokens
 
 Forbid = Callable[[], AbstractContextManager[None]]
@@ -52,11 +52,13 @@ def test_steps_of_training(
                 hidden = torch.tanh(inputs[here] @ first)
                 logits = hidden @ last
                 scores = classification(logits, labels[here])
-                features = gradient_products(logits, labels[here], hidden)
-                pruner.loss(ids if ids_on == "host" else here, *scores, features=features).backward()
+                further = {}
+                if "gradient_products" in pruner.policy.inputs:
+                    further["gradient_products"] = gradient_products(logits, labels[here], hidden)
+                pruner.loss(ids if ids_on == "host" else here, *scores, **further).backward()
                 optimizer.step()
                 optimizer.zero_grad()
-            if not pruner.policy.within_batch:
+            if not isinstance(pruner.policy, InBatchPolicy):
                 rest = torch.from_numpy(pruner.plan.pruned_ids).to(accelerator, non_blocking=True)
                 with torch.no_grad():
                     scores = classification(torch.tanh(inputs[rest] @ first) @ last, labels[rest])

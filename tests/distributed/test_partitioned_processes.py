@@ -18,7 +18,7 @@ from partitions_at_work import EPOCHS, GLOBAL, N
 from test_ranks_train_alike import free_port
 
 from emprune import Pruner
-from emprune.distributed.partition import part_of
+from emprune.distributed.partition import rank_positions
 
 SCRIPT = Path(__file__).parents[1] / "helpers" / "partitions_at_work.py"
 
@@ -41,7 +41,7 @@ def of_one_process(world: int) -> tuple[list[list[tuple[int, list[int]]]], np.nd
     for epoch in pruner.epochs():
         plan = pruner.plan.ids
         for rank in range(world):
-            part = plan[part_of(0, len(plan), size, world, rank).positions].tolist()
+            part = plan[rank_positions(0, len(plan), size, world, rank).positions].tolist()
             steps[rank] += [(epoch, part[begin : begin + size]) for begin in range(0, len(part), size)]
         ids = torch.from_numpy(plan.copy())
         pruner.loss(ids, loss_of(ids, epoch), memory_of(ids, epoch))

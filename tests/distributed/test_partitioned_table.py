@@ -18,7 +18,7 @@ import emprune.selection.permutation
 import emprune.selection.topk
 from emprune import EMP, ArgumentError, EmpruneError, EpochOrderError, IdBatches, NonFiniteError, Pruner, StateError
 from emprune.distributed import World
-from emprune.distributed.partition import part_of
+from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.epoch.observations import Step
 from emprune.policies import partitionable
@@ -69,7 +69,7 @@ def of_one_rank(pruner: Pruner, ranks: int, rank: int, *, drop_last: bool = Fals
     batches = []
     for epoch in pruner.epochs():
         plan, size = pruner.plan, GLOBAL // ranks
-        part = part_of(0, len(plan), size, ranks, rank, drop_last=drop_last).positions
+        part = rank_positions(0, len(plan), size, ranks, rank, drop_last=drop_last).positions
         for begin in range(0, len(part), size):
             places = part[begin : begin + size]
             batches.append((epoch, plan.ids[places].tolist(), plan.weights[places].tolist()))
@@ -99,9 +99,9 @@ def test_partitions_train_what_one_rank_with_all_scores_would(policy: str, ranks
         assert batches == of_one_rank(whole, ranks, rank)
     for name, column in rows(whole).items():
         assert np.array_equal(np.concatenate([part[name] for _, part, _ in outcomes]), column, equal_nan=True), name
-    told, report = outcomes[-1][2], whole.report()
+    found, report = outcomes[-1][2], whole.report()
     for name in ("samples_backward", "realised_rate", "never_trained", "epochs", "num_samples", "quarantined_ids"):
-        assert getattr(told, name) == getattr(report, name), name
+        assert getattr(found, name) == getattr(report, name), name
 
 
 def test_the_whole_last_batch_may_be_dropped() -> None:
@@ -270,7 +270,10 @@ def test_what_is_wrong_on_one_rank_is_raised_on_all(fault: str, error: type[Exce
                 else:
                     # A step's own check sees these on the rank itself; what it cannot see comes with the exchange.
                     pruner._now()._buffer.add(
-                        Step.of(torch.tensor([N + 4 if fault == "range" else outside[0]]), loss[:1], memory[:1]),
+                        Step.of(
+                            torch.tensor([N + 4 if fault == "range" else outside[0]]),
+                            {"loss": loss[:1], "memory": memory[:1]},
+                        ),
                         True,
                         is_train_step=True,
                     )

@@ -56,7 +56,7 @@ def without_repeats(row: Row, expected: Row) -> Row:
 
 
 def test_under_fsdp_losses_land_on_their_rows_and_the_plans_are_those_of_one_process(folder: Path) -> None:
-    """One process trains a plain model on the same global batches; its pruner is told the ranks' very losses."""
+    """One process trains a plain model on the same global batches; its pruner is given the ranks' very losses."""
     ranks = [rows_of(folder, "fsdp", rank) for rank in (0, 1)]
     ends = [rank.pop() for rank in ranks]
     batches = iter(together(ranks))

@@ -37,7 +37,7 @@ def outcomes(tmp_path_factory) -> dict[int, list[dict]]:
     }
 
 
-def dealt(per_rank: list[dict]) -> list[set[tuple[int, int]]]:
+def global_batches(per_rank: list[dict]) -> list[set[tuple[int, int]]]:
     """The global batches, as sets of (epoch, id)."""
     steps = [[(batch[0], i) for i in batch[1:]] for rank in per_rank for batch in rank["batches"]]
     count = len(per_rank[0]["batches"])
@@ -74,7 +74,7 @@ def test_in_batch_policies_meet_the_budget_on_all_ranks_together(outcomes, world
 def test_drop_last_leaves_out_the_same_samples_everywhere(outcomes, world) -> None:
     (alone,) = [outcome["dropped_last"] for outcome in outcomes[1]]
     per_rank = [outcome["dropped_last"] for outcome in outcomes[world]]
-    assert dealt(per_rank) == dealt([alone])
+    assert global_batches(per_rank) == global_batches([alone])
     assert alone["backward"] == 4 * (41 // 8 * 8)
     for rank in per_rank:
         same_columns(rank["table"], alone["table"])
@@ -93,7 +93,7 @@ def test_fewer_samples_than_ranks_and_equal_scores_keep_exactly_k(outcomes, worl
 def test_a_nan_on_one_rank_is_the_same_error_or_quarantine_on_all(outcomes, world) -> None:
     errors = {outcome["not_finite"]["error"] for outcome in outcomes[world]}
     assert len(errors) == 1
-    assert errors.pop().startswith("NonFiniteError: loss or memory term is NaN or infinite for 1 sample(s), ids ")
+    assert errors.pop().startswith("NonFiniteError: loss or memory is NaN or infinite for 1 sample(s), ids ")
     tables = [outcome["not_finite"]["quarantine"] for outcome in outcomes[world]]
     assert len({json.dumps(table, sort_keys=True) for table in tables}) == 1
     assert json.dumps(tables[0]).count("NaN") == 1
@@ -150,10 +150,10 @@ def test_a_state_saved_in_mid_epoch_leaves_exactly_the_rest(outcomes, world) -> 
 def test_a_run_goes_on_with_more_ranks_on_the_same_global_batches(outcomes, world) -> None:
     (alone,) = [outcome["restored_elsewhere"] for outcome in outcomes[1]]
     per_rank = [outcome["restored_elsewhere"] for outcome in outcomes[world]]
-    first_epoch = [step for step in dealt([alone]) if next(iter(step))[0] == 1]
+    first_epoch = [step for step in global_batches([alone]) if next(iter(step))[0] == 1]
     assert len(first_epoch) == 4
-    assert dealt(per_rank)[:3] == first_epoch[:3]
-    assert dealt(per_rank)[3] > first_epoch[3]  # filled up by repeats, so that every rank has a batch
+    assert global_batches(per_rank)[:3] == first_epoch[:3]
+    assert global_batches(per_rank)[3] > first_epoch[3]  # padded, so that every rank has a batch
     assert {rank["backward"] for rank in per_rank} == {alone["backward"]}
 
 

@@ -65,7 +65,9 @@ def test_bad_arguments_are_named_and_change_nothing(name: str, method: str) -> N
 def test_a_policy_that_ranks_by_memory_asks_for_it() -> None:
     pruner = fresh("emp")
     before = snapshot(pruner)
-    with pytest.raises(ArgumentError, match=r"memory is None; allowed: .*'emp' ranks by.*scoring\.classification"):
+    with pytest.raises(
+        ArgumentError, match=r"memory is None; allowed: .*'emp' reads loss, memory\. .*scoring\.classification"
+    ):
         pruner.loss(good(pruner), torch.ones(3))
     assert snapshot(pruner) == before
 
@@ -168,7 +170,7 @@ def test_collect_marks_repetitions_inside_a_batch_as_a_naive_loop_does(batches: 
     buffer, rows = ObservationBuffer(), []
     for batch in batches:
         ids, loss = (torch.tensor(column) for column in zip(*batch, strict=True))
-        buffer.add(Step.of(ids, loss.float(), None), True, is_train_step=True)
+        buffer.add(Step.of(ids, {"loss": loss.float()}), True, is_train_step=True)
         rows += [(i, float(value), i not in [j for j, _ in batch[:at]]) for at, (i, value) in enumerate(batch)]
     seen = buffer.collect()
     assert list(zip(seen.ids.tolist(), seen.loss.tolist(), seen.trained.tolist(), strict=True)) == rows
@@ -177,7 +179,7 @@ def test_collect_marks_repetitions_inside_a_batch_as_a_naive_loop_does(batches: 
 
 def test_the_buffer_is_empty_after_clear() -> None:
     buffer = ObservationBuffer()
-    buffer.add(Step.of(torch.tensor([8]), torch.ones(1), None), False, is_train_step=False)
+    buffer.add(Step.of(torch.tensor([8]), {"loss": torch.ones(1)}), False, is_train_step=False)
     assert (len(buffer), buffer.collect().is_train_step.tolist()) == (1, [False])
     buffer.clear()
     assert len(buffer.collect().ids) == 0

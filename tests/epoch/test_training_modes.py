@@ -136,7 +136,7 @@ def graphs() -> Iterator[list[torch.fx.GraphModule]]:
 
 def train(policy: str, what: str, graphs: list[torch.fx.GraphModule]) -> tuple[Pruner, list[Any], nn.Module]:
     """A whole run with a part of the step compiled; plans, losses and the number of graphs after each epoch."""
-    pruner, model, told = new_pruner(policy), new_model(), []
+    pruner, model, trained = new_pruner(policy), new_model(), []
     optimizer = sgd(model)
 
     def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
@@ -161,8 +161,8 @@ def train(policy: str, what: str, graphs: list[torch.fx.GraphModule]) -> tuple[P
             losses.append(step(ids).item())
             optimizer.step()
             optimizer.zero_grad()
-        told.append((pruner.plan.digest, losses, len(graphs)))
-    return pruner, told, model
+        trained.append((pruner.plan.digest, losses, len(graphs)))
+    return pruner, trained, model
 
 
 @pytest.mark.filterwarnings(

@@ -45,15 +45,16 @@ def scores_and_k(most: int = 80) -> st.SearchStrategy[tuple[np.ndarray, int]]:
     return st.builds(lambda scores, part: (scores, 1 + part % len(scores)), score_arrays(most), st.integers(0, 10**4))
 
 
-def table_of(loss: np.ndarray, memory: np.ndarray | None = None) -> ScoreTable:
+def table_of(loss: np.ndarray, memory: np.ndarray | None = None, **extra: np.ndarray) -> ScoreTable:
     """A table with these last losses; +inf stands for never seen, NaN for quarantined."""
-    table = ScoreTable(len(loss))
+    table = ScoreTable(len(loss), dict.fromkeys(extra, 0.0))
     unseen = np.isposinf(loss)
     columns = {
         "loss": loss.astype(np.float32),
         "memory": np.zeros(len(loss), np.float32) if memory is None else memory.astype(np.float32),
         "last_seen": np.where(unseen, -1, 0).astype(np.int32),
         "times_trained": np.where(unseen, 0, 1).astype(np.int32),
+        **{name: column.astype(np.float32) for name, column in extra.items()},
     }
     table.load_state_dict({name: torch.from_numpy(column) for name, column in columns.items()})
     return table
@@ -69,9 +70,17 @@ def memory_of(ids: torch.Tensor, epoch: int = 0) -> torch.Tensor:
     return ((ids * 13 + epoch * 7) % 29).float() / 29
 
 
+def inputs_of(pruner: Pruner, ids: torch.Tensor, epoch: int) -> dict[str, torch.Tensor]:
+    """Known values for all that the pruner's policy reads."""
+    batch = torch.eye(len(ids)) + 0.1
+    known = {"confidence": memory_of(ids, epoch), "gradient_products": batch, "features": batch}
+    further = {name: value for name, value in known.items() if name in pruner.policy.inputs}
+    return {"loss": loss_of(ids, epoch), "memory": memory_of(ids, epoch), **further}
+
+
 def step(pruner: Pruner, ids: torch.Tensor) -> torch.Tensor:
     """Report a batch as a training step would."""
-    return pruner.loss(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch))
+    return pruner.loss(ids, **inputs_of(pruner, ids, pruner.epoch))
 
 
 def steps(pruner: Pruner, loader: Iterable[Any]) -> Iterator[tuple[int, list[int], list[float]]]:

@@ -78,8 +78,8 @@ def fully_sharded(rank: int, tell: Tell) -> None:
             pruner.loss(ids, *scores).backward()
             optimizer.step()
             optimizer.zero_grad()
-            told = {"loss": scores.loss.tolist(), "memory": scores.memory.tolist(), "plan": pruner.plan.digest}
-            tell({"epoch": epoch, "ids": ids.tolist(), **told})
+            values = {"loss": scores.loss.tolist(), "memory": scores.memory.tolist(), "plan": pruner.plan.digest}
+            tell({"epoch": epoch, "ids": ids.tolist(), **values})
     columns = {name: column.tolist() for name, column in pruner.table.state_dict().items()}
     tell({"table": columns, "local": sum(p.to_local().numel() for p in model.parameters())})
 

@@ -153,9 +153,9 @@ def serve() -> None:
         os.close(tell)
         with contextlib.suppress(OSError):  # the child does the same: whoever comes first
             os.setpgid(pid, pid)
-        told, status = _watch(pid, hear, request["after"], request["delay"])
+        count, status = _watch(pid, hear, request["after"], request["delay"])
         os.close(hear)
-        print(json.dumps({"told": told, "code": os.waitstatus_to_exitcode(status)}), flush=True)
+        print(json.dumps({"count": count, "code": os.waitstatus_to_exitcode(status)}), flush=True)
 
 
 def _child(request: dict[str, Any], tell: int) -> None:
@@ -172,21 +172,21 @@ def _child(request: dict[str, Any], tell: int) -> None:
 
 
 def _watch(pid: int, hear: int, after: int | None, delay: float) -> tuple[int, int]:
-    """How many bytes the process told, and its status; killed ``delay`` seconds after ``after`` bytes, if given."""
-    told, done, status = 0, 0, 0
+    """How many bytes the process sent, and its status; killed ``delay`` seconds after ``after`` bytes, if given."""
+    count, done, status = 0, 0, 0
     while not done:
-        if told == after:
+        if count == after:
             after = None
             time.sleep(delay)
             os.kill(pid, signal.SIGKILL)
         if select.select([hear], [], [], 0.01)[0]:
-            told += len(os.read(hear, 4096 if after is None else 1))
+            count += len(os.read(hear, 4096 if after is None else 1))
         done, status = os.waitpid(pid, os.WNOHANG)  # its workers hold the pipe too: no waiting for its end
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # those workers, which would notice only after seconds
     while select.select([hear], [], [], 0)[0] and (heard := os.read(hear, 4096)):
-        told += len(heard)
-    return told, status
+        count += len(heard)
+    return count, status
 
 
 class Server:
@@ -205,12 +205,12 @@ class Server:
     def run(
         self, folder: Path, task: str = "train", after: int | None = None, delay: float = 0.0, **settings: Any
     ) -> tuple[int, int]:
-        """Run a task in a process of its own, killed where asked; how many bytes it told, and its exit code."""
+        """Run a task in a process of its own, killed where asked; how many bytes it sent, and its exit code."""
         request = {"folder": str(folder), "task": task, "after": after, "delay": delay, "settings": settings}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
-        return answer["told"], answer["code"]
+        return answer["count"], answer["code"]
 
 
 def logged(folder: Path, session: int) -> list[dict[str, Any]]:

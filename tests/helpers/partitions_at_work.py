@@ -1,4 +1,4 @@
-"""Real processes that hold a part of the score table each; started by test_sharded_processes.py, never by pytest.
+"""Real processes that hold a partition of the score table each; started by a test, never by pytest.
 
 python partitions_at_work.py WORLD_SIZE FOLDER PORT SECONDS_A_STEP     a log a rank in FOLDER: one JSON line a step
 """
@@ -41,8 +41,8 @@ def work(rank: int, world: int, folder: str, port: int, pause: float) -> None:
                 save(pruner, path)
                 time.sleep(pause)
     report = pruner.report()
-    told = {"rows": pruner.table.owned.size, "loss": pruner.table.loss.tolist(), "backward": report.samples_backward}
-    (Path(folder) / f"end-{rank}.json").write_text(json.dumps(told))
+    outcome = {"rows": pruner.table.owned.size, "loss": pruner.table.loss.tolist(), "backward": report.samples_backward}
+    (Path(folder) / f"end-{rank}.json").write_text(json.dumps(outcome))
     dist.destroy_process_group()
 
 

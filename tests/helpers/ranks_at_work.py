@@ -34,8 +34,9 @@ def values(ids, epoch):
 
 def step(pruner, ids):
     loss, memory = values(ids, pruner.epoch)
-    features = torch.eye(len(ids)) if pruner.policy.needs_features else None
-    return pruner.loss(ids, loss.requires_grad_(), memory, features=features)
+    known = {"confidence": memory, "gradient_products": torch.eye(len(ids))}
+    further = {name: value for name, value in known.items() if name in pruner.policy.inputs}
+    return pruner.loss(ids, loss.requires_grad_(), memory, **further)
 
 
 def build(policy="emp", size=N, rate=0.6, **options):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from cases import loss_of, memory_of
+from cases import inputs_of
 
 from emprune import IdBatches, Pruner, get_policy
 
@@ -20,9 +20,8 @@ def new_pruner(policy: str, size: int = N, prune_rate: float = 0.7) -> Pruner:
 
 
 def train(pruner: Pruner, ids: torch.Tensor) -> None:
-    """One step with losses that move; features of the batch where the policy asks for them."""
-    features = torch.eye(len(ids)) + 0.1 if pruner.policy.needs_features else None
-    pruner.loss(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch), features=features)
+    """One step with losses that move."""
+    pruner.loss(ids, **inputs_of(pruner, ids, pruner.epoch))
 
 
 def trained(policy: str, steps: int = 5, size: int = N) -> Pruner:

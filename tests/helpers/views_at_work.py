@@ -72,21 +72,21 @@ def trained(rank: int, group: dist.ProcessGroup | None) -> list[list[float]]:
 
 
 def errors(rank: int) -> list[str | None]:
-    """What every rank is told if only one of them is odd, or all."""
+    """The error on every rank if only one of them is odd, or all."""
     first, second = data(4)
     cases = [
         {"memory": "hidden", "hidden": [(first[:, : 2 + rank], second[:, : 2 + rank])]},
         {"memory": "none", "batch_size": 7},
         {"memory": "hidden", "hidden": layers(first, second)[rank:]},
     ]
-    told: list[str | None] = []
+    messages: list[str | None] = []
     for options in cases:
         try:
             contrastive(first, second, group=dist.group.WORLD, **options)
-            told.append(None)
+            messages.append(None)
         except ArgumentError as error:
-            told.append(str(error))
-    return told
+            messages.append(str(error))
+    return messages
 
 
 def groups_of_one(rank: int) -> list[list[float]]:

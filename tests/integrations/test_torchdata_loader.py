@@ -87,7 +87,7 @@ def test_batches_given_out_but_not_trained_come_again(workers: int, tmp_path: Pa
     assert done + [ids for _, ids, _ in steps(again, other)] == [ids for _, ids, _ in expected]
 
 
-def test_a_pruner_that_was_not_restored_is_told(tmp_path: Path) -> None:
+def test_a_pruner_that_was_not_restored_is_an_error(tmp_path: Path) -> None:
     pruner = build()
     loader = loader_of(pruner)
     run = steps(pruner, loader)

@@ -79,7 +79,7 @@ class Tokenizer:
         ({"pruner": "emp"}, "pruner is 'str'; allowed: an emprune.Pruner"),
         ({"pruner": lambda size: size}, "pruner is 'int'; allowed: an emprune.Pruner"),
         ({"pruner": new_pruner(policy="infobatch-published")}, "allowed: a policy with an exact rate"),
-        ({"pruner": new_pruner(policy="divbs")}, "policy 'divbs', which needs features"),
+        ({"pruner": new_pruner(policy="divbs")}, "policy 'divbs', which reads gradient_products"),
         ({"compute_loss_func": print}, "compute_loss_func is .* one loss of a batch. Give score_fn="),
         ({"cls": PrunedOwnLoss}, "compute_loss is \".*OwnLoss's own\"; allowed: Trainer's"),
         ({"processing_class": Tokenizer()}, "a tokenizer of 41 tokens'; allowed: at most the 40 .*resize_token_emb"),
@@ -145,7 +145,7 @@ class Weighted(LossAlone):
 
 
 class TokensOfItsOwn(LossAlone):
-    """A language model that transformers does not know: whether it shifts its labels cannot be told."""
+    """A language model that transformers does not know: whether it shifts its labels is not known."""
 
     def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
         return (self.head(input_ids),)

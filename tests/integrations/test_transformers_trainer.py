@@ -181,7 +181,7 @@ class Slower(Policy):
     """The highest losses; asks for the others' losses, and for a lower learning rate where samples are left out."""
 
     name = "slower"
-    observes_hidden = True
+    observes_pruned = True
 
     def select(self, request: Request) -> Selection:
         return selection.top(request.table.rank(request.table.loss, "first"), request.k, request.rng())

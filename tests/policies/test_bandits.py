@@ -57,22 +57,22 @@ class Naive:
 
 @pytest.mark.parametrize(("c", "alpha"), [(1.0, 0.8), (0.0, 0.3), (5.0, 1.0), (2.5, 0.5)])
 def test_ucb_is_the_naive_loop(c: float, alpha: float) -> None:
-    naive, told_apart = Naive(alpha), 0
+    naive, differences = Naive(alpha), 0
 
     def compare(epoch: int, trained: list[int]) -> None:
-        nonlocal told_apart
+        nonlocal differences
         unseen = set(range(SIZE)) - set(naive.mean)
         if len(unseen) >= 18:
             assert set(trained) <= unseen
         elif epoch:
             assert set(trained) == naive.highest(18, c)
-            told_apart += set(trained) != naive.highest(18, 0.0)
+            differences += set(trained) != naive.highest(18, 0.0)
         for i in trained:
             naive.observe(i, loss_at(i, epoch))
 
     pruner = Pruner(SIZE, UCB(c, alpha), prune_rate=0.7, num_epochs=25)
     train(pruner, compare)
-    assert (told_apart > 5) == (c > 0)
+    assert (differences > 5) == (c > 0)
     assert pruner.table.extra["loss_mean"].tolist() == pytest.approx([naive.mean[i] for i in range(SIZE)], rel=1e-5)
     assert pruner.table.extra["loss_variance"].tolist() == pytest.approx(
         [naive.variance[i] for i in range(SIZE)], rel=1e-4, abs=1e-6

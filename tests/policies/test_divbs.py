@@ -18,7 +18,7 @@ from emprune.scoring.gradients import gradient_products
 def _choose(vectors: np.ndarray, k: int, draw: str = "greedy", seed: int = 0, loss: list[float] | None = None) -> list:
     losses = torch.ones(len(vectors)) if loss is None else torch.tensor(loss)
     products = torch.from_numpy(vectors @ vectors.T).float()
-    request = BatchRequest(losses, None, products, k, np.random.default_rng(seed))
+    request = BatchRequest({"loss": losses, "gradient_products": products}, k, np.random.default_rng(seed))
     chosen = DivBS(draw=draw).select_within_batch(request)
     assert chosen.weights is None
     assert chosen.positions is not None
@@ -117,7 +117,7 @@ def test_through_a_pruner_with_a_model() -> None:
         for epoch in pruner.epochs():
             for ids in IdBatches(pruner, 8):
                 products = gradient_products(layer(inputs[ids]), labels[ids], inputs[ids])
-                pruner.loss(ids, loss_of(ids, epoch), features=products)
+                pruner.loss(ids, loss_of(ids, epoch), gradient_products=products)
         assert pruner.table.times_trained.sum() == 36
         runs.append(pruner.table.times_trained.tolist())
     assert runs[0] == runs[1]
@@ -125,7 +125,8 @@ def test_through_a_pruner_with_a_model() -> None:
 
 def test_no_value_is_read_back_from_the_device() -> None:
     loss, products = torch.empty(8, device="meta"), torch.empty(8, 8, device="meta")  # reading one raises
-    chosen = DivBS().select_within_batch(BatchRequest(loss, None, products, 3, np.random.default_rng(0)))
+    request = BatchRequest({"loss": loss, "gradient_products": products}, 3, np.random.default_rng(0))
+    chosen = DivBS().select_within_batch(request)
     assert chosen.positions is not None
     assert (chosen.positions.device.type, chosen.positions.shape) == ("meta", (3,))
 
@@ -134,8 +135,8 @@ def test_what_is_wrong_is_said() -> None:
     with pytest.raises(ArgumentError, match="draw is 'best'; allowed: 'sample' or 'greedy'"):
         DivBS(draw="best")
     pruner = Pruner(8, DivBS(), prune_rate=0.5, num_epochs=1)
-    with pytest.raises(ArgumentError, match=r"features is 'of shape \(8, 3\)'.*\[8, 8\].*gradient_products"):
-        pruner.loss(torch.arange(8), torch.ones(8), features=torch.ones(8, 3))
+    with pytest.raises(ArgumentError, match=r"gradient_products is 'of shape \(8, 3\)'.*\[8, 8\].*gradient_products"):
+        pruner.loss(torch.arange(8), torch.ones(8), gradient_products=torch.ones(8, 3))
 
 
 def test_few_of_a_batch_span_more_of_its_mean_gradient_than_random_ones() -> None:

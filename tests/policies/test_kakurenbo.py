@@ -14,7 +14,7 @@ from cases import table_of
 from emprune import ArgumentError, IdBatches, Pruner, Request
 from emprune.epoch.plan import make_plan
 from emprune.policies.kakurenbo import Kakurenbo
-from emprune.scoring.confidence import confidence
+from emprune.scoring import classification, confidence
 
 SIZE, EPOCHS, RATE = 80, 20, 0.5
 
@@ -29,15 +29,21 @@ def outputs(ids: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
     return logits, labels
 
 
+def inputs(ids: torch.Tensor, epoch: int, smoothing: float) -> dict[str, torch.Tensor]:
+    logits, labels = outputs(ids, epoch)
+    loss = classification(logits, labels, label_smoothing=smoothing).loss
+    return {"loss": loss, "confidence": confidence(logits, labels)}
+
+
 def train(pruner: Pruner, seen: Callable[[int, list[int]], None], smoothing: float = 0.1, until: int = EPOCHS) -> None:
-    """Train and then forward what was hidden, as a training loop does for ``observes_hidden``."""
+    """Train and then forward what was hidden, as a training loop does for ``observes_pruned``."""
     while pruner.epoch < until:
         trained = []
         for ids in IdBatches(pruner, 9):
-            pruner.loss(ids, *confidence(*outputs(ids, pruner.epoch), label_smoothing=smoothing))
+            pruner.loss(ids, **inputs(ids, pruner.epoch, smoothing))
             trained += ids.tolist()
-        if pruner.policy.observes_hidden and len(hidden := torch.from_numpy(pruner.plan.pruned_ids)):
-            pruner.observe(hidden, *confidence(*outputs(hidden, pruner.epoch), label_smoothing=smoothing))
+        if pruner.policy.observes_pruned and len(hidden := torch.from_numpy(pruner.plan.pruned_ids)):
+            pruner.observe(hidden, **inputs(hidden, pruner.epoch, smoothing))
         seen(pruner.epoch, trained)
         pruner.end_epoch()
 
@@ -99,7 +105,7 @@ def test_with_plain_cross_entropy_it_hides_the_lowest_losses_below_a_limit() -> 
         if epoch:
             lowest = set(torch.argsort(losses)[: int(RATE * SIZE)].tolist())
             assert set(range(SIZE)) - set(trained) == {i for i in lowest if losses[i] <= -math.log(0.7)}
-        losses = confidence(*outputs(torch.arange(SIZE), epoch)).loss
+        losses = inputs(torch.arange(SIZE), epoch, 0.0)["loss"]
 
     train(Pruner(SIZE, Kakurenbo(reduce=False), prune_rate=RATE, num_epochs=EPOCHS), compare, smoothing=0.0)
 
@@ -110,7 +116,7 @@ def test_state_goes_on_in_mid_run() -> None:
     first, second = (Pruner(SIZE, Kakurenbo(), prune_rate=RATE, num_epochs=EPOCHS) for _ in range(2))
     train(first, lambda epoch, trained: None, until=11)
     ids = next(iter(IdBatches(first, 9)))
-    first.loss(ids, *confidence(*outputs(ids, 11), label_smoothing=0.1))
+    first.loss(ids, **inputs(ids, 11, 0.1))
     second.load_state_dict(first.state_dict())
     halves: dict[int, list[int]] = {}
     train(second, halves.__setitem__)
@@ -119,7 +125,7 @@ def test_state_goes_on_in_mid_run() -> None:
 
 
 def test_ties_at_the_limit_are_broken_at_random() -> None:
-    table = table_of(np.full(10, 0.1), np.full(10, 0.9))
+    table = table_of(np.full(10, 0.1), confidence=np.full(10, 0.9))
     plans = {frozenset(make_plan(Kakurenbo(), Request(table, 5, e, 100, 0)).ids.tolist()) for e in range(1, 30)}
     assert {len(plan) for plan in plans} == {5}
     assert len(plans) > 10
@@ -127,19 +133,28 @@ def test_ties_at_the_limit_are_broken_at_random() -> None:
 
 def test_unseen_samples_stay_and_quarantined_ones_go() -> None:
     loss = np.array([0.1, np.nan, np.inf, 0.2, np.inf, np.nan])
-    memory = np.array([0.9, np.nan, 0.0, 0.1, 0.0, 0.9])
-    plan = make_plan(Kakurenbo(), Request(table_of(loss, memory), 1, 1, 10, 0))
+    sure = np.array([0.9, np.nan, 0.0, 0.1, 0.0, 0.9])
+    plan = make_plan(Kakurenbo(), Request(table_of(loss, confidence=sure), 1, 1, 10, 0))
     assert set(plan.ids.tolist()) == {2, 3, 4}
-    plan = make_plan(Kakurenbo(), Request(table_of(np.full(6, np.nan)), 1, 1, 10, 0))
+    plan = make_plan(Kakurenbo(), Request(table_of(np.full(6, np.nan), confidence=np.zeros(6)), 1, 1, 10, 0))
     assert len(plan) == 6
 
 
 @pytest.mark.parametrize("epoch", range(10))
 def test_the_fraction_falls_at_three_six_and_eight_tenths_of_the_run(epoch: int) -> None:
-    table = table_of(np.linspace(0, 1, 100), np.ones(100))
+    table = table_of(np.linspace(0, 1, 100), confidence=np.ones(100))
     kept = len(make_plan(Kakurenbo(), Request(table, 30, epoch, 10, 0)))
     assert 100 - kept == [70, 70, 70, 56, 56, 56, 42, 42, 28, 28][epoch]
     assert len(make_plan(Kakurenbo(reduce=False), Request(table, 30, epoch, 10, 0))) == 30
+
+
+def test_confidence_given_as_a_memory_term_is_refused() -> None:
+    logits, labels = outputs(torch.arange(4), 0)
+    pruner = Pruner(4, Kakurenbo(), prune_rate=0.5, num_epochs=2)
+    with pytest.raises(
+        ArgumentError, match=r"confidence is None; .*'kakurenbo' reads loss, confidence\. .*scoring\.conf"
+    ):
+        pruner.loss(torch.arange(4), *classification(logits, labels))
 
 
 def test_it_has_no_exact_rate_and_says_so() -> None:

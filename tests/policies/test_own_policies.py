@@ -15,6 +15,7 @@ from emprune import (
     BatchSelection,
     EmpruneError,
     IdBatches,
+    InBatchPolicy,
     Policy,
     Pruner,
     Request,
@@ -37,11 +38,10 @@ class HardestOnce(Policy):
         return Selection(np.argsort(self.scores)[-request.k :])
 
 
-class TopOfBatch(Policy):
+class TopOfBatch(InBatchPolicy):
     """In-batch: all are forwarded, the highest losses go through backward."""
 
     name = "top-of-batch"
-    within_batch = True
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
         return BatchSelection(torch.topk(request.loss, request.k).indices)
@@ -196,8 +196,8 @@ def test_an_in_batch_policy_that_breaks_the_contract_is_named_and_nothing_is_rec
 
 
 def test_an_in_batch_policy_without_its_method_says_what_is_missing() -> None:
-    class Empty(Policy):
-        within_batch = True
+    class Empty(InBatchPolicy):
+        pass
 
     with pytest.raises(NotImplementedError, match="Empty must override select_within_batch"):
         Pruner(8, Empty(), prune_rate=0.5, num_epochs=1).loss(torch.arange(4), torch.ones(4))
@@ -253,17 +253,16 @@ def test_a_column_cannot_take_the_name_of_one_of_the_tables_or_be_written_throug
         table.extra["mean_loss"][0] = 1
 
 
-class ByFeature(Policy):
+class ByFeature(InBatchPolicy):
     """In-batch by a feature that the training loop hands over."""
 
     name = "by-feature"
-    within_batch = True
-    needs_features = True
+    inputs = ("loss", "features")
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
-        assert request.features is not None
-        assert not request.features.requires_grad
-        return BatchSelection(torch.topk(request.features[:, 0], request.k).indices)
+        features = request.inputs["features"]
+        assert not features.requires_grad
+        return BatchSelection(torch.topk(features[:, 0], request.k).indices)
 
 
 def test_features_reach_an_in_batch_policy_and_are_asked_for() -> None:
@@ -272,14 +271,48 @@ def test_features_reach_an_in_batch_policy_and_are_asked_for() -> None:
     features = torch.tensor([[0.4], [0.1], [0.3], [0.2]], requires_grad=True)
     chosen = pruner.select_batch(torch.arange(4), loss, features=features)
     assert sorted(chosen.positions.tolist()) == [0, 2]
-    for wrong in (None, torch.ones(3, 2), torch.ones(4), torch.ones(4, 1, dtype=torch.int64)):
-        with pytest.raises(EmpruneError, match=r"features.*allowed.*by-feature"):
+    for wrong in (None, torch.ones(3, 2), torch.tensor(1.0), torch.ones(4, 1, dtype=torch.int64)):
+        with pytest.raises(EmpruneError, match=r"features.*allowed: .*\[4, \.\.\.\].*by-feature.*emprune.Capture"):
             pruner.loss(torch.arange(4, 8), loss, features=wrong)
 
 
-def test_left_out_is_the_complement_of_the_plan() -> None:
+def test_pruned_ids_are_the_complement_of_the_plan() -> None:
     pruner = Pruner(10, "random", prune_rate=0.7, num_epochs=1)
     pruned_ids = pruner.plan.pruned_ids
     assert pruned_ids.dtype == np.int64
     assert sorted([*pruned_ids.tolist(), *pruner.plan.ids.tolist()]) == list(range(10))
     assert pruner.learning_rate_factor == 1.0
+
+
+class LeastSure(Policy):
+    """Reads a value of its own name, keeps it in a column, and selects by it."""
+
+    name = "least-sure"
+    inputs = ("loss", "doubt")
+    columns: ClassVar[dict[str, float]] = {"doubt": 0.0}
+
+    def update(self, table: ScoreTable, seen: Observations) -> None:
+        table.column("doubt")[seen.ids] = seen.extra["doubt"]
+
+    def select(self, request: Request) -> Selection:
+        return request.top(request.table.extra["doubt"])
+
+
+def test_a_policy_reads_a_value_by_a_name_of_its_own() -> None:
+    pruner = Pruner(6, LeastSure(), prune_rate=0.5, num_epochs=3, warmup_epochs=1, on_nonfinite="quarantine")
+    ids, loss = torch.arange(6), torch.ones(6)
+    with pytest.raises(EmpruneError, match=r"doubt is None; allowed: .*'least-sure' reads loss, doubt"):
+        pruner.loss(ids, loss)
+    with pytest.raises(EmpruneError, match=r"doubt is 'of shape \(5,\)'"):
+        pruner.loss(ids, loss, doubt=torch.ones(5))
+    pruner.loss(ids, loss, doubt=torch.tensor([1.0, 5.0, 2.0, torch.nan, 4.0, 6.0]))
+    pruner.end_epoch()
+    assert set(pruner.plan.ids.tolist()) == {1, 4, 5}
+    assert pruner.table.quarantined.tolist() == [3]
+    assert pruner.table.extra["doubt"].tolist() == [1, 5, 2, 0, 4, 6]
+
+
+def test_a_value_that_the_policy_does_not_read_is_refused() -> None:
+    pruner = Pruner(4, "emp", prune_rate=0.0, num_epochs=1)
+    with pytest.raises(EmpruneError, match="doubt is 'given'; allowed: what policy 'emp' reads, loss, memory"):
+        pruner.loss(torch.arange(4), torch.ones(4), torch.ones(4), doubt=torch.ones(4))

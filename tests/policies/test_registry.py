@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from cases import loss_of, memory_of
+from cases import inputs_of
 from states import EPOCHS, N, new_pruner, train
 
 from emprune import IdBatches, Policy
@@ -13,10 +13,10 @@ from emprune.policies import REGISTRY
 EVERY = sorted(REGISTRY)
 
 
-def observe_hidden(pruner):
-    if pruner.policy.observes_hidden and len(pruner.plan.pruned_ids):
+def observe_pruned(pruner):
+    if pruner.policy.observes_pruned and len(pruner.plan.pruned_ids):
         ids = torch.from_numpy(pruner.plan.pruned_ids)
-        pruner.observe(ids, loss_of(ids, pruner.epoch), memory_of(ids, pruner.epoch))
+        pruner.observe(ids, **inputs_of(pruner, ids, pruner.epoch))
 
 
 def trained_each_epoch(pruner):
@@ -26,7 +26,7 @@ def trained_each_epoch(pruner):
         for ids in IdBatches(pruner, 7):
             train(pruner, ids)
         counts.append(pruner.report().samples_backward - before)
-        observe_hidden(pruner)
+        observe_pruned(pruner)
     return counts
 
 
@@ -59,7 +59,7 @@ def test_a_run_stopped_in_mid_epoch_goes_on_as_it_would_have(name):
                 break
         if epoch == 2:
             break
-        observe_hidden(first)
+        observe_pruned(first)
     second = new_pruner(name)
     second.load_state_dict(first.state_dict())
     done += [ids.tolist() for _ in second.epochs() for ids in whole_epoch(second)]
@@ -72,7 +72,7 @@ def whole_epoch(pruner):
     for ids in IdBatches(pruner, 7):
         train(pruner, ids)
         yield ids
-    observe_hidden(pruner)
+    observe_pruned(pruner)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -82,4 +82,4 @@ def test_settings_are_json_and_the_docstring_and_source_are_there(name):
     assert policy.name == name
     assert policy.source not in ("", Policy.source)
     assert type(policy).__doc__.strip()
-    assert policy.scorer in ("classification", "confidence")
+    assert policy.inputs[0] == "loss"

@@ -22,7 +22,7 @@ def _probability(rank: int, batch_size: int, k: int) -> float:
 
 def _choose(loss: torch.Tensor, k: int, seed: int = 0) -> list[int]:
     rng = np.random.default_rng(seed)
-    chosen = SelectiveBackprop().select_within_batch(BatchRequest(loss, None, None, k, rng))
+    chosen = SelectiveBackprop().select_within_batch(BatchRequest({"loss": loss}, k, rng))
     assert chosen.weights is None
     assert chosen.positions is not None
     assert chosen.positions.dtype == torch.int64
@@ -88,7 +88,7 @@ def test_ties_and_the_ends_of_k() -> None:
 
 def test_no_value_is_read_back_from_the_device() -> None:
     loss = torch.empty(8, device="meta")  # reading a value raises
-    chosen = SelectiveBackprop().select_within_batch(BatchRequest(loss, None, None, 3, np.random.default_rng(0)))
+    chosen = SelectiveBackprop().select_within_batch(BatchRequest({"loss": loss}, 3, np.random.default_rng(0)))
     assert chosen.positions is not None
     assert (chosen.positions.device.type, chosen.positions.shape) == ("meta", (3,))
 

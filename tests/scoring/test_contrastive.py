@@ -124,7 +124,7 @@ def test_a_query_has_the_memory_term_asked_for(memory_temperature: float) -> Non
 
 
 @pytest.mark.parametrize("memory_temperature", [0.5, 0.1])
-def test_a_small_batch_is_lifted_to_the_usual_one(memory_temperature: float) -> None:
+def test_a_small_batch_is_corrected_to_the_usual_one(memory_temperature: float) -> None:
     """Features all alike: the values of a batch of 32 are then known, and a batch of 5 has the same."""
     alike, layer = torch.ones(5, 3, requires_grad=True), [(torch.ones(5, 2), torch.ones(5, 2))]
     for memory in ("hidden", "projector"):
@@ -135,8 +135,8 @@ def test_a_small_batch_is_lifted_to_the_usual_one(memory_temperature: float) -> 
         torch.testing.assert_close(term, torch.full((5,), math.log(63)))
     for memory in ("alignment", "none"):
         assert contrastive(alike, alike, memory=memory, hidden=layer, batch_size=32).memory.abs().max() < 1e-6
-    plain, lifted = (contrastive(alike, alike, memory="none", batch_size=size).loss for size in (None, 5))
-    assert torch.equal(plain, lifted)
+    plain, corrected = (contrastive(alike, alike, memory="none", batch_size=size).loss for size in (None, 5))
+    assert torch.equal(plain, corrected)
     queue = torch.ones(9, 3)
     loss, term = contrastive_queue(alike, alike, queue, memory="hidden", hidden=layer, batch_size=32)
     torch.testing.assert_close(loss, torch.full((5,), math.log(10)))
@@ -145,7 +145,7 @@ def test_a_small_batch_is_lifted_to_the_usual_one(memory_temperature: float) -> 
     torch.testing.assert_close(term, torch.full((5,), math.log(10)))
 
 
-def test_the_lift_has_no_gradient() -> None:
+def test_the_batch_size_correction_has_no_gradient() -> None:
     slopes = []
     for size in (None, 50):
         first, second = (x.requires_grad_() for x in drawn(6, 4))

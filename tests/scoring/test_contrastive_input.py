@@ -130,7 +130,7 @@ def test_bad_numbers_are_never_hidden(bad: float, place: int) -> None:
 
 def test_zeros_that_are_not_looked_at_are_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on an accelerator."""
-    monkeypatch.setattr(sys.modules["emprune.scoring.views.similarity"], "can_look", lambda values: False)
+    monkeypatch.setattr(sys.modules["emprune.scoring.views.similarity"], "can_read", lambda values: False)
     assert torch.isnan(contrastive(zeroed(), SECOND, memory="none").loss).all()
     assert torch.isnan(contrastive(FIRST, SECOND, memory="hidden", hidden=[(FIRST, zeroed())]).memory).all()
     alignment = contrastive(FIRST, SECOND, hidden=[(FIRST, zeroed())], memory="alignment").memory

@@ -68,7 +68,7 @@ def test_data_parallel_gradients_are_those_of_one_process(ranks: Outcomes) -> No
         assert (torch.tensor(list(chain(*rank["apart"]))) - right).abs().max() > 1e-3  # negatives do matter
 
 
-def test_every_rank_is_told(ranks: Outcomes) -> None:
+def test_every_rank_raises_the_error(ranks: Outcomes) -> None:
     for number, rank in enumerate(ranks):
         widths, usual, count = rank["errors"]
         assert f"features is 'of widths [3, {2 + number}] on rank {number}, and of others on other ranks'" in widths

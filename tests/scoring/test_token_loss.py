@@ -232,7 +232,7 @@ def test_it_compiles_into_one_graph() -> None:
 
 def test_where_values_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on an accelerator: a bad label makes its own sequence NaN, a bad id the batch; gradients stay finite."""
-    monkeypatch.setattr(sys.modules["emprune.scoring.sequences.tokens"], "can_look", lambda values: False)
+    monkeypatch.setattr(sys.modules["emprune.scoring.sequences.tokens"], "can_read", lambda values: False)
     logits = torch.randn(2, 3, 5, requires_grad=True)
     loss, memory = tokens(logits, torch.tensor([[0, 5, 1], [2, -1, -100]]))
     assert torch.isnan(loss).all()

@@ -1,4 +1,4 @@
-"""Where each rank of a partitioned table keeps its state, and whether the ranks' files are of one moment."""
+"""Where each rank of a partitioned table keeps its state, and whether the ranks' files are from the same step."""
 
 from __future__ import annotations
 
@@ -34,38 +34,39 @@ def check_ranks(path: Path, owned: RankSlice) -> None:
         )
 
 
-def of_one_moment(
+def consistent_state(
     state: dict[str, Any], owned: RankSlice, previous: Path | None, load: Callable[[Path], dict[str, Any]]
 ) -> dict[str, Any]:
     """The state, or the one before it on ranks that had saved when a kill came and others had not.
 
     Args:
         state: this rank's, loaded. All ranks must call it.
-        previous: file of the one before; None: not asked for. load: reads it.
+        previous: file of the one before; None: not asked for.
+        load: reads it.
 
     Raises:
-        StateError: the ranks' states are of different moments.
+        StateError: the ranks' states are from different steps.
     """
     if owned.is_whole:
         return state
-    moments = _moments(state, owned)
-    if previous and len(set(moments)) > 1:
-        if moments[owned.world.rank] > min(moments):
+    steps = _steps(state, owned)
+    if previous and len(set(steps)) > 1:
+        if steps[owned.world.rank] > min(steps):
             try:
                 state = load(previous)
             except StateError:
-                state = {}  # told below on every rank; the others wait for this one otherwise
-        moments = _moments(state, owned)
-    if len(set(moments)) > 1:
-        told = ", ".join(f"rank {rank} epoch {epoch} step {step}" for rank, (epoch, step) in enumerate(moments))
+                state = {}  # raises below, on every rank; the others wait for this one otherwise
+        steps = _steps(state, owned)
+    if len(set(steps)) > 1:
+        shown = ", ".join(f"rank {rank} epoch {epoch} step {step}" for rank, (epoch, step) in enumerate(steps))
         raise StateError(
-            f"the ranks' states are of different moments: {told}. A kill came between their saves; "
-            "fall_back=True takes the one before where a rank was ahead. Restore the model of that moment."
+            f"the ranks' states are from different steps: {shown}. A kill came between their saves; fall_back=True "
+            "takes the previous state where a rank was ahead. Restore the model of the same step."
         )
     return state
 
 
-def _moments(state: dict[str, Any], owned: RankSlice) -> list[tuple[int, int]]:
+def _steps(state: dict[str, Any], owned: RankSlice) -> list[tuple[int, int]]:
     counters = state.get("counters", {})
     here = owned.counts(counters.get("epoch", -1), counters.get("steps", -1))
     return [(int(epoch), int(step)) for epoch, step in here]

@@ -1,9 +1,9 @@
-"""State on disk: saved whole or not at all, checked when loaded, with the one before it kept.
+"""State on disk: written atomically, checked when loaded, with the previous one kept.
 
     emprune.checkpoint.save(pruner, "run.state")       # in the training loop, after optimizer.step()
     emprune.checkpoint.restore(pruner, "run.state")    # before the loop, in a later process
 
-Model and pruner must go on from the same moment. Where the model is saved by other means, put
+Model and pruner must go on from the same step. Where the model is saved by other means, put
 ``pruner.state_dict()`` into its checkpoint; or put the model's tensors, under names of their own, beside the
 pruner's into one :func:`save_state`.
 
@@ -29,9 +29,10 @@ import numpy as np
 from emprune.checkpoint.atomic import previous_of, write_whole
 from emprune.checkpoint.fingerprint import fingerprint_of
 from emprune.checkpoint.format import read, write
-from emprune.checkpoint.rank_files import check_ranks, of_one_moment, rank_path
+from emprune.checkpoint.rank_files import check_ranks, consistent_state, rank_path
 from emprune.distributed.world import World
 from emprune.errors import ArgumentError, EmpruneError, StateError
+from emprune.policies.base import InBatchPolicy
 from emprune.pruner import Pruner
 
 __all__ = ["OVERRIDABLE", "fingerprint_of", "load_state", "restore", "save", "save_state"]
@@ -40,7 +41,7 @@ OVERRIDABLE = frozenset(
     {"prune_rate", "num_epochs", "warmup_epochs", "anneal", "budget", "policy_settings", "seed"}
     | {"dataset_fingerprint", "batch_size"}
 )
-"""Fields that may differ from the saved ones where :func:`restore` is told so.
+"""Fields that may differ from the saved ones if :func:`restore` is given their names.
 
 Not ``num_samples``, since the table has a row for each sample; nor ``policy``, since what a policy has not seen (a
 memory term, a column of its own) cannot be made up. Build a new pruner for those.
@@ -57,7 +58,7 @@ def save(
     """Save a pruner's state, in mid-epoch too; the state saved before stays as ``PATH.previous``.
 
     Of several ranks all must call it; the first one writes, and all return when the file is whole. Where the table is
-    sharded each rank writes its part, to ``PATH.rank-R-of-W``.
+    partitioned each rank writes its own rows, to ``PATH.rank-R-of-W``.
 
     Args:
         pruner: its training steps so far are saved; batches that were only fetched come again.
@@ -104,7 +105,7 @@ def restore(
             saved plan; what differs holds from the next epoch on. An in-batch policy, which has no plan,
             can change between epochs only. Another ``batch_size`` cuts the same ids and weights differently,
             at once. A run's budget is then no longer exact.
-        fall_back: as for :func:`load_state`; model and optimizer must then come from the older moment too.
+        fall_back: as for :func:`load_state`; model and optimizer must then be as old.
 
     Raises:
         StateError: the file cannot be loaded, or was saved by a pruner with other settings (the message
@@ -123,7 +124,7 @@ def restore(
     except EmpruneError as error:
         failure = error
     _raise_everywhere(pruner.world, failure)
-    state = of_one_moment(state, owned, previous_of(own) if fall_back else None, load_state)
+    state = consistent_state(state, owned, previous_of(own) if fall_back else None, load_state)
     try:
         _check_run(state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size), allow)
         state = _overridden(state, pruner, allow)
@@ -134,7 +135,7 @@ def restore(
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
-    """Write a state to ``path``, whole or not at all; the file there becomes ``PATH.previous``.
+    """Write a state to ``path`` atomically; the file there becomes ``PATH.previous``.
 
     Args:
         path: the file's name; its folder must exist.
@@ -217,10 +218,10 @@ def _check_run(saved: Mapping[str, Any], here: Mapping[str, Any], allow: Collect
 
 def _overridden(state: dict[str, Any], pruner: Pruner, allow: Collection[str]) -> dict[str, Any]:
     """The state with the pruner's own values in the allowed fields of its fingerprint."""
-    here, saved, counters = pruner._fingerprint, state.get("fingerprint", {}), state.get("counters", {})
+    here, saved, counters = pruner.fingerprint, state.get("fingerprint", {}), state.get("counters", {})
     changed = {field: here[field] for field in allow if field in here and here[field] != saved.get(field)}
     in_epoch = "plan.ids" in state
-    if changed and in_epoch and pruner.policy.within_batch:
+    if changed and in_epoch and isinstance(pruner.policy, InBatchPolicy):
         raise StateError(
             f"{', '.join(sorted(changed))} cannot change in mid-epoch for the in-batch policy {pruner.policy.name!r}: "
             "its epoch would keep another number of samples. Restore a state saved between epochs."
@@ -235,9 +236,9 @@ def _overridden(state: dict[str, Any], pruner: Pruner, allow: Collection[str]) -
 
 def _raise_everywhere(world: World, failure: EmpruneError | None) -> None:
     """Raise on every rank what happened on one; the others wait for it otherwise."""
-    told = world.all_gather(np.frombuffer(str(failure or "").encode(), np.uint8))
+    messages = world.all_gather(np.frombuffer(str(failure or "").encode(), np.uint8))
     if failure:
         raise failure
-    for rank, message in enumerate(told):
+    for rank, message in enumerate(messages):
         if len(message):
             raise StateError(f"rank {rank}: {message.tobytes().decode()}")

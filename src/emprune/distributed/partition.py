@@ -1,15 +1,15 @@
-"""Which part of an epoch's plan each rank trains: integer arithmetic, without any collective.
+"""How an epoch's plan is partitioned among the ranks: integer arithmetic, without any collective.
 
-A *global batch* is what all ranks train in one step: ``batch_size`` samples on each of ``world`` ranks. Step s trains
-the plan's positions s·G to (s+1)·G with G = batch_size·world, rank r the r-th part of them. So the global batches
-depend on G alone, and a run may go on with another number of ranks where G stays the same.
+A *global batch* is what all ranks train in one step: ``batch_size`` samples on each of ``world_size`` ranks. Step s
+trains the plan's positions s·G to (s+1)·G with G = batch_size·world_size, rank r the r-th batch of them. So the global
+batches depend on G alone, and a run may go on with another number of ranks where G stays the same.
 
-The last global batch may hold only m < G samples. Every rank must get as many batches as the others, or a
-collective of the training would wait for ever:
+The last global batch may hold only m < G samples. Every rank must get as many batches as the others, or else a
+collective of the training would deadlock:
 
-- "even": every rank gets ceil(m / world) of it. Where that is more than there are, the plan's first samples are
-  repeated to fill the last ranks up; such *repeats* are trained but neither counted nor scored a second time.
-- "drop_last": it is left out, on all ranks.
+- By default every rank gets ceil(m / world_size) of it. Where that is more than there are, it is padded with the plan's
+  first samples, as DistributedSampler does; this *padding* is trained but neither counted nor scored a second time.
+- With ``drop_last`` it is left out, on all ranks.
 """
 
 from __future__ import annotations
@@ -23,64 +23,67 @@ from emprune.errors import ArgumentError
 
 
 @dataclass(frozen=True)
-class Part:
+class RankPositions:
     """What one rank trains of an epoch.
 
     Attributes:
-        positions: int64, shape [M], places in the plan, in the rank's order; M is the same on every rank.
-        repeats: int, how many of the last positions repeat what another step or rank trains.
+        positions: int64, shape [M], in the plan, in the rank's order; M is the same on every rank.
+        padding: how many of the last positions repeat what another step or rank trains.
     """
 
     positions: NDArray[np.int64]
-    repeats: int
+    padding: int
 
 
-def num_steps(count: int, batch_size: int, world: int, *, drop_last: bool = False) -> int:
+def num_steps(count: int, batch_size: int, world_size: int, *, drop_last: bool = False) -> int:
     """Steps of an epoch that has ``count`` samples left; the same on every rank.
 
-    >>> num_steps(10, 2, world=2), num_steps(10, 2, world=2, drop_last=True)
+    >>> num_steps(10, 2, world_size=2), num_steps(10, 2, world_size=2, drop_last=True)
     (3, 2)
     """
-    whole = batch_size * world
-    return count // whole if drop_last else -(-count // whole)
+    global_batch = batch_size * world_size
+    return count // global_batch if drop_last else -(-count // global_batch)
 
 
-def part_of(start: int, end: int, batch_size: int, world: int, rank: int, *, drop_last: bool = False) -> Part:
-    """The part of one rank of the plan's positions from ``start`` to ``end``.
+def rank_positions(
+    start: int, end: int, batch_size: int, world_size: int, rank: int, *, drop_last: bool = False
+) -> RankPositions:
+    """One rank's share of the plan's positions from ``start`` to ``end``.
 
     Args:
         start: where the epoch goes on; 0 at its beginning.
         end: number of samples of the plan.
         batch_size: samples of a rank in one step.
-        rank: from 0 to world - 1.
+        rank: from 0 to world_size - 1.
+        drop_last: leave out a smaller last global batch.
 
     Raises:
         ArgumentError: a number is out of range.
 
-    >>> [part_of(0, 7, 2, world=2, rank=r).positions.tolist() for r in (0, 1)]
+    >>> [rank_positions(0, 7, 2, world_size=2, rank=r).positions.tolist() for r in (0, 1)]
     [[0, 1, 4, 5], [2, 3, 6, 0]]
     """
-    _check(start, end, batch_size, world, rank)
-    whole = batch_size * world
-    full = (end - start) // whole
-    steps = start + whole * np.arange(full, dtype=np.int64)[:, None]
+    _check(start, end, batch_size, world_size, rank)
+    global_batch = batch_size * world_size
+    full = (end - start) // global_batch
+    steps = start + global_batch * np.arange(full, dtype=np.int64)[:, None]
     positions = (steps + rank * batch_size + np.arange(batch_size)).reshape(-1)
-    left = end - start - full * whole
+    left = end - start - full * global_batch
     if drop_last or not left:
-        return Part(positions, 0)
-    share = -(-left // world)
+        return RankPositions(positions, 0)
+    share = -(-left // world_size)
     tail = end - left + rank * share + np.arange(share, dtype=np.int64)
-    repeats = int(np.count_nonzero(tail >= end))
+    padding = int(np.count_nonzero(tail >= end))
     # Modulo the plan: with fewer samples than ranks the same ones serve several times.
     tail[tail >= end] = (tail[tail >= end] - end) % end
-    return Part(np.concatenate([positions, tail]), repeats)
+    return RankPositions(np.concatenate([positions, tail]), padding)
 
 
-def _check(start: int, end: int, batch_size: int, world: int, rank: int) -> None:
-    if world < 1:
-        raise ArgumentError("world", world, "an integer of at least 1")
-    if not 0 <= rank < world:
-        raise ArgumentError("rank", rank, f"an integer from 0 to {world - 1}, below the world size")
+def _check(start: int, end: int, batch_size: int, world_size: int, rank: int) -> None:
+    if world_size < 1:
+        raise ArgumentError("world_size", world_size, "an integer of at least 1")
+    if not 0 <= rank < world_size:
+        raise ArgumentError("rank", rank, f"an integer from 0 to {world_size - 1}, below the world size")
     if batch_size < 1:
         raise ArgumentError("batch_size", batch_size, "an integer of at least 1")
     if not 0 <= start <= end:

@@ -26,7 +26,9 @@ class RankSlice:
     """Rows ``begin`` to ``end`` of N.
 
     Attributes:
-        num_samples: N. begin, end: the rows held.
+        num_samples: N.
+        begin: first of the rows held.
+        end: one past the last of them.
         world: the ranks that hold the others; one alone where all rows are here.
     """
 
@@ -70,7 +72,7 @@ class RankSlice:
 
     def counts(self, *values: int) -> NDArray[np.int64]:
         """int64, shape [ranks, len(values)]: every rank's numbers."""
-        return np.stack(self.world.all_gather_alike(np.array(values, dtype=np.int64)))
+        return np.stack(self.world.all_gather_same_size(np.array(values, dtype=np.int64)))
 
     def total(self, count: int) -> int:
         """The sum of every rank's number."""
@@ -89,8 +91,8 @@ class RankSlice:
         """The k-th smallest of all ranks' keys, NaN last; see :mod:`emprune.distributed.topk`."""
         return self.world.kth_smallest(keys, k)
 
-    def together(self, values: NDArray[_T]) -> NDArray[_T]:
-        """Every rank's values, in the order of ranks: for the few that every rank must know."""
+    def all_gather(self, values: NDArray[_T]) -> NDArray[_T]:
+        """Every rank's values, concatenated in the order of ranks: for the few that every rank must know."""
         return np.concatenate(self.world.all_gather(values))
 
     def ask(
@@ -102,7 +104,8 @@ class RankSlice:
         """What other ranks answer, in the order of the questions; all ranks must call it.
 
         Args:
-            owner, about: int64, shape [M]: whom to ask, and what.
+            owner: int64, shape [M]: the rank to ask.
+            about: int64, shape [M]: the question.
             answer: this rank's answers to what it is asked, one for each.
         """
         places = places_by_rank(owner, self.world.size)
@@ -123,7 +126,7 @@ class RankSlice:
         if not np.isfinite(total):  # only then is a second pass needed: finite float32 never overflow the sum
             values = values[np.isfinite(values)]
             total = values.sum(dtype=np.float64)
-        total, count = np.stack(self.world.all_gather_alike(np.array([total, len(values)]))).sum(axis=0)
+        total, count = np.stack(self.world.all_gather_same_size(np.array([total, len(values)]))).sum(axis=0)
         return np.float32(total / count) if count else np.float32(0)
 
     def draw(

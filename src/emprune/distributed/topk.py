@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 LARGE = 2**20
-"""From so many keys on, looking before partitioning pays."""
+"""From so many keys on, sampling before partitioning pays."""
 _PROBES = 2**16
 _ROUNDS = ((21, 11), (10, 11), (0, 10))
 """Shift and bits of each round of the search over ranks: 48 KiB of counts in all."""
@@ -19,9 +19,8 @@ _ROUNDS = ((21, 11), (10, 11), (0, 10))
 def kth_smallest(keys: Floats, k: int) -> np.float32:
     """The k-th smallest key, NaN last: the value that ``np.partition(keys, k - 1)[k - 1]`` gives.
 
-    Of many keys, every so many are sorted first. They tell a narrow window in which the k-th lies unless
-    the keys are laid out in step with them; counting tells whether it does, and then only the window is
-    partitioned.
+    Of many keys, an evenly spaced sample is sorted first. It gives a narrow window in which the k-th lies, unless the
+    keys are periodic with the same spacing; counting shows whether it does, and then only the window is partitioned.
     """
     if len(keys) >= LARGE:
         some = np.sort(keys[:: len(keys) // _PROBES])

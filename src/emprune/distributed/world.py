@@ -29,7 +29,8 @@ class World:
     """The ranks that train together: here one alone; :class:`ProcessGroup` for several.
 
     Attributes:
-        rank: of this process, from 0. size: number of ranks.
+        rank: of this process, from 0.
+        size: number of ranks.
     """
 
     rank = 0
@@ -39,8 +40,8 @@ class World:
         """Every rank's array, in the order of ranks; they may differ in length, not in dtype."""
         return [column]
 
-    def all_gather_alike(self, column: NDArray[Any]) -> list[NDArray[Any]]:
-        """As :meth:`all_gather`, of arrays that are as long on every rank: in one round instead of two."""
+    def all_gather_same_size(self, column: NDArray[Any]) -> list[NDArray[Any]]:
+        """As :meth:`all_gather`, of arrays of the same length on every rank: in one round instead of two."""
         return self.all_gather(column)
 
     def all_reduce(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,7 +85,7 @@ class ProcessGroup(World):
             part[:size].cpu().numpy().view(column.dtype) for part, size in zip(parts, sizes, strict=True)
         ]  # fmt: skip
 
-    def all_gather_alike(self, column: NDArray[Any]) -> list[NDArray[Any]]:
+    def all_gather_same_size(self, column: NDArray[Any]) -> list[NDArray[Any]]:
         return [part.cpu().numpy().view(column.dtype) for part in self._gather_tensors(self._bytes(column))]
 
     def all_reduce(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -130,7 +131,7 @@ def check_agreement(world: World, values: Mapping[str, Any]) -> None:
         return
     text = json.dumps(values, sort_keys=False)
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    if len({part.tobytes() for part in world.all_gather_alike(np.frombuffer(digest, np.uint8))}) == 1:
+    if len({part.tobytes() for part in world.all_gather_same_size(np.frombuffer(digest, np.uint8))}) == 1:
         return
     texts = world.all_gather(np.frombuffer(text.encode(), np.uint8))
     first, *others = [json.loads(part.tobytes()) for part in texts]

@@ -1,4 +1,4 @@
-"""What ranks tell each other of an epoch: their observations, once, in the order in which they were made."""
+"""The exchange of an epoch's observations among the ranks: once, in the order in which they were made."""
 
 from __future__ import annotations
 
@@ -9,51 +9,46 @@ from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World, places_by_rank
 from emprune.table import Observations
 
-_ROW = np.dtype(
-    [("ids", np.int64), ("step", np.int64), ("loss", np.float32), ("memory", np.float32), ("trained", np.bool_),
-     ("is_train_step", np.bool_)]
-)  # fmt: skip
-"""One observation on its way: the fields of :class:`emprune.table.Observations`."""
-_FIELDS = tuple(_ROW.fields or ())
-
 
 def exchange(local: Observations, owned: RankSlice, world: World) -> Observations:
     """All ranks' observations of the rows that this rank holds, in the order in which they were made.
 
-    That is by step, then by rank. They travel as structs of 26 bytes in which an id keeps its 8.
+    That is by step, then by rank. They travel as structs of 26 bytes, 4 more for each further value that the policy
+    reads, in which an id keeps its 8.
 
     Args:
         owned: the rows of this rank; where each rank holds all, everything goes to all.
     """
     if world.size == 1:
         return local
-    sent = np.empty(len(local.ids), dtype=_ROW)
-    for name in _FIELDS:
-        sent[name] = getattr(local, name)
+    columns = local.columns()
+    sent = np.empty(len(local.ids), dtype=[(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        sent[name] = column
     if owned.is_whole:
         parts = world.all_gather(sent)
     else:
         parts = world.all_to_all([sent[places] for places in places_by_rank(owned.owner(local.ids), world.size)])
     rows = np.concatenate(parts)  # by rank: a stable order by step keeps that
     order = np.argsort(rows["step"], kind="stable")
-    return Observations(**{name: rows[name][order] for name in _FIELDS})
+    return Observations.of(**{name: rows[name][order] for name in columns})
 
 
-def without_repeats(seen: Observations, reported: NDArray[np.bool_], *, in_batch: bool) -> Observations:
-    """Drop training observations of samples that the epoch has reported already: the first one counts.
+def deduplicated(seen: Observations, consumed_rows: NDArray[np.bool_], *, in_batch: bool) -> Observations:
+    """Drop training observations of samples that the epoch has consumed already: the first one counts.
 
-    They come from the filling up of a last global batch, or from the same id on two ranks.
+    They come from the padding of a last global batch, or from the same id on two ranks.
 
     Args:
-        reported: bool, shape [N]: samples reported before these observations.
+        consumed_rows: bool, shape [rows]: rows consumed before these observations.
         in_batch: keep those that went through backward, since a batch's share of the budget was spent on them.
     """
     steps = np.flatnonzero(seen.is_train_step)
     ids = seen.ids[steps]
-    place = np.empty(len(reported), dtype=np.int64)  # only places of these ids are written and read
+    place = np.empty(len(consumed_rows), dtype=np.int64)  # only places of these ids are written and read
     place[ids[::-1]] = steps[::-1]
     first = np.zeros(len(seen.ids), dtype=bool)
     first[steps] = place[ids] == steps
-    kept = ~seen.is_train_step | (first & ~reported[seen.ids])
+    kept = ~seen.is_train_step | (first & ~consumed_rows[seen.ids])
     kept = kept | seen.trained if in_batch else kept
     return seen if kept.all() else seen.take(np.flatnonzero(kept))

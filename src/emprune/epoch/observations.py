@@ -1,7 +1,8 @@
-"""What a training step reports: checked on arrival without waiting for the device, kept there for an epoch."""
+"""The observation buffer: the values of an epoch's steps, kept on their device until the epoch ends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -9,57 +10,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.errors import ArgumentError, NonFiniteError
-from emprune.table import Observations, has_repeats
+from emprune.errors import NonFiniteError
+from emprune.table import Observations, has_duplicates
 
 OnNonFinite = Literal["error", "quarantine"]
 
 
-def check_ids(ids: torch.Tensor) -> None:
-    """Raise unless ``ids`` is an int64 tensor of shape [B]."""
-    if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or ids.ndim != 1:
-        found = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
-        raise ArgumentError("ids", found, "an int64 tensor of shape [B]", "Pass the ids that came with the batch.")
+def nonfinite(columns: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """bool, shape [M]: whether a value in one of the columns, shape [M] each, is NaN or infinite."""
+    finite = np.isfinite(columns[0])
+    for column in columns[1:]:
+        finite &= np.isfinite(column)
+    return ~finite
 
 
-def check_per_sample(name: str, values: torch.Tensor, batch_size: int) -> None:
-    """Raise unless ``values`` is a floating point tensor of shape [batch_size]."""
-    if not isinstance(values, torch.Tensor) or not values.is_floating_point():
-        found = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
-        raise ArgumentError(name, found, "a floating point tensor of shape [B]")
-    if values.ndim == 0:
-        raise ArgumentError(
-            name, "a scalar", f"one value a sample, shape [{batch_size}]",
-            'Compute it per sample: F.cross_entropy(logits, labels, reduction="none"), or '
-            "emprune.scoring.classification(logits, labels).",
-        )  # fmt: skip
-    if values.shape != (batch_size,):
-        raise ArgumentError(name, f"of shape {tuple(values.shape)}", f"one value for each of {batch_size} ids")
+def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Raise the error that names non-finite samples; nothing for an empty array.
 
-
-def nonfinite(loss: NDArray[np.float32], memory: NDArray[np.float32] | None = None) -> NDArray[np.bool_]:
-    """bool, shape [M]: whether the loss, or the memory term if given, is NaN or infinite."""
-    finite = np.isfinite(loss)
-    return ~finite if memory is None else ~(finite & np.isfinite(memory))
-
-
-def raise_nonfinite(ids: NDArray[np.int64]) -> None:
-    """Raise the error that names non-finite samples; nothing for an empty array."""
+    Args:
+        names: of the values that were checked.
+    """
     if len(ids):
         ids = np.unique(ids)
         shown = ", ".join(map(str, ids[:10].tolist())) + (", …" if len(ids) > 10 else "")
         raise NonFiniteError(
-            f"loss or memory term is NaN or infinite for {len(ids)} sample(s), ids {shown}; allowed: finite values. "
+            f"{' or '.join(names)} is NaN or infinite for {len(ids)} sample(s), ids {shown}; allowed: finite values. "
             'Lower the learning rate or fix these samples, or build the pruner with on_nonfinite="quarantine".'
         )
-
-
-def check_range(ids: NDArray[np.int64], num_samples: int) -> None:
-    """Raise unless all ids are dataset positions."""
-    low, high = (int(ids.min()), int(ids.max())) if len(ids) else (0, 0)
-    if low < 0 or high >= num_samples:
-        worst = low if low < 0 else high
-        raise ArgumentError("ids", worst, f"dataset positions from 0 to {num_samples - 1}")
 
 
 class Step(NamedTuple):
@@ -67,35 +44,42 @@ class Step(NamedTuple):
 
     Attributes:
         ids: int64, shape [B].
-        values: float32, shape [2, B], loss and memory term, or [1, B] where there is none; detached.
+        values: float32, shape [V, B], detached.
+        names: of the V values; the first is "loss".
     """
 
     ids: torch.Tensor
     values: torch.Tensor
+    names: tuple[str, ...]
 
     @classmethod
-    def of(cls, ids: torch.Tensor, loss: torch.Tensor, memory: torch.Tensor | None) -> Step:
-        """Copy the tensors; they stay on the loss's device."""
-        # One operation for both: in a step, each one costs far more than its work on so few numbers.
-        rows = (loss.detach(),) if memory is None else (loss.detach(), memory.detach().to(loss.device))
-        return cls(ids.clone(), torch.stack(rows).float())
+    def of(cls, ids: torch.Tensor, values: Mapping[str, torch.Tensor]) -> Step:
+        """Copy the tensors, floating point of shape [B] each, "loss" first; they stay on the loss's device."""
+        device = values["loss"].device
+        # One operation for all: in a step, each one costs far more than its work on so few numbers.
+        rows = torch.stack([value.detach().to(device) for value in values.values()])
+        return cls(ids.clone(), rows.float(), tuple(values))
 
     @property
     def loss(self) -> torch.Tensor:
         """float32, shape [B]."""
         return self.values[0]
 
-    @property
-    def memory(self) -> torch.Tensor | None:
-        """float32, shape [B], or None."""
-        return self.values[1] if len(self.values) == 2 else None
+    def get(self, name: str) -> torch.Tensor | None:
+        """float32, shape [B]; None where the step gave no such value."""
+        return self.values[self.names.index(name)] if name in self.names else None
 
 
 @dataclass
 class ObservationBuffer:
-    """Steps of the running epoch whose values still lie on their device."""
+    """Steps of the running epoch whose values still lie on their device.
 
-    _made: list[tuple[Step, torch.Tensor | bool, bool]] = field(default_factory=list)
+    Attributes:
+        names: of the values that are collected; NaN stands for what a step did not give.
+    """
+
+    names: tuple[str, ...] = ("loss", "memory")
+    _steps: list[tuple[Step, torch.Tensor | bool, bool]] = field(default_factory=list)
 
     def add(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
         """Keep one step's values.
@@ -108,39 +92,38 @@ class ObservationBuffer:
         if isinstance(trained, torch.Tensor):
             trained = torch.zeros(size, dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
         # At once: Ctrl-C, and a dead worker's signal, may come between any two statements.
-        self._made.append((step, trained, is_train_step))
+        self._steps.append((step, trained, is_train_step))
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._steps)
 
     @property
     def training_steps(self) -> int:
         """How many of the steps are training steps."""
-        return sum(is_train_step for *_, is_train_step in self._made)
+        return sum(is_train_step for *_, is_train_step in self._steps)
 
     def collect(self) -> Observations:
         """Bring everything to the host, in one transfer a column; ids are not checked yet."""
-        steps = [step for step, *_ in self._made]
+        steps = [step for step, *_ in self._steps]
         ids = to_host([step.ids for step in steps], torch.int64)
-        loss = to_host([step.loss for step in steps], torch.float32)
-        memories = [torch.full_like(step.loss, torch.nan) if step.memory is None else step.memory for step in steps]
-        memory = to_host(memories, torch.float32)
+        values = {name: to_host([_row(step, name) for step in steps], torch.float32) for name in self.names}
         sizes = [len(step.ids) for step in steps]
         masks = [
-            torch.full((size,), part) if isinstance(part, bool) else part
-            for (_, part, _), size in zip(self._made, sizes, strict=True)
+            torch.full((size,), mask) if isinstance(mask, bool) else mask
+            for (_, mask, _), size in zip(self._steps, sizes, strict=True)
         ]
         trained = to_host(masks, torch.bool)
-        if has_repeats(ids):
+        if has_duplicates(ids):
             trained = trained & _first_in_batch(ids, sizes)
-        is_train_step = np.array([is_train_step for *_, is_train_step in self._made], dtype=bool)
-        return Observations(
-            ids, loss, memory, trained, np.repeat(np.arange(len(sizes)), sizes), np.repeat(is_train_step, sizes)
+        is_train_step = np.array([is_train_step for *_, is_train_step in self._steps], dtype=bool)
+        return Observations.of(
+            ids=ids, trained=trained, step=np.repeat(np.arange(len(sizes)), sizes),
+            is_train_step=np.repeat(is_train_step, sizes), **values,
         )  # fmt: skip
 
     def clear(self) -> None:
         """Forget all steps."""
-        self._made.clear()
+        self._steps.clear()
 
 
 def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
@@ -150,6 +133,11 @@ def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
     if len({column.device for column in columns}) > 1:
         columns = [column.cpu() for column in columns]
     return torch.cat(columns).cpu().numpy()
+
+
+def _row(step: Step, name: str) -> torch.Tensor:
+    given = step.get(name)
+    return torch.full_like(step.loss, torch.nan) if given is None else given
 
 
 def _first_in_batch(ids: NDArray[np.int64], batch_sizes: list[int]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.distributed.partition import part_of
+from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.weights import Weights
@@ -21,7 +21,7 @@ from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
 from emprune.selection.permutation import order
-from emprune.table import has_repeats
+from emprune.table import has_duplicates
 
 Ids = NDArray[np.int64]
 
@@ -84,7 +84,7 @@ class EpochPlan:
         """Whether any weight differs from 1."""
         return bool((self.weights != 1).any())
 
-    # What differs where a rank holds a part of the table alone: see emprune.epoch.rank_plan.
+    # Overridden where the table is partitioned: see emprune.epoch.rank_plan.
 
     @property
     def count(self) -> int:
@@ -112,29 +112,29 @@ class EpochPlan:
             batch_size: samples of this rank in a step.
             drop_last: leave out a smaller last global batch.
         """
-        part = part_of(start, len(self), batch_size, world.size, world.rank, drop_last=drop_last)
-        return self.ids[part.positions]
+        mine = rank_positions(start, len(self), batch_size, world.size, world.rank, drop_last=drop_last)
+        return self.ids[mine.positions]
 
-    def reported_first(self, reported: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
-        """The plan with the reported samples at its head, and how many these are; the rest keeps its order.
+    def consumed_first(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
+        """The plan with the consumed samples at its head, and how many these are; the rest keeps its order.
 
         Args:
-            reported: bool, shape [rows], of this rank's rows. All ranks must call it.
+            consumed_rows: bool, shape [rows], of this rank's rows. All ranks must call it.
         """
-        done = reported[self.ids]
+        done = consumed_rows[self.ids]
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
 
-    def state(self, reported: NDArray[np.bool_]) -> dict[str, Any]:
-        """Flat tensors and JSON values to make the plan of again, with the rows that have been reported."""
+    def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
+        """Flat tensors and JSON values from which the plan is restored, with the rows that have been consumed."""
         return {
             "plan.ids": torch.from_numpy(self.ids.copy()),
             "plan.weights": torch.from_numpy(self.weights.copy()),
         }
 
 
-class WholeTable:
-    """How plans are made where every rank holds all scores: each makes the whole plan, the same one."""
+class Planner:
+    """Makes plans where every rank holds the whole table: each makes the whole plan, the same one."""
 
     def owned(self, num_samples: int, world: World) -> RankSlice:
         """The rows that a rank holds: all."""
@@ -151,10 +151,10 @@ class WholeTable:
         """The epoch's plan; see :func:`make_plan`."""
         return make_plan(policy, request)
 
-    def restored(
+    def restore(
         self, state: Mapping[str, Any], epoch: int, owned: RankSlice, consumed: int
     ) -> tuple[EpochPlan, NDArray[np.bool_]]:
-        """The plan that :meth:`EpochPlan.state` took apart, and the rows reported: those of its first ids.
+        """The plan saved by :meth:`EpochPlan.state_dict`, and the rows consumed: those of its first ids.
 
         Raises:
             StateError: a part is missing or does not fit.
@@ -162,21 +162,21 @@ class WholeTable:
         ids, weights = arrays(state, "ids", "weights")
         num_samples = owned.num_samples
         fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
-        if not fits or has_repeats(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
+        if not fits or has_duplicates(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
             raise StateError(
                 f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape "
                 f"{weights.shape}; allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for "
                 "each."
             )
-        reported = np.zeros(owned.size, dtype=bool)
-        reported[ids[:consumed]] = True
-        return EpochPlan(epoch, num_samples, ids, weights), reported
+        consumed_rows = np.zeros(owned.size, dtype=bool)
+        consumed_rows[ids[:consumed]] = True
+        return EpochPlan(epoch, num_samples, ids, weights), consumed_rows
 
 
 def make_plan(policy: Policy, request: Request) -> EpochPlan:
     """Ask a policy for an epoch's samples, check the answer and shuffle it.
 
-    A full epoch (k = N) and an epoch of an in-batch policy are all the data, without asking.
+    A full epoch (k = N) is all the data, without asking.
 
     Raises:
         EmpruneError: the policy's answer is not k distinct ids in [0, N).
@@ -210,7 +210,7 @@ def selected(policy: Policy, request: Request) -> Selection:
         EmpruneError: as :func:`make_plan`.
     """
     owned = request.table.owned
-    if request.k == owned.num_samples or policy.within_batch:
+    if request.k == owned.num_samples:
         return Selection(np.arange(owned.size, dtype=np.int64))
     selection = policy.select(request)
     _check_selection(policy, selection, request.k, owned)
@@ -232,7 +232,7 @@ def _check_selection(policy: Policy, selection: Selection, k: int, owned: RankSl
         distinct = int(np.count_nonzero(chosen))
         if distinct != len(ids):
             fault = f"{len(ids) - distinct} repeated ids"
-    # One rank must not stop alone, or the others wait for it.
+    # One rank must not raise alone, or else the others wait for it.
     totals = owned.counts(len(ids), int(fault is not None)).sum(axis=0)
     if not fault and totals[0] != (policy.epoch_size(owned.num_samples, k) or totals[0]):
         whose = "" if owned.is_whole else " on all ranks together, of a partitioned table: use the rules of the request"

@@ -1,7 +1,7 @@
-"""An epoch's plan where no rank holds the whole table: what a rank trains, and what is trained of its rows.
+"""An epoch's plan of a partitioned table: what a rank trains, and what is trained of its rows.
 
-A rank asks the owners for the ids and weights at its own places of the epoch's order: 8 bytes up and 12 down for each
-sample that it trains. All ranks' plans together, partitioned as :mod:`emprune.distributed.partition` says, are the
+A rank asks the owners for the ids and weights at its own positions of the epoch's order: 8 bytes up and 12 down for
+each sample that it trains. All ranks' plans together, partitioned as by :mod:`emprune.distributed.partition`, are the
 plan that one rank with all the rows would make.
 """
 
@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.distributed.partition import part_of
+from emprune.checks import check_batch_size
+from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
-from emprune.epoch.plan import EpochPlan, Ids, arrays, selected
+from emprune.epoch.plan import EpochPlan, Ids, Planner, arrays, selected
 from emprune.epoch.weights import SparseWeights, Weights
-from emprune.errors import ArgumentError, StateError, check_batch_size
+from emprune.errors import ArgumentError, StateError
+from emprune.policies import partitionable
 from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
@@ -31,18 +33,18 @@ _ANSWER = np.dtype([("id", np.int64), ("weight", np.float32)])
 
 @dataclass(frozen=True, eq=False)
 class RankPlan(EpochPlan):
-    """A rank's part of an epoch's plan: ``ids`` and ``weights`` are those that it trains, in its order.
+    """A rank's partition of an epoch's plan: ``ids`` and ``weights`` are those that it trains, in its order.
 
     Attributes:
         total: k, the samples that all ranks train.
-        own_weights: float32, shape [rows]: the weight of each row of this rank, NaN outside the plan, whoever trains
-            it.
-        repeats: how many of the last ids fill up the last global batch; see :mod:`emprune.distributed.partition`.
+        own_weights: float32, shape [rows]: the weight of each row of this rank, NaN outside the plan, whichever rank
+            trains it.
+        padding: how many of the last ids pad the last global batch; see :mod:`emprune.distributed.partition`.
     """
 
     total: int
     own_weights: NDArray[np.float32]
-    repeats: int
+    padding: int
 
     @property
     def count(self) -> int:
@@ -63,15 +65,15 @@ class RankPlan(EpochPlan):
         end = self.total // (batch_size * world.size) * batch_size if drop_last else len(self)
         return self.ids[start : max(start, end)]
 
-    def reported_first(self, reported: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
-        """As :meth:`EpochPlan.reported_first`, of the rank's part.
+    def consumed_first(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
+        """As :meth:`EpochPlan.consumed_first`, of the rank's partition.
 
         Raises:
             StateError: the ranks have different numbers of samples left.
         """
-        done = owned.ask(owned.owner(self.ids), self.ids, lambda asked: reported[asked - owned.begin])
-        # What fills up the last global batch stands at the plan's head as well, and was reported there.
-        own = len(self) - self.repeats
+        done = owned.ask(owned.owner(self.ids), self.ids, lambda asked: consumed_rows[asked - owned.begin])
+        # What pads the last global batch stands at the plan's head as well, and was consumed there.
+        own = len(self) - self.padding
         done[own:] = owned.total(int(np.count_nonzero(~done[:own]))) == 0
         left = owned.counts(int(np.count_nonzero(~done)))[:, 0]
         if len(set(left.tolist())) > 1:
@@ -82,17 +84,17 @@ class RankPlan(EpochPlan):
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
 
-    def state(self, reported: NDArray[np.bool_]) -> dict[str, Any]:
+    def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {
-            **super().state(reported),
+            **super().state_dict(consumed_rows),
             "plan.rows": torch.from_numpy(self.own_weights.copy()),
-            "plan.reported": torch.from_numpy(reported.copy()),
-            "plan.shares": {"total": self.total, "repeats": self.repeats},
+            "plan.reported": torch.from_numpy(consumed_rows.copy()),
+            "plan.shares": {"total": self.total, "repeats": self.padding},
         }
 
 
-class PartitionedTable:
-    """How plans are made where each rank holds a part of the scores: together, each its own part.
+class PartitionedPlanner(Planner):
+    """Makes plans where the table is partitioned: all ranks together, each its own partition.
 
     Args:
         batch_size: samples of a rank in a step.
@@ -110,8 +112,8 @@ class PartitionedTable:
         return RankSlice.of(num_samples, world)
 
     def fingerprint(self, world: World) -> dict[str, str]:
-        """What a state must agree on: as many ranks must go on with it, each with its own part."""
-        return {"ranks": f"{world.size} of batch size {self.batch_size}"} if world.size > 1 else {}
+        """What a state must agree on: as many ranks must go on with it, each with its own partition."""
+        return {"ranks": f"{world.size} of batch size {self.batch_size}"}
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raise ArgumentError unless a loader's batch size is that which plans are made for."""
@@ -119,7 +121,7 @@ class PartitionedTable:
             raise ArgumentError("batch_size", batch_size, f"{self.batch_size}, the pruner's partition_batch_size")
 
     def make(self, policy: Policy, request: Request) -> RankPlan:
-        """A rank's part of the epoch's plan; all ranks must call it.
+        """A rank's partition of the epoch's plan; all ranks must call it.
 
         Raises:
             EmpruneError: as :func:`emprune.epoch.plan.make_plan`.
@@ -128,26 +130,26 @@ class PartitionedTable:
         selection = selected(policy, request)
         counts = owned.counts(selection.head, len(selection.ids) - selection.head)
         total = int(counts.sum())
-        part = part_of(0, total, self.batch_size, owned.world.size, owned.world.rank)
-        places = order(total, generator(request.seed, request.epoch, "order"), part.positions)
+        mine = rank_positions(0, total, self.batch_size, owned.world.size, owned.world.rank)
+        places = order(total, generator(request.seed, request.epoch, "order"), mine.positions)
         ids, weights = _asked_for(places, selection, counts, owned)
         own_weights = np.full(owned.size, np.nan, dtype=np.float32)
         own_weights[selection.ids] = 1 if selection.weights is None else selection.weights
-        return RankPlan(request.epoch, owned.num_samples, ids, weights, total, own_weights, part.repeats)
+        return RankPlan(request.epoch, owned.num_samples, ids, weights, total, own_weights, mine.padding)
 
-    def restored(
+    def restore(
         self, state: Mapping[str, Any], epoch: int, owned: RankSlice, consumed: int
     ) -> tuple[EpochPlan, NDArray[np.bool_]]:
-        """The plan that :meth:`RankPlan.state` took apart, and the rows reported.
+        """The plan saved by :meth:`RankPlan.state_dict`, and the rows consumed.
 
         Raises:
             StateError: a part is missing or does not fit the rank.
         """
-        ids, weights, rows, reported = arrays(state, "ids", "weights", "rows", "reported")
+        ids, weights, rows, consumed_rows = arrays(state, "ids", "weights", "rows", "reported")
         if "plan.shares" not in state:
             raise StateError("state is incomplete; it lacks plan.shares.")
-        fits = ids.dtype == np.int64 and weights.dtype == rows.dtype == np.float32 and reported.dtype == bool
-        fits = fits and ids.shape == weights.shape == (len(ids),) and rows.shape == reported.shape == (owned.size,)
+        fits = ids.dtype == np.int64 and weights.dtype == rows.dtype == np.float32 and consumed_rows.dtype == bool
+        fits = fits and ids.shape == weights.shape == (len(ids),) and rows.shape == consumed_rows.shape == (owned.size,)
         if not fits or (len(ids) and not 0 <= ids.min() <= ids.max() < owned.num_samples):
             raise StateError(
                 f"the plan has {ids.dtype} ids of shape {ids.shape}, and {rows.dtype} weights of rows of shape "
@@ -155,7 +157,24 @@ class PartitionedTable:
                 f"{owned.size} rows."
             )
         shares = state["plan.shares"]
-        return RankPlan(epoch, owned.num_samples, ids, weights, shares["total"], rows, shares["repeats"]), reported
+        return RankPlan(epoch, owned.num_samples, ids, weights, shares["total"], rows, shares["repeats"]), consumed_rows
+
+
+def planner_for(policy: Policy, world: World, partition_batch_size: int | None) -> Planner:
+    """The planner of a run; one rank holds the whole table, whether or not it asks for a partition.
+
+    Raises:
+        ArgumentError: the batch size is below 1, or the policy needs the whole table.
+    """
+    if partition_batch_size is None:
+        return Planner()
+    partitioned = PartitionedPlanner(partition_batch_size)
+    if not policy.partitionable:
+        raise ArgumentError(
+            "policy", policy.name, "one that works on a partitioned table: " + ", ".join(partitionable()),
+            "Or leave out partition_batch_size: then each rank holds all scores, in 16 bytes a sample.",
+        )  # fmt: skip
+    return partitioned if world.size > 1 else Planner()
 
 
 def _asked_for(

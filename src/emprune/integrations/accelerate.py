@@ -1,10 +1,10 @@
-"""PrunedLoader under accelerate: look-ahead, device placement and gradient accumulation, on one process or many.
+"""PrunedLoader under accelerate: prefetching, device placement and gradient accumulation, on one process or many.
 
     pruner = Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=10)      # after Accelerator() was made
     loader = prepare_loader(accelerator, PrunedLoader(train_set, pruner, batch_size=32))
     model, optimizer = accelerator.prepare(model, optimizer)
 
-Give such a loader to ``accelerator.prepare`` only after that: accelerate deals the batches of a loader out to the
+Give such a loader to ``accelerator.prepare`` only after that: accelerate partitions the batches of a loader among the
 ranks, and a pruner's loader has done so already. ``accelerator.register_for_checkpointing(pruner)`` puts the pruner's
 state into ``accelerator.save_state`` and takes it from ``load_state``.
 
@@ -19,8 +19,9 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from emprune.checks import check_batch_size
 from emprune.distributed.partition import num_steps
-from emprune.errors import ArgumentError, EmpruneError, check_batch_size
+from emprune.errors import ArgumentError, EmpruneError
 from emprune.loader import PlanSampler, seed_workers
 from emprune.pruner import Pruner
 
@@ -34,12 +35,11 @@ except ImportError as error:
 
 
 def prepare_loader(accelerator: Any, loader: DataLoader[Any]) -> DataLoader[Any]:
-    """Make a PrunedLoader what ``accelerator.prepare`` makes of other loaders, without dealing it out twice.
+    """Make a PrunedLoader what ``accelerator.prepare`` makes of other loaders, without partitioning it twice.
 
-    It looks one batch ahead, moves batches to the device and tells ``accelerator.accumulate`` where an epoch ends.
-    Every rank gets its own part of the plan, as :mod:`emprune.distributed.partition` says. What ``gather_for_metrics``
-    gathers of training batches is not cut at the end of an epoch: the few repeats that fill up the last ranks stay in
-    it.
+    It prefetches one batch, moves batches to the device and lets ``accelerator.accumulate`` know where an epoch ends.
+    Every rank gets its own partition of the plan (:mod:`emprune.distributed.partition`). What ``gather_for_metrics``
+    gathers of training batches is not cut at the end of an epoch: the padding of the last global batch stays in it.
 
     Args:
         accelerator: an ``accelerate.Accelerator``.

@@ -1,8 +1,8 @@
 """PrunedLoader as a torchdata StatefulDataLoader, for training code that saves its loader's state.
 
-Such a loader counts the batches that it gave out; the pruner counts the samples that training steps reported,
+Such a loader counts the batches that it gave out; the pruner counts the samples that training steps consumed,
 and its state alone decides where an epoch goes on. So save and load both, the pruner first: a batch that was given
-out but not trained (a framework that looks ahead) comes again, and none comes twice.
+out but not trained (a framework that prefetches) comes again, and none comes twice.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ class _StatefulPlanSampler(PlanSampler):
     """Has a state, so that the loader does not skip what the restored pruner leaves out anyway."""
 
     def state_dict(self) -> dict[str, int]:
-        running = self.pruner._running
-        return {"epoch": self.pruner.epoch, "consumed": running.consumed if running else 0}
+        return {"epoch": self.pruner.epoch, "consumed": self.pruner.consumed}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         epoch, consumed = self.pruner.epoch, 0
@@ -64,7 +63,7 @@ class _StatefulPlanSampler(PlanSampler):
         if (epoch, consumed) < (state["epoch"], state["consumed"]):
             raise StateError(
                 f"the loader's state is of epoch {state['epoch']} after {state['consumed']} samples, but the pruner "
-                f"stands in epoch {epoch} after {consumed}. Restore the pruner's state of the same moment first."
+                f"stands in epoch {epoch} after {consumed}. Restore the pruner's state of the same step first."
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emprune.errors import ArgumentError
 from emprune.policies.bandits import UCB, EpsilonGreedy
-from emprune.policies.base import BatchRequest, BatchSelection, Policy, Request
+from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.divbs import DivBS
 from emprune.policies.emp import EMP, LFL
 from emprune.policies.infobatch import InfoBatch, InfoBatchPublished
@@ -51,7 +51,7 @@ def partitionable() -> list[str]:
 
 __all__ = [
     "EMP", "LFL", "REGISTRY", "RS2", "SCAN", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom",
-    "EpsilonGreedy", "Full", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy", "RePB", "Request",
-    "SeTa", "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset", "get_policy",
-    "partitionable",
+    "EpsilonGreedy", "Full", "InBatchPolicy", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy",
+    "RePB", "Request", "SeTa", "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset",
+    "get_policy", "partitionable",
 ]  # fmt: skip

@@ -84,18 +84,20 @@ class BatchRequest:
     """What the pruner asks an in-batch policy for, once a batch.
 
     Attributes:
-        loss: float32, shape [B], detached, on the loss's device.
-        memory: float32, shape [B], detached, or None.
-        features: floating point, shape [B, D], detached, as given to the pruner, or None.
+        inputs: the values that the policy reads, by name, detached: "loss" and "memory" float32, shape [B], on the
+            loss's device; others as given to the pruner, floating point, shape [B, ...].
         k: this batch's share of the epoch's samples, 0 ≤ k < B; the shares of an epoch add up exactly.
         rng: a generator of this batch's own.
     """
 
-    loss: torch.Tensor
-    memory: torch.Tensor | None
-    features: torch.Tensor | None
+    inputs: Mapping[str, torch.Tensor]
     k: int
     rng: np.random.Generator
+
+    @property
+    def loss(self) -> torch.Tensor:
+        """float32, shape [B]."""
+        return self.inputs["loss"]
 
 
 @dataclass(frozen=True)
@@ -112,18 +114,16 @@ class BatchSelection:
 
 
 class Policy:
-    """Chooses the samples of an epoch, or of each batch. Subclass it and override one method.
+    """Chooses the samples of an epoch. Subclass it and override :meth:`select`.
 
-    Class attributes:
+    Attributes:
         name: as it is called in the registry, reports and saved state.
         source: where the rule comes from.
-        needs_memory: whether observations must carry a memory term.
-        needs_features: whether batches must carry features (in-batch policies).
-        scorer: name of the function in ``emprune.scoring`` whose two values the policy is written for.
-        within_batch: True for a policy that forwards every sample and picks those that go through
-            backward inside each batch, by :meth:`select_within_batch`.
-        observes_hidden: True where the training loop should also forward the samples that an epoch left
-            out (``EpochPlan.pruned_ids``) at its end and hand them to :meth:`emprune.Pruner.observe`.
+        inputs: names of the values that the policy reads of each step, as :meth:`emprune.Pruner.loss` is given them:
+            "loss", "memory", or any other, for instance "confidence". Loss and memory term are columns of the score
+            table; others reach :meth:`update`, float32, shape [M], as ``seen.extra[name]``.
+        observes_pruned: True where the training loop should also forward the samples that an epoch pruned
+            (``EpochPlan.pruned_ids``) at its end and pass their values to :meth:`emprune.Pruner.observe`.
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
             leaves what needs all ranks' rows to the rules of the request.
         columns: names and initial values of further float32 columns that the score table holds for the
@@ -132,11 +132,8 @@ class Policy:
 
     name: ClassVar[str] = "policy"
     source: ClassVar[str] = "user code"
-    needs_memory: ClassVar[bool] = False
-    needs_features: ClassVar[bool] = False
-    scorer: ClassVar[str] = "classification"
-    within_batch: ClassVar[bool] = False
-    observes_hidden: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ("loss",)
+    observes_pruned: ClassVar[bool] = False
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
 
@@ -146,11 +143,7 @@ class Policy:
         A *static* policy returns the same subset each time: from scores given to its constructor, or
         from ``request.rng(every_epoch=False)``. Of a partitioned table: rows of this rank, k on all ranks.
         """
-        raise NotImplementedError(f"{type(self).__name__} must override select or set within_batch = True.")
-
-    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
-        """k of a batch's samples (in-batch policies). k is 0 where the batch's share rounds to none."""
-        raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
+        raise NotImplementedError(f"{type(self).__name__} must override select, or subclass InBatchPolicy.")
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
         """Write the policy's own columns, by ``table.column(name)[seen.ids] = ...``.
@@ -179,3 +172,22 @@ class Policy:
     def __repr__(self) -> str:
         inside = ", ".join(f"{key}={value!r}" for key, value in self.settings().items())
         return f"{type(self).__name__}({inside})"
+
+
+class InBatchPolicy(Policy):
+    """Forwards every sample and chooses inside each batch. Subclass it and override :meth:`select_within_batch`.
+
+    What it reads beside loss and memory term may have any shape [B, ...], reaches it in the request of a batch, and is
+    not kept.
+    """
+
+    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
+        """k of a batch's samples. k is 0 where the batch's share rounds to none. Not called in full epochs."""
+        raise NotImplementedError(f"{type(self).__name__} must override select_within_batch.")
+
+    def select(self, request: Request) -> Selection:
+        """All samples: each goes through the model."""
+        return Selection(np.arange(len(request.table), dtype=np.int64))
+
+    def epoch_size(self, num_samples: int, k: int) -> int:
+        return num_samples

@@ -9,23 +9,23 @@ import numpy as np
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.policies.base import BatchRequest, BatchSelection, Policy
+from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy
 
 _FLOOR = 1e-6  # relative; below, a correlation or a length is rounding
 _TINY = 1e-30
 
 
 @dataclass(repr=False)
-class DivBS(Policy):
+class DivBS(InBatchPolicy):
     """Diversified batch selection: each next sample explains most of what is left of the mean gradient.
 
     Let g_i be the samples' last-layer gradients and r the batch's mean gradient. Then k times: choose i by
     |g_i·r|, take from g_i what the chosen ones span, and from r what lies along the rest of g_i (the
     paper's simplified greedy algorithm). Weights are ones.
 
-    ``features`` are the inner products g_i·g_j, shape [B, B]: all that the rule needs of the gradients.
-    Hand over ``emprune.scoring.gradients.gradient_products(logits, labels, hidden)``; products of any
-    other per-sample features serve as well.
+    It reads ``gradient_products``, the inner products g_i·g_j, shape [B, B]: all that the rule needs of the gradients.
+    ``emprune.scoring.gradient_products(logits, labels, hidden)`` gives them; products of any other per-sample
+    features serve as well.
 
     Departures from the authors' code: gradients come from the training pass instead of one more in
     evaluation mode; chosen samples are not chosen again; when nothing of r is left, the rest is uniform
@@ -41,20 +41,18 @@ class DivBS(Policy):
 
     name = "divbs"
     source = "Hong et al. 2024, arXiv:2406.04872"
-    within_batch = True
-    needs_features = True
+    inputs = ("loss", "gradient_products")
 
     def __post_init__(self) -> None:
         if self.draw not in ("sample", "greedy"):
             raise ArgumentError("draw", self.draw, "'sample' or 'greedy'")
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
-        loss, products, k = request.loss, request.features, request.k
-        if products is None or products.shape != (len(loss), len(loss)):
+        loss, products, k = request.loss, request.inputs["gradient_products"], request.k
+        if products.shape != (len(loss), len(loss)):
             raise ArgumentError(
-                "features", None if products is None else f"of shape {tuple(products.shape)}",
-                f"inner products of the samples' gradients, shape [{len(loss)}, {len(loss)}]",
-                "Pass emprune.scoring.gradients.gradient_products(logits, labels, hidden).",
+                "gradient_products", f"of shape {tuple(products.shape)}", f"shape [{len(loss)}, {len(loss)}]",
+                "Pass emprune.scoring.gradient_products(logits, labels, hidden).",
             )  # fmt: skip
         preference = np.ones((k, len(loss)), dtype=np.float32)
         if self.draw == "sample":
@@ -85,7 +83,7 @@ def spanning(products: torch.Tensor, usable: torch.Tensor, preference: torch.Ten
     products /= products.diagonal().max().clamp_min(_TINY)
     correlation = products.sum(dim=1, keepdim=True)
     left = torch.cat([products, correlation / correlation.abs().max().clamp_min(_TINY)], dim=1)
-    # What is added to every sample: a floor, so that rounding decides nothing; and it tells who comes last.
+    # What is added to every sample: a floor, so that rounding decides nothing; the lowest for those that come last.
     base = torch.where(usable, _FLOOR * preference, torch.finfo(torch.float32).min)
     chosen: list[torch.Tensor] = []
     for step in range(len(preference)):

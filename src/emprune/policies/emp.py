@@ -52,7 +52,7 @@ class EMP(Policy):
 
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
-    needs_memory = True
+    inputs = ("loss", "memory")
     partitionable = True
 
     def __post_init__(self) -> None:

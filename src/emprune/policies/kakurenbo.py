@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection
 from emprune.selection.topk import smallest
+from emprune.table import Observations, ScoreTable
 
 _REDUCTION = ((3, 10), (6, 8), (8, 6), (10, 4))
 """Until which tenth of the run how many tenths of the rate may be hidden."""
@@ -27,11 +29,11 @@ class Kakurenbo(Policy):
 
     - F_e is the pruner's rate times 1, 0.8, 0.6, 0.4 from 0, 30, 60, 80 % of the run on (``reduce``).
     - The learning rate is multiplied by :meth:`learning_rate_factor`.
-    - The losses of hidden samples are refreshed by a forward pass after each epoch (``observes_hidden``).
+    - The losses of hidden samples are refreshed by a forward pass after each epoch (``observes_pruned``).
     - Samples never seen are never hidden; quarantined ones always are.
 
-    Use it with the scorer :func:`emprune.scoring.confidence`, whose second value takes the place of the
-    memory term.
+    It reads ``confidence``, which :func:`emprune.scoring.confidence` gives, and keeps each sample's last value in a
+    column of that name.
 
     Departures from the released code: it normalises confidence over the batch instead of the classes; it
     raises the learning rate by 1/(1 - F_e) also where fewer samples are hidden; ties at the F_e·N-th loss
@@ -47,9 +49,9 @@ class Kakurenbo(Policy):
 
     name = "kakurenbo"
     source = "Nguyen et al. 2023, arXiv:2310.10102 (hides at most the rate asked for)"
-    needs_memory = True
-    scorer = "confidence"
-    observes_hidden = True
+    inputs = ("loss", "confidence")
+    columns: ClassVar[dict[str, float]] = {"confidence": 0.0}
+    observes_pruned = True
 
     def __post_init__(self) -> None:
         if not 0 < self.tau <= 1:
@@ -64,11 +66,14 @@ class Kakurenbo(Policy):
         """1/(1 - F), with F the part that the epoch hides: as many times more as there are fewer steps."""
         return num_samples / kept
 
+    def update(self, table: ScoreTable, seen: Observations) -> None:
+        table.column("confidence")[seen.ids] = seen.extra["confidence"]
+
     def select(self, request: Request) -> Selection:
         table = request.table
         hidden = np.isnan(table.loss)
         candidates = smallest(table.loss, self._most_hidden(request), request.rng())
-        hidden[candidates] |= table.memory[candidates] >= self.tau
+        hidden[candidates] |= table.extra["confidence"][candidates] >= self.tau
         if hidden.all():  # nothing but quarantined samples
             hidden[:] = False
         return Selection(np.flatnonzero(~hidden))

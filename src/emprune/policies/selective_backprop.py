@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from emprune.policies.base import BatchRequest, BatchSelection, Policy
+from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy
 from emprune.selection.topk import Ids
 
 
-class SelectiveBackprop(Policy):
+class SelectiveBackprop(InBatchPolicy):
     """Each sample of a batch goes through backward with probability CDF(its loss)^β; weights are ones.
 
     The higher the loss among recent ones, the likelier. The gradient is biased towards the
@@ -31,7 +31,6 @@ class SelectiveBackprop(Policy):
 
     name = "selective-backprop"
     source = "Jiang et al. 2019, arXiv:1910.00762, at an exact rate"
-    within_batch = True
 
     def select_within_batch(self, request: BatchRequest) -> BatchSelection:
         loss = request.loss

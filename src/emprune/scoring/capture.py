@@ -22,7 +22,7 @@ _UNUSED = object()  # not None: torch.compile compares a tuple of constants by v
 class Capture:
     """Features of a model's named layers, caught by forward hooks until :meth:`close` or the end of a ``with``.
 
-        with Capture(model, ("layer4",) if pruner.policy.needs_memory else ()) as capture:
+        with Capture(model, ("layer4",) if "memory" in pruner.policy.inputs else ()) as capture:
             ...
             projected = model(views)  # both views in one batch, [2B, ...]
             features = capture.take()["layer4"]  # [2B, D]
@@ -116,7 +116,7 @@ class Capture:
 
 
 class _Pass:
-    """The model's forward pass, which tells the layers whether to keep what they give.
+    """The model's forward pass, by which the layers know whether to keep their output.
 
     Attributes:
         runs: whether a pass runs that is to be captured.

@@ -48,7 +48,9 @@ def classification(logits: torch.Tensor, labels: torch.Tensor, *, label_smoothin
     >>> round(loss.item(), 4), round(memory.item(), 4)
     (0.6931, 0.6931)
     """
-    _check(logits, labels, label_smoothing)
+    check_classification(logits, labels)
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError("label_smoothing", label_smoothing, "a number in [0, 1]")
     log_q = torch.log_softmax(logits.float(), dim=1)
     memory = torch.special.entr(log_q.detach().exp()).sum(dim=1)  # entr(q) = -q·log q, and 0 for q = 0
     if not labels.is_floating_point():
@@ -63,7 +65,8 @@ def classification(logits: torch.Tensor, labels: torch.Tensor, *, label_smoothin
     return PerSample(loss, memory)
 
 
-def _check(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> None:
+def check_classification(logits: torch.Tensor, labels: torch.Tensor) -> None:
+    """Raise unless logits and labels are those of a batch of samples with one label, or one soft target, each."""
     if logits.ndim != 2 or not logits.is_floating_point():
         raise ArgumentError(
             "logits", f"{logits.dtype} of shape {tuple(logits.shape)}", "floating point of shape [batch, classes]"
@@ -74,5 +77,3 @@ def _check(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -
             "labels", f"{labels.dtype} of shape {tuple(labels.shape)}",
             f"class indices, int64 of shape [{len(logits)}], or soft targets of shape {tuple(logits.shape)}",
         )  # fmt: skip
-    if not 0 <= label_smoothing <= 1:
-        raise ArgumentError("label_smoothing", label_smoothing, "a number in [0, 1]")

@@ -6,23 +6,25 @@ from collections.abc import Mapping
 
 import torch
 
-from emprune.epoch.observations import check_ids, check_range
+from emprune.checks import check_ids, check_range
 from emprune.errors import ArgumentError, StateError
 
 
 class Forgetting:
     """Counts how often each sample goes from being predicted right to being predicted wrong.
 
-    A sample is looked at each time that it is presented for training, with the prediction that the batch's
+    A sample counts each time that it is presented for training, with the prediction that the batch's
     forward pass made before the step (algorithm 1 of the paper). Nothing waits for the device.
 
     Args:
         num_samples: N.
         device: where predictions arrive and the counts are kept.
 
-    Attributes (on ``device``, shape [N]):
-        events: int32, times forgotten. presentations: int32, times looked at.
-        learned: bool, whether it was ever predicted right. right: bool, whether it was the last time.
+    Attributes:
+        events: int32, shape [N], on ``device``: times forgotten.
+        presentations: int32, likewise: times presented.
+        learned: bool, likewise: whether the sample was ever predicted right.
+        right: bool, likewise: whether it was the last time.
 
     >>> seen = Forgetting(2)
     >>> for first, second in [(True, False), (False, False), (True, False), (False, False)]:

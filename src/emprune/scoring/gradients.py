@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.scoring.classification import _check
+from emprune.scoring.classification import check_classification
 
 
 @torch.no_grad()
@@ -15,7 +15,7 @@ def gradient_products(logits: torch.Tensor, labels: torch.Tensor, hidden: torch.
         logits = W·h + b,    g_i = ∂L_i/∂W = (q_i - t_i) ⊗ h_i,    g_i·g_j = ((q_i - t_i)·(q_j - t_j))·(h_i·h_j)
 
     with q_i = softmax(logits_i) and t_i the target. Two products of [B, C] and [B, H] matrices give what
-    B gradients of C·H numbers each would. Policy ``divbs`` takes them as its ``features``.
+    B gradients of C·H numbers each would. Policy ``divbs`` reads them as ``gradient_products``.
 
     Args:
         logits: floating point, shape [B, C].
@@ -34,7 +34,7 @@ def gradient_products(logits: torch.Tensor, labels: torch.Tensor, hidden: torch.
     tensor([[ 0.5000, -1.5000],
             [-1.5000,  5.0000]])
     """
-    _check(logits, labels, 0.0)
+    check_classification(logits, labels)
     if hidden.ndim != 2 or len(hidden) != len(logits) or not hidden.is_floating_point():
         raise ArgumentError(
             "hidden", f"{hidden.dtype} of shape {tuple(hidden.shape)}",

@@ -1,4 +1,4 @@
-"""Precision of sums, and when values may be looked at: what all scorers share."""
+"""Precision of sums, and when values may be read: what all scoring functions share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ def working_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def can_look(values: torch.Tensor) -> bool:
+def can_read(values: torch.Tensor) -> bool:
     """Whether reading values costs nothing: they lie on the CPU and nothing is being compiled."""
     return values.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -24,7 +24,7 @@ def el2n(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """EL2N: length of the error vector, ‖softmax(logits) - onehot(label)‖₂.
 
     Paul et al. 2021, arXiv:2107.07075, section 2.2. There it is the mean over several runs, taken a few
-    epochs into training; this is one model's, and whoever wants the mean averages the returned values.
+    epochs into training; this is one model's; average the returned values for the mean.
 
     Args:
         logits: floating point, shape [B, C]; computed in float32.
@@ -77,7 +77,8 @@ def grand(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, chunk
 
     Args:
         model: from images to logits [B, C]; anything that ``torch.func`` can call.
-        images: shape [B, ...]; labels: int64, shape [B], in [0, C).
+        images: shape [B, ...].
+        labels: int64, shape [B], in [0, C).
         chunk_size: so many samples' gradients are held at once: 4·chunk_size bytes a parameter.
 
     Returns:

@@ -34,7 +34,7 @@ def herding(features: Floats, k: int, *, labels: NDArray[np.integer[Any]] | None
         features: finite, shape [N, D].
         k: from 1 to N.
         labels: integers, shape [N]; then each class is herded to its own mean with its share of k
-            (:func:`class_budgets`), as DeepCore does unless told otherwise.
+            (:func:`class_budgets`), DeepCore's default.
 
     Returns:
         ids in the order chosen; with labels, the classes in turn.
@@ -58,10 +58,13 @@ def k_center(
         features: finite, shape [N, D].
         k: from 1 to N.
         rng: draws the first sample.
-        labels: as for :func:`herding`; DeepCore chooses class by class unless told otherwise, the paper does not.
+        labels: as for :func:`herding`; DeepCore chooses class by class by default, the paper does not.
 
-    Returns, Raises:
+    Returns:
         As :func:`herding`.
+
+    Raises:
+        ArgumentError: as :func:`herding`.
     """
     features = _check_features(features, k)
     return _per_class(lambda part, count: _spread(part, count, int(rng.integers(len(part)))), features, k, labels)
@@ -142,7 +145,8 @@ def even_budgets(sizes: NDArray[np.integer[Any]], k: int) -> Ids:
     """Spread k over strata: from the smallest up, each gets min(its size, ⌊what is left / strata left⌋).
 
     Args:
-        sizes: int, shape [S]. k: at most their sum, which the budgets then add up to.
+        sizes: int, shape [S].
+        k: at most their sum, which the budgets then add up to.
 
     Returns:
         int64, shape [S].
@@ -163,7 +167,8 @@ def class_budgets(counts: NDArray[np.integer[Any]], k: int) -> Ids:
     DeepCore rounds each class by itself, so that its subsets may miss k by a few.
 
     Args:
-        counts: int, shape [C], class sizes. k: at most their sum.
+        counts: int, shape [C], class sizes.
+        k: at most their sum.
 
     Returns:
         int64, shape [C].
@@ -222,7 +227,7 @@ def _centred(features: Floats) -> Floats:
 def _per_class(
     rule: Callable[[Floats, int], Ids], features: Floats, k: int, labels: NDArray[np.integer[Any]] | None
 ) -> Ids:
-    """Apply a rule to each class with its share of k; the classes' choices are laced evenly into one order."""
+    """Apply a rule to each class with its share of k; the classes' choices are interleaved evenly."""
     if labels is None:
         return rule(features, k)
     classes = _check_labels(labels, len(features))

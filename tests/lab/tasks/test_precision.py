@@ -35,7 +35,7 @@ def loss_and_gradient(spec, precision):
     """Of the first batch of a run."""
     spec = dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, precision=precision))
     task = build_task(spec, training_data(spec), torch.device("cpu"))
-    loss = task.forward(task.plain_batch(torch.arange(16)), "classification").loss
+    loss = task.forward(task.plain_batch(torch.arange(16))).loss
     loss.mean().backward()
     return loss.detach(), torch.cat([weight.grad.flatten() for weight in task.model.parameters()])
 

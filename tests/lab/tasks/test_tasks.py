@@ -52,21 +52,22 @@ class Line:
     def part(self, batch, positions):
         return batch[positions]
 
-    def forward(self, batch, scorer, *, with_features=False):
+    def forward(self, batch, inputs=()):
         error = self.model(self.x[batch]) - self.y[batch]
         right = (error.detach().abs() < 0.5).float().mean(1)
-        return Scores(error.square().mean(1), error.detach().abs().mean(1), right)
+        extra = {"confidence": right} if "confidence" in inputs else {}
+        return Scores(error.square().mean(1), error.detach().abs().mean(1), right, extra)
 
     def after_epoch(self):
         return self.evaluate_test()
 
     @torch.no_grad()
     def evaluate_test(self):
-        return {"bits per character": float(self.forward(torch.arange(40), "classification").loss.mean()), "other": 1.0}
+        return {"bits per character": float(self.forward(torch.arange(40)).loss.mean()), "other": 1.0}
 
     @torch.no_grad()
     def evaluate_train(self):
-        found = self.forward(torch.arange(40), "classification")
+        found = self.forward(torch.arange(40))
         loss, memory, right = (column.numpy() for column in found[:3])
         return TrainingSet(loss, memory, right, right, np.zeros(40, dtype=bool))
 
@@ -185,7 +186,7 @@ def test_images_are_scored_as_by_hand():
     task.model.eval()
     images, labels = task.data.images[:9].float() / 127.5 - 1, task.data.labels[:9]
     with torch.no_grad():
-        scores = task.forward(task.plain_batch(torch.arange(9)), "classification", with_features=True)
+        scores = task.forward(task.plain_batch(torch.arange(9)), ("gradient_products",))
         logits, hidden = task.model(images), task.model[:-1](images)
     torch.testing.assert_close(scores.loss, torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
     torch.testing.assert_close(scores.memory, torch.distributions.Categorical(logits=logits).entropy())
@@ -198,7 +199,7 @@ def test_images_are_scored_as_by_hand():
         torch.nn.functional.cross_entropy(weight(one)[None], label[None]).backward()
         slopes.append(weight.weight.grad.flatten().clone())
     products = torch.stack([torch.stack([one @ other for other in slopes]) for one in slopes])
-    torch.testing.assert_close(scores.features, products)
+    torch.testing.assert_close(scores.extra["gradient_products"], products)
     moved = task.batch(torch.arange(9), 0, 0)
     assert not torch.equal(moved.inputs, task.plain_batch(torch.arange(9)).inputs)
     assert torch.equal(moved.inputs, task.batch(torch.arange(9), 0, 0).inputs)

@@ -40,12 +40,12 @@ class CapturedStep:
 
     Args:
         task: one that :func:`can_capture` allows.
-        scorer: the policy's.
+        inputs: names of what the policy reads.
         batch_size: of a full batch.
     """
 
-    def __init__(self, task: ClassificationTask, scorer: str, batch_size: int) -> None:
-        self._task, self._scorer, self._size = task, scorer, batch_size
+    def __init__(self, task: ClassificationTask, inputs: tuple[str, ...], batch_size: int) -> None:
+        self._task, self._reads, self._size = task, inputs, batch_size
         self._parameters = list(task.model.parameters())
         self._gradients: list[torch.Tensor | None] = []
         self._execute: Callable[[], None] | None = None
@@ -82,7 +82,7 @@ class CapturedStep:
         """What is captured: reads and writes nothing but tensors that stay in place."""
         for parameter in self._parameters:
             parameter.grad = None
-        scores = self._task.forward(LabelledBatch(self._inputs, self._labels), self._scorer)
+        scores = self._task.forward(LabelledBatch(self._inputs, self._labels), self._reads)
         (scores.loss * self._weights).mean().backward()  # type: ignore[no-untyped-call]
         self._gradients = [parameter.grad for parameter in self._parameters]
         logits = None if scores.logits is None else scores.logits.detach()

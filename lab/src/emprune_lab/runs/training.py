@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from emprune import Policy
+from emprune import InBatchPolicy, Policy
 from emprune.errors import DataError
 from emprune_lab.records.results import write_atomically
 from emprune_lab.runs.learning_rate import LearningRate
@@ -144,16 +144,16 @@ class Training:
     def _captured_step(self) -> CapturedStep | None:
         """None where a part of a batch goes backward, or the task's batches differ."""
         policy = self.pruner.policy
-        if policy.within_batch or not can_capture(self.task):
+        if isinstance(policy, InBatchPolicy) or not can_capture(self.task):
             return None
-        return CapturedStep(self.task, policy.scorer, self.spec.recipe.batch_size)  # type: ignore[arg-type]
+        return CapturedStep(self.task, policy.inputs, self.spec.recipe.batch_size)  # type: ignore[arg-type]
 
     def _replay(self, captured: CapturedStep, ids: torch.Tensor, batch: Any) -> Scores:
         """The same as a plain step, but that the weights are needed before the scores are reported."""
         position = self._epoch_sums["samples"]
         weights = None if self._weights is None else self._weights[position : position + len(ids)]
         scores = captured(batch, weights)
-        self.pruner.select_batch(ids, scores.loss, scores.memory)
+        self.pruner.select_batch(ids, scores.loss, scores.memory, **scores.extra)
         return scores
 
     def _step(self, ids: torch.Tensor) -> None:
@@ -164,8 +164,8 @@ class Training:
         elif self._captured and self._captured.fits(batch):
             scores = self._replay(self._captured, ids, batch)
         else:
-            scores = self.task.forward(batch, self.pruner.policy.scorer)
-            self.pruner.loss(ids, scores.loss, scores.memory).backward()  # type: ignore[no-untyped-call]
+            scores = self.task.forward(batch, self.pruner.policy.inputs)
+            self.pruner.loss(ids, scores.loss, scores.memory, **scores.extra).backward()  # type: ignore[no-untyped-call]
         if self.spec.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.recipe.clip_norm)
         self.optimizer.step()
@@ -181,7 +181,7 @@ class Training:
     def forwarded_again(self) -> int:
         """Samples that were forwarded a second time, since their batch was forwarded first to choose them."""
         full = sum(k for k in self.pruner.kept[: self.pruner.epoch] if k == self.pruner.num_samples)
-        return self.pruner.report().samples_backward - full if self.pruner.policy.within_batch else 0
+        return self.pruner.report().samples_backward - full if isinstance(self.pruner.policy, InBatchPolicy) else 0
 
     @property
     def forwards_first(self) -> bool:
@@ -189,18 +189,17 @@ class Training:
 
         Twice forward for a part is cheaper than backward for all: one forward costs half a backward.
         """
-        return self.pruner.policy.within_batch and self.pruner.kept[self.pruner.epoch] < self.pruner.num_samples
+        return self.pruner.selects_in_batch
 
     def _backward_part(self, ids: torch.Tensor, batch: Any) -> Scores:
         """Forward the batch, let the policy choose, train the chosen; the scores of all."""
-        policy = self.pruner.policy
         with torch.no_grad():
-            scores = self.task.forward(batch, policy.scorer, with_features=policy.needs_features)
-        chosen = self.pruner.select_batch(ids, scores.loss, scores.memory, features=scores.features)
+            scores = self.task.forward(batch, self.pruner.policy.inputs)
+        chosen = self.pruner.select_batch(ids, scores.loss, scores.memory, **scores.extra)
         if chosen.positions is not None and not len(chosen.positions):
             return scores
         part = batch if chosen.positions is None else self.task.part(batch, chosen.positions)
-        trained = self.task.forward(part, policy.scorer).loss
+        trained = self.task.forward(part).loss
         weighted = trained if chosen.weights is None else trained * chosen.weights
         weighted.mean().backward()  # type: ignore[no-untyped-call]
         return scores
@@ -209,14 +208,14 @@ class Training:
     def _observe_hidden(self) -> None:
         """Refresh the scores of what the epoch left out, for policies that ask for it; not augmented."""
         policy, size = self.pruner.policy, self.task.evaluation_batch
-        if not policy.observes_hidden or not len(self.pruner.plan.pruned_ids):
+        if not policy.observes_pruned or not len(self.pruner.plan.pruned_ids):
             return
         began = time.perf_counter()
         self.model.eval()
         hidden = torch.from_numpy(self.pruner.plan.pruned_ids)
         for ids in hidden.split(size) if len(hidden) else ():  # type: ignore[no-untyped-call]
-            scores = self.task.forward(self.task.plain_batch(ids), policy.scorer)
-            self.pruner.observe(ids, scores.loss, scores.memory)
+            scores = self.task.forward(self.task.plain_batch(ids), policy.inputs)
+            self.pruner.observe(ids, scores.loss, scores.memory, **scores.extra)  # type: ignore[arg-type]
         self.model.train()
         self.seconds_scoring += time.perf_counter() - began
 

@@ -105,7 +105,7 @@ def memory_of(spec: RunSpec) -> dict[str, Any]:
         ArgumentError: the run has no choice of memory terms.
     """
     asked = {key: value for key, value in parse_policy(spec.policy)[1].items() if key in _OF_THE_TASK}
-    if asked and not (spec.recipe.task.memory_terms and build_policy(spec.policy).needs_memory):
+    if asked and not (spec.recipe.task.memory_terms and "memory" in build_policy(spec.policy).inputs):
         raise ArgumentError(
             "policy", spec.policy, f"one without {' or '.join(asked)}: contrastive runs of policies with a memory term "
             "have a choice of it",

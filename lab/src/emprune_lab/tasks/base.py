@@ -16,17 +16,16 @@ class Scores(NamedTuple):
 
     Attributes:
         loss: float32, shape [B], nats; with gradient unless gradients are off.
-        memory: float32, shape [B], without gradient; what the policy's scorer gives beside the loss.
+        memory: float32, shape [B], without gradient.
         right: shape [B], bool, or float32 in [0, 1] where a sample makes several predictions.
-        features: float32, shape [B, D], what in-batch policies with ``needs_features`` are given; None unless
-            asked for.
+        extra: what else the policy reads, by name.
         logits, labels: shapes [B, C] and [B], of a classification; None for a task that is none.
     """
 
     loss: torch.Tensor
     memory: torch.Tensor
     right: torch.Tensor
-    features: torch.Tensor | None = None
+    extra: dict[str, torch.Tensor] = {}
     logits: torch.Tensor | None = None
     labels: torch.Tensor | None = None
 
@@ -88,15 +87,14 @@ class Task(Protocol):
         """Some of a batch's samples, at positions int64 [b] on the loss's device."""
         return batch._make(values[positions] if isinstance(values, torch.Tensor) else values for values in batch)
 
-    def forward(self, batch: Any, scorer: str, *, with_features: bool = False) -> Scores:
+    def forward(self, batch: Any, inputs: tuple[str, ...] = ()) -> Scores:
         """Forward a batch through the model.
 
         Args:
-            scorer: the policy's, "classification" unless it asks for other values.
-            with_features: whether the policy needs features.
+            inputs: names of what the policy reads; loss and memory term are always there.
 
         Raises:
-            ArgumentError: the task has no such scorer, or no features.
+            ArgumentError: the task has no such value.
         """
 
     def evaluate_test(self) -> dict[str, float]:

@@ -97,12 +97,16 @@ class ClassificationTask(Task):
         """Likewise, not augmented."""
         return LabelledBatch(self.inputs[ids], self.labels[ids])
 
-    def forward(self, batch: LabelledBatch, scorer: str, *, with_features: bool = False) -> Scores:
-        """Forward a batch; features are the inner products of the last layer's gradients, shape [B, B]."""
+    def forward(self, batch: LabelledBatch, inputs: tuple[str, ...] = ()) -> Scores:
+        """Forward a batch."""
         hidden, logits = self.network.forward(batch.inputs, batch.seed)
-        loss, memory = getattr(emprune.scoring, scorer)(logits, batch.labels, label_smoothing=self._smoothing)
-        features = emprune.scoring.gradient_products(logits, batch.labels, hidden) if with_features else None
-        return Scores(loss, memory, logits.argmax(1) == batch.labels, features, logits, batch.labels)
+        loss, memory = emprune.scoring.classification(logits, batch.labels, label_smoothing=self._smoothing)
+        extra = {}
+        if "confidence" in inputs:
+            extra["confidence"] = emprune.scoring.confidence(logits, batch.labels)
+        if "gradient_products" in inputs:
+            extra["gradient_products"] = emprune.scoring.gradient_products(logits, batch.labels, hidden)
+        return Scores(loss, memory, logits.argmax(1) == batch.labels, extra, logits, batch.labels)
 
     def evaluate_test(self) -> dict[str, float]:
         """The measures on the samples held out."""

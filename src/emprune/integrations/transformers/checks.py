@@ -14,7 +14,7 @@ from emprune.checkpoint.fingerprint import fixed_generators
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.integrations.accelerate import check_accelerator, updates_per_epoch
 from emprune.integrations.transformers.batches import SEQUENCES, IdsIntoBatch
-from emprune.integrations.transformers.scores import ADVICE, Head
+from emprune.integrations.transformers.scores import ADVICE, OF_CLASSES, OF_TOKENS, Head
 from emprune.pruner import Pruner
 
 _OVERRIDDEN = ("_init_training_state", "_run_epoch", "set_initial_training_values", "loss_is_scaled_for_ga")
@@ -89,10 +89,8 @@ def check_loss(trainer: Any, pruner: Pruner, head: Head | None) -> None:
         fault = ("compute_loss", f"{trainer.has_own_loss}'s own", "Trainer's or that of TRL's SFTTrainer")
     elif trainer.gives_log_probs and args.label_smoothing_factor:
         fault = ("label_smoothing_factor", args.label_smoothing_factor, "0 with this trainer")
-    elif policy.needs_features:
-        fault = ("pruner", f"one with policy {policy.name!r}, which needs features", "another policy")
-    elif policy.scorer != "classification" and head not in ("classification", None):
-        fault = ("pruner", f"one with policy {policy.name!r}, whose scores are those of classification", "another")
+    elif more := sorted(set(policy.inputs) - (OF_CLASSES if head in ("classification", None) else OF_TOKENS)):
+        fault = ("pruner", f"one with policy {policy.name!r}, which reads {', '.join(more)}", "another policy")
     if fault:
         raise ArgumentError(*fault, ADVICE)
 
@@ -134,7 +132,7 @@ def check_rows(trainer: Any, dataset: Any, collate: IdsIntoBatch, head: Head | N
     if labels.is_floating_point() or (head == "classification" and trainer.model.config.num_labels == 1):
         raise ArgumentError(
             "labels", f"{labels.dtype} for {type(trainer.model).__name__}", "int64 classes or tokens",
-            f"A loss that is no cross-entropy has to be told. {ADVICE}",
+            f"A loss that is no cross-entropy has to be given. {ADVICE}",
         )  # fmt: skip
     _check_labels(labels, head, _classes(trainer.model, head), batch.get(SEQUENCES))
 

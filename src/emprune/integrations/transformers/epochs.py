@@ -13,7 +13,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from emprune import checkpoint
 from emprune.checkpoint.fingerprint import fingerprint_of
-from emprune.distributed.partition import num_steps, part_of
+from emprune.distributed.partition import num_steps, rank_positions
 from emprune.errors import ArgumentError
 from emprune.integrations.accelerate import updates_per_epoch
 from emprune.integrations.transformers.batches import IDS
@@ -77,7 +77,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
             whole, self._train_batch_size, pruner.world.size, drop_last=self.args.dataloader_drop_last
         )  # fmt: skip
         self._begun_at = 1 - batches / steps
-        kept = pruner.kept[pruner.epoch] if pruner.policy.within_batch else whole
+        kept = pruner.kept[pruner.epoch] if pruner.selects_in_batch else whole
         self._pruning_logs = {**self._pruning_logs, "samples_kept": kept}
         if batches == 0 and pruner.start:
             self._finish_epoch(**arguments)
@@ -103,29 +103,29 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
         untouched = self._batches_left == self._batches and not self.pruner.start
         if self._batches_left > 0 and (untouched or not stopped):
             return
-        if self.pruner.policy.observes_hidden:
-            self._observe_hidden()
+        if self.pruner.policy.observes_pruned:
+            self._observe_pruned()
         self.pruner.end_epoch()
         self._pruning_logs["realised_rate"] = self.pruner.report().realised_rate
 
     def progress(self, epoch: float) -> float:
-        """The Trainer's count of epochs, which takes what is left of a restored epoch for a whole one, put right."""
+        """The Trainer's count of epochs, corrected: it takes what is left of a restored epoch for a whole one."""
         whole = self.pruner.epoch
         return whole + self._begun_at + (1 - self._begun_at) * (epoch - whole)
 
     @torch.no_grad()
-    def _observe_hidden(self) -> None:
-        """Refresh the scores of what the epoch left out, for policies that ask for it."""
+    def _observe_pruned(self) -> None:
+        """Refresh the scores of the samples that the epoch pruned, for policies that ask for it."""
         world, pruned_ids = self.pruner.world, self.pruner.plan.pruned_ids
-        # As many batches on every rank, since a sharded model's forward is collective.
-        part = part_of(0, len(pruned_ids), self._train_batch_size, world.size, world.rank)
-        hidden = {"sampler": pruned_ids[part.positions].tolist(), "drop_last": False, "persistent_workers": False}
+        # As many batches on every rank, since an FSDP model's forward is collective.
+        mine = rank_positions(0, len(pruned_ids), self._train_batch_size, world.size, world.rank)
+        pruned = {"sampler": pruned_ids[mine.positions].tolist(), "drop_last": False, "persistent_workers": False}
         self.model.eval()
-        for batch in DataLoader(**{**self._loader_arguments, **hidden}):
+        for batch in DataLoader(**{**self._loader_arguments, **pruned}):
             inputs = self._prepare_inputs(batch)
             ids = inputs.pop(IDS)
             found, _ = self._scored(self.model, inputs, len(ids))
-            self.pruner.observe(ids, found.loss, found.memory)
+            self.pruner.observe(ids, **found)
         self.model.train()
 
     # ---- checkpoints and logs
@@ -153,7 +153,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
 
 
 class EpochCallback(TrainerCallback):  # type: ignore[misc]
-    """Tells a :class:`PrunedEpochs` trainer when an epoch is over; sets the learning rate that a policy asks for."""
+    """Ends the epochs of a :class:`PrunedEpochs` trainer; sets the learning rate that a policy asks for."""
 
     def __init__(self, trainer: PrunedEpochs) -> None:
         self._trainer = trainer

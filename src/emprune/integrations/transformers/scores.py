@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from transformers.loss.loss_utils import LOSS_MAPPING
@@ -18,20 +18,13 @@ Head = Literal["classification", "tokens", "next tokens"]
 
 IGNORED = -100
 ADVICE = "Give score_fn=, a function of (outputs, labels) that returns each sample's loss and memory term, shape [B]."
+OF_TOKENS = frozenset({"loss", "memory"})
+OF_CLASSES = OF_TOKENS | {"confidence"}
+"""What is read from logits, of one label a token and of one a sample."""
 
 
-class Scores(NamedTuple):
-    """What a batch's samples scored.
-
-    Attributes:
-        loss: floating point, shape [B], with gradient.
-        memory: floating point, shape [B], or None where a user's function gives none.
-        features: floating point, shape [B, D], or None; likewise.
-    """
-
-    loss: torch.Tensor
-    memory: torch.Tensor | None = None
-    features: torch.Tensor | None = None
+Scores = dict[str, torch.Tensor]
+"""What a batch's samples scored, by the names that a policy reads: "loss", shape [B], with gradient, and others."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +58,14 @@ def head_of(model: Any) -> Head | None:
 
 
 def scores_of(
-    outputs: Any, batch: Batch, head: Head | None, *, scorer: str = "classification", label_smoothing: float = 0.0
+    outputs: Any, batch: Batch, head: Head | None, *, confidence: bool = False, label_smoothing: float = 0.0
 ) -> Scores:
-    """Loss and memory term of each sample from the logits.
+    """Loss and memory term of each sample from the logits; its confidence if asked for and there are classes.
 
     Args:
         outputs: what the model returned: with ``logits``, or with TRL's per-token ``log_probs`` and ``entropy``.
-        head: None: told by the shapes, which says enough for classification alone.
-        scorer: the function of ``emprune.scoring`` for classification.
+        head: None: inferred from the shapes, which suffices for classification alone.
+        confidence: whether the policy reads it.
 
     Raises:
         EmpruneError: there are no logits.
@@ -84,19 +77,39 @@ def scores_of(
     if head is None and logits.ndim == 2 and labels.ndim == 1:
         head = "classification"
     if head == "classification" and labels.ndim == 1 and not labels.is_floating_point():
-        return Scores(*getattr(scoring, scorer)(logits, labels.long(), label_smoothing=label_smoothing))
+        labels = labels.long()
+        found = by_name(scoring.classification(logits, labels, label_smoothing=label_smoothing))
+        return found | ({"confidence": scoring.confidence(logits, labels)} if confidence else {})
     if head is None or head == "classification" or logits.ndim != 3 or labels.shape != logits.shape[:2]:
         raise ArgumentError(
             "model", f"one with logits of shape {tuple(logits.shape)} for {labels.dtype} labels of shape "
             f"{tuple(labels.shape)}", "a head of transformers that classifies sequences or tokens, or a causal or "
             "masked language model", ADVICE,
         )  # fmt: skip
-    return Scores(
-        *scoring.tokens(
+    return by_name(
+        scoring.tokens(
             logits, labels.long(), shift=head == "next tokens" and not batch.shifted, sequence_ids=batch.sequences,
             num_sequences=batch.size, label_smoothing=label_smoothing, require_labels=False,
         )
     )  # fmt: skip
+
+
+def by_name(found: Any) -> Scores:
+    """What a scoring function returned, by name: a dict, a named tuple, or a plain one of loss and memory term.
+
+    Raises:
+        ArgumentError: a plain tuple has more than these two.
+    """
+    if isinstance(found, Mapping):
+        return dict(found)
+    names = getattr(found, "_fields", ("loss", "memory"))
+    if len(found) > len(names):
+        raise ArgumentError(
+            "score_fn",
+            f"one that returns {len(found)} values",
+            "one that returns loss and memory term, or a dict by name",
+        )
+    return dict(zip(names, found, strict=False))
 
 
 def logits_of(outputs: Any) -> torch.Tensor:
@@ -135,14 +148,14 @@ def check_own_loss(
     """Raise EmpruneError unless the scores' mean is the loss that the model itself made of the same batch.
 
     A model whose loss is another one (regression, several labels a sample, class weights, a head that shifts otherwise)
-    would else be trained on cross-entropy without a word.
+    would be trained on cross-entropy silently otherwise.
     """
     own = outputs.get("loss") if isinstance(outputs, Mapping) else outputs[0]
     if not isinstance(own, torch.Tensor) or own.ndim or not torch.isfinite(own):
         return
     theirs = own.detach().float() - (0 if auxiliary is None else auxiliary.detach().float())
     weight = torch.ones(batch.size, device=own.device) if batch.labels.ndim == 1 else _label_counts(batch, head)
-    ours = (scores.loss.detach().float() * weight).sum() / weight.sum().clamp_min(1)
+    ours = (scores["loss"].detach().float() * weight).sum() / weight.sum().clamp_min(1)
     tolerance = 1e-3 if own.dtype == torch.float32 else 2e-2
     if (ours - theirs).abs() > tolerance * (1 + theirs.abs()):
         raise EmpruneError(
@@ -170,4 +183,4 @@ def _of_log_probs(outputs: Mapping[str, Any], batch: Batch) -> Scores:
         sequence_means(values.float(), labelled, sequences, batch.size)
         for values in (-outputs["log_probs"], outputs["entropy"].detach())
     )
-    return Scores(loss, memory)
+    return {"loss": loss, "memory": memory}

@@ -15,7 +15,7 @@ What differs from the Trainer without pruning:
   as it is long. For one label a sample they are the same.
 - The numbers of steps, of the schedule too, are exact, although epochs differ in length.
 - A checkpoint holds one file more, ``pruner.safetensors``. Resumed in mid-epoch, the Trainer skips nothing, since the
-  plan that is restored begins behind the last sample whose loss was reported.
+  plan that is restored begins after the last sample that a step consumed.
 
 Written against transformers 5.23; it overrides the methods that make an epoch of batches, which are not public there.
 """
@@ -58,8 +58,8 @@ class PruningMixin(PrunedEpochs):
             prepared (packed and filtered rows are fewer than those it was given). Ids are positions in
             ``trainer.train_dataset``. Its ``num_epochs`` must be ``num_train_epochs``.
         score_fn: for models whose loss is not the cross-entropy of labels: a function of (outputs, labels) that
-            returns each sample's loss and memory term, both of shape [B], and a third tensor of shape [B, D] for
-            policies that need features. Labels are None where there are none, a tuple where the model takes several.
+            returns each sample's loss and memory term, both of shape [B]; or a dict of all that the policy reads (its
+            ``inputs``), by name. Labels are None where there are none, a tuple where the model takes several.
         dataset_fingerprint: what identifies the data set when a checkpoint is resumed; by default made of its rows for
             a ``datasets.Dataset``, else not compared.
 
@@ -137,7 +137,7 @@ class PruningMixin(PrunedEpochs):
                 )
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
         found, outputs = self._scored(model, inputs, len(ids), num_items_in_batch)
-        loss = self.pruner.loss(ids, found.loss, found.memory, features=found.features)
+        loss = self.pruner.loss(ids, **found)
         auxiliary = scores.auxiliary_loss(outputs, getattr(self._plain_model, "config", None))
         if auxiliary is not None:
             loss = loss + auxiliary
@@ -153,13 +153,14 @@ class PruningMixin(PrunedEpochs):
         labels: tuple[Any, ...] = tuple(inputs.get(name) for name in self.label_names)
         if self.score_fn is not None:
             outputs = model(**self._without_labels(inputs))
-            return scores.Scores(*self.score_fn(outputs, labels[0] if len(labels) == 1 else labels or None)), outputs
+            return scores.by_name(self.score_fn(outputs, labels[0] if len(labels) == 1 else labels or None)), outputs
         batch = scores.Batch(size, inputs.get("shift_labels", labels[0]), sequences, "shift_labels" in inputs)
         if self.gives_log_probs:
             outputs = self._outputs_of_own_loss(model, inputs, num_items_in_batch)
         else:
             outputs = model(**(self._without_labels(inputs) if self._checked_loss else inputs))
-        read = partial(scores.scores_of, outputs, batch, self._head, scorer=self.pruner.policy.scorer)
+        confidence = "confidence" in self.pruner.policy.inputs
+        read = partial(scores.scores_of, outputs, batch, self._head, confidence=confidence)
         if not self._checked_loss:
             self._checked_loss = True
             auxiliary = scores.auxiliary_loss(outputs, getattr(self._plain_model, "config", None))

@@ -98,7 +98,7 @@ def _implementation(kernel: Kernel, logits: torch.Tensor) -> ModuleType:
 
 
 class _LossAndEntropy(torch.autograd.Function):
-    """Keeps the logits and three numbers a token; probabilities are made again in backward."""
+    """Saves the logits and three numbers a token; probabilities are recomputed in backward."""
 
     @staticmethod
     def forward(
@@ -133,6 +133,6 @@ class _LossAndEntropy(torch.autograd.Function):
         with torch.autocast(logits.device.type, enabled=False):
             ctx.implementation.backward(logits.detach(), targets, found, slopes, ctx.smoothing, grad)
         if ctx.overwrite:
-            # Whoever else kept these logits for a backward of its own is told that they are gone.
+            # Another backward that saved these logits then raises an error instead of reading the gradient.
             torch.autograd.graph.increment_version(logits)
         return grad, None, None, None, None, None

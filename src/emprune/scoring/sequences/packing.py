@@ -14,7 +14,7 @@ def sequence_ids_from_positions(position_ids: torch.Tensor, attention_mask: torc
     """Number the samples of packed rows by where their positions start again.
 
     A sample begins with each row and wherever a position is not its left neighbour's plus one, so it does not
-    matter at which number positions start. This is how transformers tells packed samples apart when it is given
+    matter at which number positions start. This is how transformers separates packed samples when it is given
     ``position_ids`` (those of DataCollatorWithFlattening, or of TRL's packing) and no attention mask.
 
     Args:
@@ -80,7 +80,7 @@ def targets_of(
 
     With ``shift`` a place predicts the label to its right if that belongs to the same sequence; the last place
     of a row, and of a sequence, predicts nothing, and so the first label of a sequence is predicted by none.
-    Labels move, the logits stay where they are: a copy of those is what is dear.
+    Labels are shifted, not the logits: it is a copy of those that is expensive.
     """
     targets = torch.where((labels >= 0) & (labels < vocabulary), labels, BAD_TARGET)
     targets = torch.where(labels == ignore_index, NO_TARGET, targets)

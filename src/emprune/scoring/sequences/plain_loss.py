@@ -17,9 +17,10 @@ class Forward(NamedTuple):
     """What one pass over the logits gives, each of shape [n], in working precision.
 
     Attributes:
-        loss, entropy: nats; 0 for tokens without target.
-        log_z: log Σ e^x. share: what label smoothing gives to each entry that is not masked. Undefined for
-            tokens without target.
+        loss: nats; 0 for tokens without target.
+        entropy: nats; 0 for tokens without target.
+        log_z: log Σ e^x; undefined for tokens without target.
+        share: what label smoothing gives to each entry that is not masked; likewise.
     """
 
     loss: torch.Tensor
@@ -38,8 +39,8 @@ class Slopes(NamedTuple):
 def chunk_elements(device: torch.device) -> int:
     """Elements of a work buffer, of which there are two.
 
-    On a processor they should stay in a cache; but several threads wait for each other a few times a chunk, which
-    on a busy machine is dear, so their chunks are larger. Elsewhere a chunk should keep the device busy.
+    On a CPU they should fit into a cache; but several threads synchronise a few times a chunk, which is expensive on
+    a busy machine, so their chunks are larger. On an accelerator a chunk should keep the device busy.
     """
     threads = torch.get_num_threads()
     if device.type == "cpu":

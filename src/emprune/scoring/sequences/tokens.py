@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from emprune.scoring.classification import PerSample
-from emprune.scoring.numerics import can_look
+from emprune.scoring.numerics import can_read
 from emprune.scoring.sequences.checks import check_ids_in_range, check_sequences, check_shapes, check_targets
 from emprune.scoring.sequences.fused import Kernel, loss_and_entropy
 from emprune.scoring.sequences.packing import BAD_TARGET, NO_TARGET, sequence_means, targets_of
@@ -100,9 +100,9 @@ def tokens(
     targets = targets_of(
         labels, logits.shape[-1], ignore_index=ignore_index, shift=shift, sequence_ids=_beside(sequence_ids, labels)
     )
-    if can_look(labels):
+    if can_read(labels):
         check_targets(labels, targets, logits.shape[-1], ignore_index, require_labels=require_labels)
-    seen = sequence_ids is None or (can_look(sequence_ids) and can_look(targets))
+    seen = sequence_ids is None or (can_read(sequence_ids) and can_read(targets))
     if sequence_ids is not None and seen:
         check_ids_in_range(sequence_ids, targets != NO_TARGET, num_sequences)
     targets, sequence_ids = _beside(targets, logits), _beside(sequence_ids, logits)
@@ -132,7 +132,7 @@ def token_loss(
     torch.nn.functional.cross_entropy it makes the loss infinite). The loss is infinite where the label's own logit
     is -inf; NaN or +inf logits give NaN.
 
-    Under torch.compile it becomes plain formulas for the compiler to fuse, and no values are looked at; whether a
+    Under torch.compile it becomes plain formulas for the compiler to fuse, and no values are checked; whether a
     tensor of the logits' size is held between forward and backward is then the compiler's choice.
 
     Args:
@@ -152,7 +152,7 @@ def token_loss(
     """
     check_shapes(logits, labels, label_smoothing)
     targets = targets_of(labels, logits.shape[-1], ignore_index=ignore_index, shift=False, sequence_ids=None)
-    if can_look(labels):
+    if can_read(labels):
         check_targets(labels, targets, logits.shape[-1], ignore_index, require_labels=False)
     targets = _beside(targets, logits)
     return PerToken(*_per_token(logits, targets, label_smoothing, memory_gradient, overwrite_logits, kernel))

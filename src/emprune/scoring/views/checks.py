@@ -1,4 +1,4 @@
-"""What the contrastive functions are given: shapes, dtypes and settings. Values are looked at elsewhere."""
+"""What the contrastive functions are given: shapes, dtypes and settings. Values are checked elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 import torch
 
-from emprune.errors import ArgumentError, check_batch_size
+from emprune.checks import check_batch_size
+from emprune.errors import ArgumentError
 
 Memory = Literal["hidden", "projector", "alignment", "none"]
 OF_HIDDEN = ("hidden", "alignment")

@@ -68,13 +68,13 @@ def contrastive(
             losses, which DistributedDataParallel takes, is the gradient of one process that holds all samples. Every
             rank must call; if their numbers of samples differ, values are right and so are sums of losses. B is then
             the number on all ranks together, and ``batch_size`` too. torch.distributed.group.WORLD: all ranks; None:
-            this process's samples alone. How many there are is told each step: between processors if the group has a
-            backend for them (``init_process_group("cpu:gloo,cuda:nccl")``); with nccl alone the host waits for it.
+            this process's samples alone. Their numbers are gathered each step: between hosts if the group has a CPU
+            backend (``init_process_group("cpu:gloo,cuda:nccl")``); with nccl alone the host waits for the device.
         chunk_size: anchors at a time; work memory is two buffers of chunk_size × 2B numbers.
 
     Returns:
         PerSample(loss, memory), float32 (float64 for float64 views), shape [B]. loss ≥ 0; entropies in
-        [0, log(2B - 1)] before ``batch_size`` lifts them, "alignment" in [0, 2]; higher means less settled.
+        [0, log(2B - 1)] before the batch size correction, "alignment" in [0, 2]; higher means less settled.
 
     Raises:
         ArgumentError: shapes, dtypes or settings do not fit; a batch of one, which has no negatives; features of
@@ -97,15 +97,15 @@ def contrastive(
     shared = memory == "projector" and memory_temperature == temperature
     names = ("first", "second")
     choice = among_views(names, first, second, ranks, temperature, entropy=shared, chunk_size=chunk_size)
-    lift = _lift(batch_size, ranks.total)
+    correction = _correction(batch_size, ranks.total)
     if shared:
-        term = _mean_of_views(choice.entropy) + lift
+        term = _mean_of_views(choice.entropy) + correction
     elif memory in ("hidden", "projector"):
         pairs = hidden if memory == "hidden" else [(first, second)]
-        term = _entropies(pairs, ranks, memory_temperature, chunk_size) + lift
+        term = _entropies(pairs, ranks, memory_temperature, chunk_size) + correction
     else:
         term = _alignment(hidden) if memory == "alignment" else choice.gap.new_zeros(len(first))
-    return PerSample(_mean_of_views(choice.loss) + lift, term)
+    return PerSample(_mean_of_views(choice.loss) + correction, term)
 
 
 def contrastive_queue(
@@ -137,7 +137,7 @@ def contrastive_queue(
         hidden: a pair (query encoder's, momentum encoder's) of features a layer, floating point, shape [B, D_l] each.
         temperature, memory_temperature: τ and τ_h > 0.
         batch_size: the usual batch size, for memory="hidden" alone, whose entropies grow with the batch: see
-            :func:`contrastive`. Loss and "projector" choose among 1 + K keys whatever the batch, and need no lift.
+            :func:`contrastive`. Loss and "projector" choose among 1 + K keys whatever the batch, without correction.
         chunk_size: queries at a time; work memory is two buffers of chunk_size × K numbers.
 
     Returns:
@@ -166,7 +166,7 @@ def contrastive_queue(
     elif memory == "hidden":
         check_enough(len(queries))
         alone = Ranks(None, (len(queries),), 0)
-        term = _entropies(hidden, alone, memory_temperature, chunk_size) + _lift(batch_size, len(queries))
+        term = _entropies(hidden, alone, memory_temperature, chunk_size) + _correction(batch_size, len(queries))
     else:
         term = _alignment(hidden) if memory == "alignment" else choice.gap.new_zeros(len(queries))
     return PerSample(choice.loss, term)
@@ -196,6 +196,6 @@ def _mean_of_views(values: torch.Tensor) -> torch.Tensor:
     return values.view(2, -1).mean(dim=0)
 
 
-def _lift(batch_size: int | None, images: int) -> float:
-    """What a smaller batch lacks against the usual one, in nats: the logarithm of the ratio of their classes."""
+def _correction(batch_size: int | None, images: int) -> float:
+    """The batch size correction, in nats: the logarithm of the ratio of the usual batch's classes to this one's."""
     return 0.0 if batch_size is None else math.log((2 * batch_size - 1) / (2 * images - 1))

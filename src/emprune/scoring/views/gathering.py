@@ -15,7 +15,7 @@ from emprune.errors import ArgumentError
 
 
 class Ranks(NamedTuple):
-    """Who gathers, and how much each has.
+    """The ranks that gather, and how many samples each has.
 
     Attributes:
         group: None: this process alone.
@@ -39,10 +39,10 @@ class Ranks(NamedTuple):
 
 
 def meet(group: dist.ProcessGroup | None, first: torch.Tensor, widths: Sequence[int]) -> Ranks:
-    """Tell the other ranks how many samples there are here. A collective, if there are other ranks.
+    """All-gather how many samples each rank has. A collective, if there are other ranks.
 
-    Numbers travel between processors where the group has a backend for them (``gloo``, ``cpu:gloo,cuda:nccl``), and
-    the device is not waited for. With ``nccl`` alone they travel between devices, and the host waits for them.
+    Numbers travel between hosts where the group has a CPU backend (``gloo``, ``cpu:gloo,cuda:nccl``), and the host
+    does not wait for the device. With ``nccl`` alone they travel between devices, and the host waits for them.
 
     Args:
         first: shape [B, D], any of the batch's features.

@@ -3,7 +3,7 @@
     s_ij = a_i·c_j / τ,    log Z_i = log Σ_{j ∉ skip_i} e^(s_ij),    p_ij = e^(s_ij - log Z_i) for j ∉ skip_i
     H_i = -Σ_j p_ij·log p_ij,    ∂log Z_i/∂a_i = Σ_j p_ij·c_j / τ,    ∂log Z_i/∂c_j = p_ij·a_i / τ
 
-Chunks are made again in backward: what is kept is the features and one number an anchor.
+Chunks are recomputed in backward: only the features and one number an anchor are saved for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.scoring.numerics import can_look, working_dtype
+from emprune.scoring.numerics import can_read, working_dtype
 
 CHUNK_SIZE = 512
 """Anchors of a chunk: with 1024 of them, two buffers of a chunk are as large as one matrix of all similarities."""
@@ -35,7 +35,7 @@ def normalised(name: str, features: torch.Tensor) -> torch.Tensor:
     # Squares of very large or small entries would leave float32's range. The direction does not depend on the
     # scale, so that the gradient may take it for a constant.
     scale = features.detach().abs().amax(dim=1, keepdim=True)
-    if can_look(scale) and not bool(scale.all()):
+    if can_read(scale) and not bool(scale.all()):
         rows = (scale[:, 0] == 0).nonzero()[:, 0].tolist()
         shown = ", ".join(map(str, rows[:10])) + (", …" if len(rows) > 10 else "")
         raise ArgumentError(

@@ -67,7 +67,7 @@ def test_policies_that_need_losses_alone(policy, tmp_path):
 def test_memory_terms(memory, recipe):
     found = training(f"emp:memory={memory}:memory_temperature=0.3", recipe)
     batch = found.task.batch(torch.arange(20), 0, 0)
-    loss, term = found.task.forward(batch, "classification")[:2]
+    loss, term = found.task.forward(batch)[:2]
     assert loss.requires_grad
     assert not term.requires_grad
     assert term.shape == (20,)
@@ -83,7 +83,7 @@ def test_memory_terms_differ():
     terms = []
     for memory in ("hidden", "stages", "projector", "alignment"):
         found = training(f"emp:memory={memory}")
-        terms.append(found.task.forward(found.task.batch(torch.arange(20), 0, 0), "classification").memory)
+        terms.append(found.task.forward(found.task.batch(torch.arange(20), 0, 0)).memory)
     for place, term in enumerate(terms):
         for other in terms[:place]:
             assert not torch.allclose(term, other, atol=1e-3)
@@ -107,13 +107,13 @@ def test_a_policy_without_memory_term_pays_for_none():
     found = training("random")
     assert found.model.settings.memory == "none"
     assert not any(module._forward_hooks for module in found.model.modules())
-    assert (found.task.forward(found.task.batch(torch.arange(8), 0, 0), "classification").memory == 0).all()
+    assert (found.task.forward(found.task.batch(torch.arange(8), 0, 0)).memory == 0).all()
 
 
 def test_the_loss_of_a_step_is_ntxent():
     found = training("lfl")
     batch = found.task.batch(torch.arange(64), 1, 0)
-    loss = found.task.forward(batch, "classification").loss
+    loss = found.task.forward(batch).loss
     views = torch.nn.functional.normalize(found.model.online(torch.cat(batch))[1].double())
     expected = []
     for anchor in range(128):
@@ -132,9 +132,9 @@ def test_the_copy_and_the_queue_move_with_training_steps_alone():
     with torch.no_grad():
         for weight in model.online.parameters():
             weight += 1
-        found.task.forward(batch, "classification")
+        found.task.forward(batch)
     assert torch.equal(model.queue.keys, keys)
-    found.task.forward(batch, "classification").loss.sum().backward()
+    found.task.forward(batch).loss.sum().backward()
     assert not torch.equal(model.queue.keys[:32], keys[:32])
     assert torch.equal(model.queue.keys[32:], keys[32:])
     for name, value in model.copy.named_parameters():
@@ -159,8 +159,8 @@ def test_a_short_last_batch_scores_like_the_others():
     with torch.no_grad():
         for weight in found.model.online.projector[-1].parameters():
             weight.fill_(1.0)
-    whole = found.task.forward(found.task.batch(torch.arange(64), 0, 0), "classification").loss
-    short = found.task.forward(found.task.batch(torch.arange(22), 0, 64), "classification").loss
+    whole = found.task.forward(found.task.batch(torch.arange(64), 0, 0)).loss
+    short = found.task.forward(found.task.batch(torch.arange(22), 0, 64)).loss
     torch.testing.assert_close(whole.mean(), torch.tensor(np.log(127), dtype=torch.float32))
     torch.testing.assert_close(short.mean(), whole.mean())
 

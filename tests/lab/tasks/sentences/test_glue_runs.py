@@ -80,15 +80,15 @@ def test_batches_give_what_each_sentence_gives_alone(data, spec, folder):
     batch = task.plain_batch(torch.arange(24))
     lengths = (batch.inputs[:, 0] >= 0).sum(1)
     assert lengths.min() < lengths.max() == batch.inputs.shape[2] == 9
-    torch.testing.assert_close(task.forward(batch, "classification").logits, expected)  # in groups of like lengths
+    torch.testing.assert_close(task.forward(batch).logits, expected)  # in groups of like lengths
     part = task.part(batch, torch.tensor([5, 0, 7]))
-    torch.testing.assert_close(task.forward(part, "classification").logits, expected[[5, 0, 7]])
+    torch.testing.assert_close(task.forward(part).logits, expected[[5, 0, 7]])
 
 
 def test_gradients_come_back_through_the_groups(spec, folder):
     task = built(spec())
     task.model.train()
-    task.forward(task.plain_batch(torch.arange(24)), "classification").loss.mean().backward()
+    task.forward(task.plain_batch(torch.arange(24))).loss.mean().backward()
     found = [weight.grad.clone() for weight in task.model.parameters()]
     task.model.zero_grad()
     texts = [(text,) for text in task.data.inputs.first[:24]]
@@ -121,12 +121,12 @@ def test_dropout_is_drawn_anew_in_each_step_and_never_when_scoring(spec):
     training = Training(spec(dropout=0.5), training_data(spec()))
     task, ids = training.task, torch.arange(8)
     task.model.train()
-    loss = [task.forward(task.batch(ids, *at), "classification").loss for at in ((0, 0), (0, 0), (0, 8), (1, 0))]
+    loss = [task.forward(task.batch(ids, *at)).loss for at in ((0, 0), (0, 0), (0, 8), (1, 0))]
     assert torch.equal(loss[0], loss[1])
     assert not torch.equal(loss[0], loss[2])
     assert not torch.equal(loss[0], loss[3])
     task.model.eval()
-    plain = [task.forward(task.plain_batch(ids), "classification").loss for _ in range(2)]
+    plain = [task.forward(task.plain_batch(ids)).loss for _ in range(2)]
     assert torch.equal(*plain)
 
 
@@ -234,7 +234,7 @@ def test_minilm_predicts_alike_for_like_sentences(tmp_path):
         one, like, other = task.network.forward(task.plain_batch(torch.arange(3)).inputs)[0]
     assert torch.cosine_similarity(one, like, dim=0) > 0.5 > 0.2 > torch.cosine_similarity(one, other, dim=0)
     before = copy.deepcopy(task.model.state_dict())
-    scores = task.forward(task.plain_batch(torch.arange(3)), "classification")
+    scores = task.forward(task.plain_batch(torch.arange(3)))
     scores.loss.mean().backward()
     trained = [name for name, weight in task.model.named_parameters() if weight.grad is not None]
     assert len(trained) == len(list(task.model.parameters()))

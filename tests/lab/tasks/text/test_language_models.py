@@ -60,7 +60,7 @@ def test_a_gpt_sees_only_what_came_before_and_a_bert_everything():
 def test_scores_are_means_over_the_predicted_tokens(name):
     task = task_of(name)
     batch = task.batch(torch.tensor([5, 2]), epoch=1, position=0)
-    scores = task.forward(batch, "classification")
+    scores = task.forward(batch)
     logits = networks.logits_of(task.model)(batch.inputs).detach().double()
     for row in range(2):
         losses, entropies, right = [], [], []
@@ -76,8 +76,8 @@ def test_scores_are_means_over_the_predicted_tokens(name):
     assert scores.loss.requires_grad
     assert not scores.memory.requires_grad
     certain = torch.where(batch.labels >= 0, logits.argmax(2), -100)
-    assert task.forward(batch._replace(labels=certain), "classification").right.tolist() == [1, 1]
-    part = task.forward(task.part(batch, torch.tensor([1])), "classification")
+    assert task.forward(batch._replace(labels=certain)).right.tolist() == [1, 1]
+    part = task.forward(task.part(batch, torch.tensor([1])))
     assert part.loss.item() == pytest.approx(scores.loss[1].item(), rel=1e-5)
 
 
@@ -87,7 +87,7 @@ def test_the_training_set_is_scored_in_order_and_without_dropout():
     found = task.evaluate_train()
     plain = task_of()
     for ids in ([0, 3], [len(DATA) - 1]):
-        expected = plain.forward(plain.plain_batch(torch.tensor(ids)), "classification")
+        expected = plain.forward(plain.plain_batch(torch.tensor(ids)))
         np.testing.assert_allclose(found.loss[ids], expected.loss.detach(), rtol=1e-5)
         np.testing.assert_allclose(found.entropy[ids], expected.memory, rtol=1e-5)
         np.testing.assert_allclose(found.right[ids], expected.right)
@@ -97,7 +97,7 @@ def test_the_training_set_is_scored_in_order_and_without_dropout():
 
 def test_dropout_follows_from_seed_epoch_and_position():
     def loss(task, epoch, position):
-        return task.forward(task.batch(torch.arange(4), epoch, position), "classification").loss.detach()
+        return task.forward(task.batch(torch.arange(4), epoch, position)).loss.detach()
 
     task = task_of(dropout=0.3)
     torch.manual_seed(1)
@@ -108,16 +108,16 @@ def test_dropout_follows_from_seed_epoch_and_position():
     task.evaluate_test()
     assert torch.equal(loss(task, 1, 4), first)
     others = [loss(task, 1, 8), loss(task, 2, 4), loss(task_of(dropout=0.0), 1, 4)]
-    task.forward(task.plain_batch(torch.arange(4)), "classification")
+    task.forward(task.plain_batch(torch.arange(4)))
     assert not any(torch.equal(other, first) for other in others)
 
 
 def test_scores_that_text_does_not_have_are_refused():
     task = task_of()
     batch = task.plain_batch(torch.arange(2))
-    for scorer, with_features in (("confidence", False), ("classification", True)):
+    for name in ("confidence", "gradient_products"):
         with pytest.raises(ArgumentError, match="policy"):
-            task.forward(batch, scorer, with_features=with_features)
+            task.forward(batch, ("loss", name))
 
 
 def test_masks_hide_the_same_share_of_every_window():
@@ -176,7 +176,7 @@ def test_untied_to_the_mode_a_batch_without_seed_drops_nothing():
     task = task_of(dropout=0.5)
     batch = WindowBatch(*task.plain_batch(torch.arange(3)))
     task.model.train()
-    first, again = (task.forward(batch, "classification").loss for _ in range(2))
+    first, again = (task.forward(batch).loss for _ in range(2))
     assert torch.equal(first, again)
 
 
@@ -187,7 +187,7 @@ def test_a_text_that_repeats_is_learned(name, epochs, bits):
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=2e-3)
     for epoch in range(epochs):
         for ids in torch.arange(task.num_samples).split(8):
-            task.forward(task.batch(ids, epoch, int(ids[0])), "classification").loss.mean().backward()
+            task.forward(task.batch(ids, epoch, int(ids[0]))).loss.mean().backward()
             optimizer.step()
             optimizer.zero_grad()
     # The letters' frequencies alone give 3.6 bits.

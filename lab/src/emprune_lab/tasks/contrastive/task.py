@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from emprune import InBatchPolicy
 from emprune.errors import ArgumentError
 from emprune.scoring import contrastive
 from emprune_lab.data import IMAGES, LabelledData
@@ -72,7 +73,7 @@ def check(spec: RunSpec, num_samples: int) -> None:
     policy, batch_size, settings = build_policy(spec.policy), spec.recipe.batch_size, settings_of(spec)
     if settings.method == "moco" and settings.queue < batch_size:
         raise ArgumentError("queue", settings.queue, f"at least the batch size, {batch_size}")
-    if policy.within_batch or policy.scorer != "classification":
+    if isinstance(policy, InBatchPolicy) or set(policy.inputs) - {"loss", "memory"}:
         raise ArgumentError(
             "policy", policy.name, "one that plans whole epochs from losses and memory terms: there are no class "
             "labels, and a part of a batch would have other negatives than the batch",
@@ -102,7 +103,7 @@ def settings_of(spec: RunSpec) -> Contrastive:
     recipe's, or "none" where the policy needs none and nothing should be spent on it.
     """
     settings = spec.recipe.of_task(Contrastive)
-    if not build_policy(spec.policy).needs_memory:
+    if "memory" not in build_policy(spec.policy).inputs:
         return dataclasses.replace(settings, memory="none")
     return dataclasses.replace(settings, **memory_of(spec))
 
@@ -150,7 +151,7 @@ class ContrastiveTask(Task):
         """Two views that do not depend on the epoch."""
         return Views(*plain_views(self.inputs[ids], self._seed, int(ids[0])))
 
-    def forward(self, batch: Views, scorer: str, *, with_features: bool = False) -> Scores:
+    def forward(self, batch: Views, inputs: tuple[str, ...] = ()) -> Scores:
         """Loss and memory term of each image, means over its two views where both are anchors."""
         with self._autocast():
             (loss, memory), projected = self.model(batch.first, batch.second)

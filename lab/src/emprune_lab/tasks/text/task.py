@@ -128,13 +128,13 @@ class PretrainingTask(Task):
         """Windows masked always in the same way, if they are."""
         return WindowBatch(*self._picked(self.objective.plain, ids))
 
-    def forward(self, batch: WindowBatch, scorer: str, *, with_features: bool = False) -> Scores:
+    def forward(self, batch: WindowBatch, inputs: tuple[str, ...] = ()) -> Scores:
         """Forward a batch; loss and memory are means over a window's predicted tokens.
 
         Raises:
-            ArgumentError: the policy wants other scores than loss and entropy, or features.
+            ArgumentError: the policy reads more than loss and memory term.
         """
-        if scorer != "classification" or with_features:
+        if set(inputs) - {"loss", "memory"}:
             raise ArgumentError("policy", "one that needs class labels", "one that needs loss and entropy alone")
         self.model.train(batch.seed is not None)
         with seeded(batch.seed, self._device):
@@ -155,7 +155,7 @@ class PretrainingTask(Task):
     def evaluate_train(self) -> TrainingSet:
         """All windows; right is the fraction of their tokens that are predicted right."""
         found = [
-            self.forward(self.plain_batch(ids), "classification")
+            self.forward(self.plain_batch(ids))
             for ids in torch.arange(self.num_samples).split(_EVALUATION_BATCH)  # type: ignore[no-untyped-call]
         ]
         loss, entropy, right = (torch.cat([one[at] for one in found]).cpu().numpy() for at in range(3))  # type: ignore[misc]

@@ -1,0 +1,86 @@
+"""The values of a step, held against what its policy reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from emprune.checks import check_per_sample
+from emprune.errors import ArgumentError
+from emprune.policies.base import InBatchPolicy, Policy
+
+StepValues = Mapping[str, torch.Tensor | None]
+"""By name; None stands for a value that was not given."""
+
+_COLUMNS = ("loss", "memory")  # of every score table
+_HINTS = {
+    "memory": "Call pruner.loss(ids, *emprune.scoring.classification(logits, labels)).",
+    "confidence": "Pass confidence=emprune.scoring.confidence(logits, labels).",
+    "gradient_products": "Pass gradient_products=emprune.scoring.gradient_products(logits, labels, hidden).",
+    "features": "Pass features=; emprune.Capture gives those of a model's layers.",
+}
+
+
+class StepInputs:
+    """Which of a step's values a policy reads.
+
+    Attributes:
+        recorded: names of what is recorded of each sample: loss and memory term, and what else an epoch's policy reads.
+        read: those of them that the policy reads, the loss first.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        further = tuple(name for name in policy.inputs if name not in _COLUMNS)
+        self._of_batch = further if isinstance(policy, InBatchPolicy) else ()
+        self.recorded = _COLUMNS if self._of_batch else _COLUMNS + further
+        self.read = tuple(name for name in self.recorded if name in ("loss", *policy.inputs))
+        self._known = {*_COLUMNS, *further}
+
+    def of_samples(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
+        """What is recorded of each sample, shape [B]; a memory term that the policy does not read may be missing.
+
+        Raises:
+            ArgumentError: a value is missing, of another dtype or shape, or not one that the policy reads.
+        """
+        if not values.keys() <= self._known:
+            name = next(name for name in values if name not in self._known)
+            raise ArgumentError(
+                name, "given", f"what policy {self._policy.name!r} reads, {self._listed}",
+                'Pass a value only if its name is in policy.inputs; "memory" may always be given.',
+            )  # fmt: skip
+        found = {}
+        for name in self.recorded:
+            value = values.get(name)
+            if value is not None:
+                check_per_sample(name, value, batch_size)
+                found[name] = value
+            elif name in self.read:
+                raise self._missing(name, f"one value for each of {batch_size} ids")
+        return found
+
+    def of_batch(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
+        """What else an in-batch policy reads, without gradient: floating point, shape [B, ...].
+
+        Raises:
+            ArgumentError: a value is missing, or of another dtype or length.
+        """
+        found = {}
+        for name in self._of_batch:
+            value, allowed = values.get(name), f"floating point of shape [{batch_size}, ...]"
+            if value is None:
+                raise self._missing(name, allowed)
+            if not value.is_floating_point() or value.ndim == 0 or len(value) != batch_size:
+                shown = f"{value.dtype} of shape {tuple(value.shape)}"
+                raise ArgumentError(name, shown, f"{allowed}, for policy {self._policy.name!r}", _HINTS.get(name, ""))
+            found[name] = value.detach()
+        return found
+
+    @property
+    def _listed(self) -> str:
+        return ", ".join(self._policy.inputs)
+
+    def _missing(self, name: str, allowed: str) -> ArgumentError:
+        reads = f"since policy {self._policy.name!r} reads {self._listed}"
+        return ArgumentError(name, None, f"{allowed}, {reads}", _HINTS.get(name, ""))
