@@ -81,7 +81,7 @@ def test_significant_differences_are_filled():
 def test_own_budgets_are_marks_at_their_realised_rate_without_a_line():
     results = [*comparison(), made_own("infobatch-published", 0.7, 0), made_own("infobatch-published", 0.9, 0, 1200)]
     figure = accuracy.draw(compared(results))
-    label = "infobatch-published, own budget"
+    label = "infobatch-published"
     assert sorted(marks(figure.axes[0], label)) == [(0.5, pytest.approx(90)), (pytest.approx(0.6), pytest.approx(90))]
     (line,) = [line for line in figure.axes[0].lines if line.get_label() == label]
     assert line.get_linestyle() == "None"
@@ -107,10 +107,9 @@ def test_spending_has_every_policy_and_rate_over_seconds_and_samples():
     time, samples = figure.axes
     assert (time.get_xscale(), samples.get_xscale()) == ("log", "log")
     for row in shown.rows:
-        label = f"{row.policy}, own budget" if row.own_budget else row.policy
         point = pytest.approx(row.mean.value)
-        assert (pytest.approx(row.cost.seconds), point) in marks(time, label)
-        assert (row.cost.samples_backward, point) in marks(samples, label)
+        assert (pytest.approx(row.cost.seconds), point) in marks(time, row.policy)
+        assert (row.cost.samples_backward, point) in marks(samples, row.policy)
     assert [tick.get_text() for tick in samples.get_xticklabels()] == ["300", "900", "3,000"]
     assert "↓ 10.0" in texts(figure)
 

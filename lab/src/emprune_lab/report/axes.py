@@ -92,9 +92,9 @@ def policy_marks(
     Values off the axis stand at its edge, each at a height of its own: several may have collapsed.
 
     Args:
-        place: where a row stands on the x axis.
+        look: policy → its look, in the order of the legend. place: where a row stands on the x axis.
     """
-    for policy in dict.fromkeys(row.policy for row in rows):
+    for policy in (policy for policy in look if any(row.policy == policy for row in rows)):
         own = sorted((row for row in rows if row.policy == policy), key=place)
         colour, hollow = look[policy].colour, own[0].own_budget
         axes.plot(
@@ -102,7 +102,7 @@ def policy_marks(
             linestyle="none" if hollow else look[policy].dashes, marker=look[policy].marker,
             markersize=10 if policy == FULL else 6, markerfacecolor="white" if hollow else colour,
             markeredgecolor=colour if hollow else "white", markeredgewidth=1.4 if hollow else 0.5,
-            label=f"{policy}, own budget" if hollow else policy, zorder=3,
+            label=policy, zorder=3,
         )  # fmt: skip
     for height, row in enumerate(row for row in rows if off_axis(row, axes.get_ylim())):
         side = row.metric.sign

@@ -34,7 +34,7 @@ def draw(comparison: Comparison) -> Figure:
     shifts = _rate_axis(axes, rows, lines)
     policy_marks(axes, own, look, lambda row: row.cost.realised_rate)
     if own:
-        axes.legend(loc="center left")
+        axes.legend(loc="center left", title="own budget")
     policy_marks(
         axes, ranked, look, lambda row: row.cost.realised_rate + shifts[row.policy], 1.8 if len(lines) <= _FEW else 0.9
     )
