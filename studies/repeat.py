@@ -8,10 +8,11 @@ same versions and number of threads.
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,9 @@ from emprune.errors import ArgumentError
 from emprune_lab.cli import FAILURE, exit_code
 from emprune_lab.records.results import Result, load_results
 from emprune_lab.runs.runner import run
-from emprune_lab.specs.contrastive import Contrastive
 from emprune_lab.specs.recipe import Recipe
 from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import kind_of
 
 COMPARED = ("accuracy", "remembered", "remembered_true", "samples_forward", "samples_backward", "optimizer_steps")
 """Fields of a result that repeat, beside its metrics; accuracy holds the value of the metric that heads them."""
@@ -69,14 +70,23 @@ def spec_of(result: Result, data_dir: str | None = None) -> RunSpec:
 
     Its run_id is the result's, but for results from before recipes had an optimizer, whose identity was made of less.
     """
-    settings = dict(result.recipe)
-    if settings.get("contrastive"):
-        settings["contrastive"] = Contrastive(**settings["contrastive"])
     return RunSpec(
-        result.data, result.policy, result.prune_rate, result.seed, Recipe(**settings), split=result.split,  # type: ignore[arg-type]
+        result.data, result.policy, result.prune_rate, result.seed, _recipe_of(result), split=result.split,  # type: ignore[arg-type]
         label_noise=result.label_noise, anneal=result.anneal, budget=result.budget, imbalance=result.imbalance,  # type: ignore[arg-type]
         data_dir=data_dir,
     )  # fmt: skip
+
+
+def _recipe_of(result: Result) -> Recipe:
+    kind = kind_of(result.data, result.recipe)
+    if kind is None:
+        raise ArgumentError("data", result.data, "a data set that a task here knows")
+    own = result.recipe[kind.settings.nested] if kind.settings.nested else result.recipe
+    return Recipe(**_fields(Recipe, result.recipe), task=kind.settings(**_fields(kind.settings, own)))
+
+
+def _fields(settings: type[Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {one.name: stored[one.name] for one in dataclasses.fields(settings) if one.name in stored}
 
 
 def differences(recorded: Result, repeated: Result) -> Iterator[tuple[str, Any, Any]]:

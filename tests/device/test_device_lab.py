@@ -13,6 +13,7 @@ from emprune_lab.runs.steps import Mode
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.recipe import Recipe
 from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks.images.presets import ImageSettings
 
 N, CLASSES, STEPS = 40, 3, 3
 
@@ -31,7 +32,7 @@ def test_steps_of_the_lab(
     accelerator: torch.device, no_waiting: Callable[[], AbstractContextManager[None]], policy: str, mode: Mode,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    recipe = Recipe(model="cnn", epochs=3, batch_size=8, max_lr=0.05, shift=1, label_smoothing=0.1)
+    recipe = Recipe(model="cnn", epochs=3, batch_size=8, max_lr=0.05, task=ImageSettings(0.1, shift=1))
     spec = RunSpec("digits", policy, 0.5, 0, recipe)
     training, step, forbidden = Training(spec, images(), accelerator.type, mode=mode), Training._step, []
 

@@ -8,17 +8,11 @@ import numpy as np
 from made_results import made
 
 from emprune_lab.records.results import Result, Samples
-from emprune_lab.specs.contrastive import Contrastive
-from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.tasks import recipe_for
+from emprune_lab.tasks.contrastive.settings import Contrastive
 
-SIMCLR = dataclasses.asdict(
-    dataclasses.replace(
-        recipe_for("digits"),
-        model="resnet8-thin",
-        batch_size=256,
-        contrastive=Contrastive(memory="hidden", memory_temperature=0.2),
-    )
-)
+_PLAIN = recipe_for("digits").changed(model="resnet8-thin", batch_size=256)
+SIMCLR = dataclasses.replace(_PLAIN, task=Contrastive(memory="hidden", memory_temperature=0.2)).as_dict()
 EPOCHS, SAMPLES = 12, 1197
 GAINS = {"full": 4.0, "short": -0.3, "random": 0.0, "lfl": -2.0, "scan": 0.6, "emp": 1.2, "emp:memory=alignment": 0.4}
 

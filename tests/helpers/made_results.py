@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import itertools
 
@@ -13,7 +12,7 @@ from emprune_lab.records.results import Result
 from emprune_lab.report.comparison import Comparison
 from emprune_lab.report.statistics import by_cell, summarise
 from emprune_lab.report.style import png
-from emprune_lab.specs.recipe import recipe_for
+from emprune_lab.tasks import recipe_for
 
 ACCURACY = {
     ("full", 0.0): [0.95, 0.96, 0.97],
@@ -35,7 +34,7 @@ def made(policy="emp", rate=0.7, seed=0, accuracy=0.9, **changes) -> Result:
         "num_samples": 1000, "samples_forward": samples, "samples_backward": samples,
         "optimizer_steps": samples // 10, "metric": "accuracy", "accuracy": accuracy, "remembered": 0.9 + seed / 100,
         "remembered_true": 0.8, "seconds": {"total": 4.0, "train": 3.0 + seed, "select": 0.01, "evaluate": 0.5},
-        "history": [], "recipe": dataclasses.asdict(recipe_for("digits")), "anneal": 0.0, "budget": "epoch",
+        "history": [], "recipe": recipe_for("digits").as_dict(), "anneal": 0.0, "budget": "epoch",
         "device": "a machine", "versions": {"emprune": "0.1.0"}, "git_commit": "abc", "command": "emprune compare",
         "run_id": f"{policy}-{rate:g}-{seed}-{sorted(changes.items(), key=str)}",
     }  # fmt: skip

@@ -104,9 +104,9 @@ def test_methods_lists_policies_and_rules(capsys):
     ("arguments", "message"),
     [
         (["--policies", "best"], "policy is 'best'; allowed: one of full,"),
-        (["--data", "imagenet"], "data is 'imagenet'; allowed: one of digits, fashion-mnist, cifar10, cifar100,"),
+        (["--data", "imagenet"], "data is 'imagenet'; allowed: one of cifar10, cifar100, digits, fashion-mnist,"),
         (["--model", "vit"], "model is 'vit'; allowed: one of mlp, cnn, resnet8-slim, resnet10-slim,"),
-        (["--preset", "gpu"], "preset is 'gpu'; allowed: one of digits, fashion-mnist, cpu,"),
+        (["--preset", "gpu"], "preset is 'gpu'; allowed: one of simclr, moco, simclr-resnet18, digits,"),
         (["--policies", "ccs:scores=best"], "scores is 'best'; allowed: one of el2n,"),
         (["--prune-rates", "1.0"], "prune_rate is 1.0; allowed: a number in [0, 1)"),
         (["--prune-rates", "0.9999"], "This rate keeps no sample."),

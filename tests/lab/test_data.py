@@ -9,7 +9,9 @@ import torch
 
 from emprune.errors import ArgumentError, DataError
 from emprune_lab import data as lab_data
-from emprune_lab.data import fashion_mnist
+from emprune_lab.cli import main
+from emprune_lab.data import IMAGES, ImageData, fashion_mnist
+from emprune_lab.records.results import load_result
 
 
 def idx_file(shape, payload):
@@ -114,3 +116,32 @@ def test_label_noise_flips_the_exact_number_to_other_classes():
     assert noisy.labels[noisy.labels != data.labels][:6].tolist() == [1, 5, 3, 7, 0, 3]
     with pytest.raises(ArgumentError, match=r"label_noise is 1\.5"):
         lab_data.with_label_noise(data, 1.5, seed=0)
+
+
+@pytest.fixture
+def stripes():
+    """A data set as a file of data/ would add it: two classes, horizontal and vertical stripes."""
+
+    @IMAGES.add("stripes", preset="digits")
+    def read(data_dir):
+        labels = torch.arange(80) % 2
+        one = torch.tensor([0, 255] * 4, dtype=torch.uint8).expand(8, 8)
+        images = torch.stack([one if label else one.T for label in labels])[:, None]
+        return ImageData("stripes", images, labels, labels, images[:20], labels[:20], ("across", "down"))
+
+    yield
+    del IMAGES["stripes"]
+
+
+def test_a_new_data_set_is_trained_by_its_name_with_its_preset(stripes, tmp_path, capsys):
+    command = ["train", "--data", "stripes", "--epochs", "2", "--prune-rate", "0.5", "--out", str(tmp_path)]
+    assert main(command) == 0
+    result = load_result(next((tmp_path / "runs").iterdir()))
+    assert (result.data, result.model, result.num_samples, result.accuracy) == ("stripes", "mlp", 80, 1.0)
+    assert result.samples_backward == 2 * 40
+    capsys.readouterr()
+
+
+def test_no_data_set_replaces_another(stripes):
+    with pytest.raises(ArgumentError, match="data set is 'stripes'; allowed: another name than"):
+        IMAGES.add("stripes", preset="digits")(lambda data_dir: None)

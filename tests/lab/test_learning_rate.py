@@ -11,9 +11,9 @@ from emprune.errors import ArgumentError
 from emprune_lab.runs.learning_rate import LearningRate
 from emprune_lab.runs.optimizers import build_optimizer
 from emprune_lab.runs.training import Training
-from emprune_lab.specs.recipe import Recipe, recipe_for
+from emprune_lab.specs.recipe import Recipe
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.tasks import training_data
+from emprune_lab.tasks import recipe_for, training_data
 
 RECIPE = Recipe(
     model="linear", epochs=4, batch_size=5, max_lr=0.1, optimizer="adamw", weight_decay=0.2, schedule="linear",

@@ -11,11 +11,11 @@ from emprune.errors import ArgumentError
 from emprune_lab.runs import runner
 from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run, training_data
 from emprune_lab.runs.training import Training
-from emprune_lab.specs.recipe import recipe_for
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.subsets.static import LABELS
+from emprune_lab.tasks import recipe_for
 
-RECIPE = dataclasses.replace(recipe_for("digits"), epochs=4, train_size=300, batch_size=50, shift=1)
+RECIPE = recipe_for("digits").changed(epochs=4, train_size=300, batch_size=50, shift=1)
 
 
 def spec(policy, rate=0.7, **changes):
@@ -56,7 +56,7 @@ def test_the_part_of_a_batch_is_trained_like_a_batch_of_its_own():
 
 
 def test_kakurenbo_sees_what_it_hid_and_raises_the_learning_rate():
-    longer = dataclasses.replace(spec("kakurenbo"), recipe=dataclasses.replace(RECIPE, epochs=12))
+    longer = dataclasses.replace(spec("kakurenbo"), recipe=RECIPE.changed(epochs=12))
     training = Training(longer, training_data(longer))
     kept, fresh, factors = {}, {}, {}
 

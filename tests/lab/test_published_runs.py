@@ -10,7 +10,7 @@ import tyro
 from emprune_lab.cli import main
 from emprune_lab.commandline.commands import Compare
 from emprune_lab.records.results import load_results
-from emprune_lab.specs.recipe import PRESETS
+from emprune_lab.tasks import PRESETS
 
 ROOT = Path(__file__).parents[2]
 STUDIES = ROOT / "studies"

@@ -8,13 +8,13 @@ import torch
 from lab_runs import stop_after, without_times
 
 from emprune.errors import ArgumentError, DataError
-from emprune_lab.data.augment import ShiftAndFlip
 from emprune_lab.records.results import load_result, load_samples
 from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run
-from emprune_lab.specs.recipe import recipe_for
-from emprune_lab.specs.spec import RunSpec, budget_of, build_pruner, parse_policy
+from emprune_lab.specs.spec import RunSpec, build_pruner, parse_policy
+from emprune_lab.tasks import recipe_for
+from emprune_lab.tasks.images.augment import ShiftAndFlip
 
-RECIPE = dataclasses.replace(recipe_for("digits"), epochs=3, shift=1)
+RECIPE = recipe_for("digits").changed(epochs=3, shift=1)
 
 
 def spec(policy="emp", rate=0.7, **changes):
@@ -58,7 +58,7 @@ def test_finished_run_is_only_read(tmp_path):
 
 
 def test_every_policy_trains_the_same_number_of_samples(tmp_path):
-    budget = budget_of(spec(), 1197)
+    budget = sum(build_pruner(spec(), 1197).kept)
     for policy in ("short", "static-random", "random", "rs2", "lfl", "infobatch", "emp:rule=top"):
         result = run(spec(policy), tmp_path / policy.replace(":", "-"))
         assert result.samples_backward == budget, policy

@@ -8,8 +8,8 @@ from studies.repeat import main, spec_of
 
 from emprune_lab.records.results import load_results, save_results
 from emprune_lab.runs.runner import run
-from emprune_lab.specs.recipe import recipe_for
 from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import recipe_for
 
 STUDIES = Path(__file__).parents[2] / "studies"
 COMMITTED = sorted(path.parent for path in STUDIES.rglob("results.json"))

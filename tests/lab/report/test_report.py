@@ -20,10 +20,10 @@ from emprune_lab.report import figures
 from emprune_lab.report.page import write_report
 from emprune_lab.report.tables import build_tables
 from emprune_lab.runs.runner import run
-from emprune_lab.specs.recipe import recipe_for
 from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import recipe_for
 
-RECIPE = dataclasses.replace(recipe_for("digits"), epochs=2)
+RECIPE = recipe_for("digits").changed(epochs=2)
 LOADING = {"src", "srcset", "href", "data", "poster", "action", "background"}
 
 

@@ -10,12 +10,12 @@ from made_results import comparison, made
 
 from emprune_lab.records.results import load_results
 from emprune_lab.report.settings import Setting, anchors, by_setting, setting_titles, settings_table, short_titles
-from emprune_lab.specs.contrastive import Contrastive
-from emprune_lab.specs.recipe import preset_for, recipe_for
+from emprune_lab.tasks import preset_for, recipe_for
+from emprune_lab.tasks.contrastive.settings import Contrastive
 
 STUDIES = Path(__file__).parents[3] / "studies"
-RECIPE = dataclasses.asdict(recipe_for("digits"))
-TEXT = dataclasses.asdict(preset_for("tinyshakespeare").recipe)
+RECIPE = recipe_for("digits").as_dict()
+TEXT = preset_for("tinyshakespeare").recipe.as_dict()
 ALIKE = [
     {},
     {"label_noise": 0.2},
@@ -54,7 +54,7 @@ def test_titles_name_what_departs_from_the_plainest_run():
     assert titles[plain] == "digits · mlp · test set · clean"
     assert titles[annealed] == "digits · mlp · test set · clean · 12.5% annealed"
     assert titles[unbalanced].endswith("clean · imbalance 10")
-    text = Setting.of(made(recipe=TEXT))
+    text = Setting.of(made(data="tinyshakespeare", recipe=TEXT))
     assert setting_titles([text])[text].endswith("no labels")
 
 

@@ -12,9 +12,9 @@ from rich.table import Table
 from emprune import scoring
 from emprune.policies import REGISTRY
 from emprune.selection import RULES
-from emprune_lab.specs.contrastive import MEMORIES, METHODS
 from emprune_lab.specs.spec import SHORT
 from emprune_lab.subsets.static import LABELS
+from emprune_lab.tasks import KINDS
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,9 @@ class Methods:
             table.add_row("policy", name, "", "A fixed subset, by a scoring run beforehand.", f"{source} (lab)")
         for score in (scoring.classification, scoring.tokens, scoring.contrastive, scoring.contrastive_queue):
             table.add_row("score", score.__name__, _settings(score), _first_line(score), "")
-        for name, what in MEMORIES.items():
-            table.add_row("memory", name, "", f"{what.capitalize()}.", "contrastive runs: emp:memory=NAME")
-        for name, source in METHODS.items():
-            table.add_row("method", name, "", "Learning without labels: --preset NAME.", source)
+        for task in KINDS.values():
+            for kind, name, what, source in task.listed:
+                table.add_row(kind, name, "", what, source)
         console.print(table)
         return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -12,11 +11,10 @@ import tyro
 
 from emprune.errors import ArgumentError
 from emprune_lab.data import Split
-from emprune_lab.language.text import digest_of, read_text
-from emprune_lab.networks.models import MODELS
 from emprune_lab.runs.steps import Mode
-from emprune_lab.specs.recipe import Precision, Recipe, preset_for
+from emprune_lab.specs.recipe import Precision, Recipe
 from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import preset_for
 
 
 def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
@@ -82,11 +80,8 @@ class Setting:
         check_least(0, shift=self.shift)
         _check_device(self.device)
         preset = preset_for(self.data, self.preset)
-        if self.model is not None and self.model not in MODELS and not preset.recipe.window:
-            raise ArgumentError("model", self.model, f"one of {', '.join(MODELS)}")
-        recipe = dataclasses.replace(preset.recipe, **self._overrides(preset.recipe))
-        if self.data == "text":
-            recipe = dataclasses.replace(recipe, text=digest_of(read_text(self.data_dir)))
+        recipe = preset.recipe.changed(**self._overrides(preset.recipe))
+        recipe = recipe.changed(task=recipe.task.identified(self.data, self.data_dir))
         return RunSpec(
             self.data, "full", 0.0, 0, recipe, split=self.split, budget=self.budget, imbalance=self.imbalance,
             anneal=preset.anneal, data_dir=self.data_dir,
@@ -104,11 +99,9 @@ class Setting:
             "precision",
         )  # fmt: skip
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        foreign = ["shift"] if recipe.window else ["window", "dropout"]
-        foreign += ["shift"] if recipe.contrastive else []
-        for name in foreign if recipe.vocabulary else [*foreign, "vocabulary"]:
-            if name in given:
-                raise ArgumentError(name, given[name], f"left out: it means nothing for {self.data}")
+        for name, value in given.items():
+            if not recipe.knows(name):
+                raise ArgumentError(name, value, f"left out: it means nothing for {self.data}")
         return given
 
 

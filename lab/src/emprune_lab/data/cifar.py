@@ -14,7 +14,7 @@ import torch
 
 from emprune.errors import DataError
 from emprune_lab.data.files import check_md5, find_folder, read_file
-from emprune_lab.data.images import ImageData
+from emprune_lab.data.images import IMAGES, ImageData
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,13 @@ MD5 = {
 }
 
 
+@IMAGES.add("cifar10", preset="cpu")
 def load_cifar10(data_dir: str | Path | None) -> ImageData:
     """CIFAR-10 (Krizhevsky 2009), 50,000 + 10,000 images of 3×32×32 in 10 classes."""
     return _read("cifar10", CIFAR10, data_dir)
 
 
+@IMAGES.add("cifar100", preset="cpu")
 def load_cifar100(data_dir: str | Path | None) -> ImageData:
     """CIFAR-100 (Krizhevsky 2009), 50,000 + 10,000 images of 3×32×32 in 100 classes, the fine labels."""
     return _read("cifar100", CIFAR100, data_dir)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emprune_lab.data.images import ImageData
+from emprune_lab.data.images import IMAGES, ImageData
 
 
+@IMAGES.add("digits", preset="digits")
 def load_digits(data_dir: str | Path | None) -> ImageData:
     """UCI handwritten digits, 1,797 images of 8×8, as scikit-learn carries them; a third is the test set."""
     from sklearn import datasets

@@ -12,7 +12,7 @@ import torch
 
 from emprune.errors import DataError
 from emprune_lab.data.files import check_md5, find_folder, read_file
-from emprune_lab.data.images import ImageData
+from emprune_lab.data.images import IMAGES, ImageData
 
 FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")
 # Of the content, not of the .gz: Debian packs the published files anew.
@@ -28,6 +28,7 @@ _WHERE = (
 )
 
 
+@IMAGES.add("fashion-mnist", preset="fashion-mnist")
 def load_fashion_mnist(data_dir: str | Path | None) -> ImageData:
     """Fashion-MNIST (Xiao et al. 2017), 60,000 + 10,000 images of 28×28, from its four idx files."""
     folder = find_folder(data_dir, "fashion-mnist", FASHION_MNIST_DIR)

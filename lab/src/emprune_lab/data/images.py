@@ -1,4 +1,4 @@
-"""ImageData, an image classification set in memory."""
+"""Image classification sets: what they are in memory, and the place where each file of this folder adds its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from emprune_lab.data.labelled import LabelledData
+from emprune_lab.data.sets import DataSets
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,7 @@ class ImageData(LabelledData):
     def test_images(self) -> torch.Tensor:
         """Likewise of the set held out."""
         return self.test_inputs
+
+
+IMAGES: DataSets[ImageData] = DataSets()
+"""Every image data set by name; a new one is a file with a function under ``@IMAGES.add(name, preset=...)``."""

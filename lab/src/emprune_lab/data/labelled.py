@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from emprune.errors import ArgumentError
 from emprune.seeding import generator
+from emprune_lab.data.sets import DataSets
 
 Split = Literal["test", "validation"]
 
@@ -46,6 +48,36 @@ class LabelledData:
 
 
 Data = TypeVar("Data", bound=LabelledData)
+
+
+def load_from(
+    sets: DataSets[Data],
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    split: Split = "test",
+    train_size: int | None = None,
+) -> Data:
+    """Load a labelled data set by name.
+
+    Args:
+        sets: those to choose from.
+        data_dir: the folder with its files, or that folder's parent; None: the environment's EMPRUNE_DATA,
+            else where Debian installs it.
+        split: what to evaluate on: "test", or "validation", a part of the published training set that is
+            then never trained on, to choose settings by.
+        train_size: train on that many samples, the first ones of the published order; None: all.
+
+    Raises:
+        ArgumentError: unknown name, split or size.
+        DataError: a file is missing or is not the published one.
+    """
+    if split not in ("test", "validation"):
+        raise ArgumentError("split", split, "'test' or 'validation'")
+    data = sets.read(name, data_dir)
+    if split == "validation":
+        data = hold_out(data)
+    return data if train_size is None else first_samples(data, train_size)
 
 
 def with_label_noise(data: Data, fraction: float, seed: int) -> Data:

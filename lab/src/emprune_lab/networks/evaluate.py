@@ -18,11 +18,12 @@ EVALUATION_BATCH = 2000
 
 
 class Inputs(Protocol):
-    """What can be sliced into batches: a tensor, or inputs that are made ready batch by batch."""
+    """Inputs on the device: a tensor, or what is made ready batch by batch."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, which: slice, /) -> torch.Tensor: ...
+    def __getitem__(self, which: torch.Tensor | slice, /) -> torch.Tensor:
+        """What the model takes of samples given by position: shape [B, ...]."""
 
 
 @dataclass(frozen=True)

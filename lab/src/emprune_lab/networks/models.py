@@ -66,14 +66,19 @@ stride 2, resnet10-slim a quarter of it, and resnet8-slim three of its four stag
 """
 
 
+def check_name(name: str) -> None:
+    """Raise ArgumentError unless it is one of :data:`MODELS`."""
+    if name not in MODELS:
+        raise ArgumentError("model", name, f"one of {', '.join(MODELS)}")
+
+
 def build(name: str, channels: int, size: int, num_classes: int, seed: int) -> nn.Sequential:
     """Build a model with weights drawn from ``seed`` alone; the global generator is left as it was.
 
     Raises:
         ArgumentError: the name is unknown.
     """
-    if name not in MODELS:
-        raise ArgumentError("model", name, f"one of {', '.join(MODELS)}")
+    check_name(name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = MODELS[name](channels, size, num_classes)

@@ -50,7 +50,7 @@ class Metric:
     def title(self) -> str:
         """Words that begin a sentence.
 
-        >>> METRICS["accuracy"].title, METRICS["knn"].title
+        >>> Metric("accuracy", "accuracy").title, Metric("knn", "kNN accuracy").title
         ('Accuracy', 'kNN accuracy')
         """
         return self.words if self.words[1].isupper() else self.words[0].upper() + self.words[1:]
@@ -58,38 +58,14 @@ class Metric:
     def said(self, scaled: float) -> str:
         """A scaled value in a sentence.
 
-        >>> METRICS["accuracy"].said(98.333), METRICS["matthews"].said(45.6)
-        ('98.33 %', '45.60 (Matthews × 100)')
+        >>> Metric("accuracy", "accuracy").said(98.333), Metric("f1", "F1", reading="{} % F1").said(45.6)
+        ('98.33 %', '45.60 % F1')
         """
         return self.reading.format(f"{scaled:.{self.digits}f}")
 
 
-def _bits(name: str) -> Metric:
-    return Metric(
-        name, name, higher_is_better=False, scale=1.0, unit="", reading=f"{{}} {name}", difference_unit="bits",
-        digits=3, point=0.02,
-    )  # fmt: skip
-
-
-METRICS: dict[str, Metric] = {
-    one.name: one
-    for one in (
-        Metric("accuracy", "accuracy"),
-        Metric("f1", "F1", reading="{} % F1"),
-        Metric(
-            "matthews", "Matthews × 100", unit="", reading="{} (Matthews × 100)", difference_unit="points of 100"
-        ),
-        _bits("bits per character"),
-        _bits("bits per masked token"),
-        Metric("knn", "kNN accuracy", reading="{} % kNN accuracy"),
-        Metric("linear probe", "linear probe", reading="{} % by a linear probe"),
-        Metric(
-            "linear probe, 10 % of labels", "linear probe on a tenth of the labels",
-            reading="{} % by a linear probe on a tenth of the labels",
-        ),
-    )
-}  # fmt: skip
-"""Every measure by name."""
+METRICS: dict[str, Metric] = {}
+"""Every measure by name; each task brings its own, when :mod:`emprune_lab.tasks` is imported."""
 
 
 def metric_named(name: str) -> Metric:

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from emprune.errors import DataError
-from emprune_lab import data as lab_data
+from emprune_lab.data import LabelledData, Split, as_trained
 from emprune_lab.records.results import Result, Samples, load_samples
 from emprune_lab.report.costs import FULL, own_budget
 from emprune_lab.report.settings import Setting
 from emprune_lab.report.statistics import Cells, Row, by_cell, policy_order
+from emprune_lab.tasks import labelled_data
 
 Arrays = Mapping[tuple[str, float], Sequence[Samples]]
 """(policy, prune rate) → the per-sample arrays of its seeds."""
@@ -96,19 +97,18 @@ class Comparison:
         return {run.policy: run for run in runs if (run.prune_rate, run.seed) == (rate, seed)}
 
     @cached_property
-    def data(self) -> lab_data.LabelledData | None:
-        """The labelled data set, as the runs of :attr:`example` trained on it; None where there are no labels.
+    def data(self) -> LabelledData | None:
+        """The labelled data set, as the runs of :attr:`example` trained on it; None where there is none.
 
-        Raises DataError where its files are missing.
+        Raises:
+            DataError: its files are missing.
         """
         run = next(iter(self.example.values()))
-        if run.data not in lab_data.DATA_SETS:
+        split: Split = "validation" if run.split == "validation" else "test"
+        loaded = labelled_data(run.data, run.recipe, self.data_dir, split)
+        if loaded is None:
             return None
-        loaded = lab_data.load(
-            run.data, self.data_dir, split="validation" if run.split == "validation" else "test",
-            train_size=run.recipe["train_size"],
-        )  # fmt: skip
-        return lab_data.as_trained(loaded, imbalance=run.imbalance, label_noise=run.label_noise, seed=run.seed)
+        return as_trained(loaded, imbalance=run.imbalance, label_noise=run.label_noise, seed=run.seed)
 
 
 def policies_of(cells: Mapping[tuple[str, float], object]) -> list[str]:

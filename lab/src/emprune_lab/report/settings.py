@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections import Counter
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emprune_lab.records.results import Result
-from emprune_lab.specs.contrastive import Contrastive
-from emprune_lab.specs.recipe import Recipe
+from emprune_lab.tasks import completed, kind_of
 
 
 @dataclass(frozen=True, order=True)
@@ -38,18 +36,17 @@ class Setting:
         """The setting of a run."""
         return cls(
             result.data, result.model, result.split, result.label_noise, result.imbalance, result.anneal, result.budget,
-            json.dumps(_full_recipe(result.recipe), sort_keys=True),
+            json.dumps(completed(result.data, result.recipe), sort_keys=True),
         )  # fmt: skip
 
     @property
     def labels(self) -> str:
         """The labels in a word or two, or what is trained on instead of them."""
-        recipe = json.loads(self.recipe)
         if self.label_noise:
             return f"{100 * self.label_noise:g}% wrong labels"
-        if contrastive := recipe.get("contrastive"):
-            return str(contrastive["method"])
-        return "no labels" if recipe.get("vocabulary") else "clean"
+        recipe = json.loads(self.recipe)
+        kind = kind_of(self.data, recipe)
+        return kind.targets(recipe) if kind else "clean"
 
     @property
     def labelled(self) -> bool:
@@ -124,15 +121,6 @@ def _listed(values: Mapping[str, Any], separator: str) -> str:
     """Names and values; what is not set is left out."""
     shown = {name: value for name, value in values.items() if value is not None and value != ""}
     return separator.join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
-
-
-def _full_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's recipe, with the defaults of settings that its version did not know."""
-    known = {one.name: one.default for one in dataclasses.fields(Recipe) if one.default is not dataclasses.MISSING}
-    full = {**known, **recipe}
-    if full["contrastive"]:
-        full["contrastive"] = {**dataclasses.asdict(Contrastive()), **full["contrastive"]}
-    return full
 
 
 def _flat(recipe: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

@@ -7,10 +7,9 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from emprune import DynamicRandom, Policy, Pruner, StaticRandom, get_policy
-from emprune.epoch.schedule import Budget, kept_per_epoch
 from emprune.errors import ArgumentError
 from emprune.policies import REGISTRY
 from emprune_lab.data import Split
@@ -20,6 +19,8 @@ from emprune_lab.subsets.static import needs_of
 
 SHORT = "short"
 """The baseline that papers forget: fewer epochs of full data at the same number of samples."""
+Budget = Literal["epoch", "run"]
+"""What the prune rate is of."""
 _OF_THE_TASK = ("memory", "memory_temperature")
 
 
@@ -104,7 +105,7 @@ def memory_of(spec: RunSpec) -> dict[str, Any]:
         ArgumentError: the run has no choice of memory terms.
     """
     asked = {key: value for key, value in parse_policy(spec.policy)[1].items() if key in _OF_THE_TASK}
-    if asked and (spec.recipe.contrastive is None or "memory" not in build_policy(spec.policy).inputs):
+    if asked and not (spec.recipe.task.memory_terms and "memory" in build_policy(spec.policy).inputs):
         raise ArgumentError(
             "policy", spec.policy, f"one without {' or '.join(asked)}: contrastive runs of policies with a memory term "
             "have a choice of it",
@@ -118,32 +119,21 @@ def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) 
     Args:
         policy: instead of the one that :func:`build_policy` gives.
     """
-    policy, recipe = policy or build_policy(spec.policy), spec.recipe
+    policy = policy or build_policy(spec.policy)
     memory_of(spec)
+    pruner = Pruner(
+        num_samples, policy, prune_rate=spec.prune_rate, num_epochs=spec.recipe.epochs, seed=spec.seed,
+        anneal=spec.anneal, budget=spec.budget,
+    )  # fmt: skip
     if parse_policy(spec.policy)[0] != SHORT:
-        return Pruner(
-            num_samples, policy, prune_rate=spec.prune_rate, num_epochs=recipe.epochs, seed=spec.seed,
-            anneal=spec.anneal, budget=spec.budget,
-        )  # fmt: skip
-    counts = short_counts(num_samples, budget_of(spec, num_samples))
-    rates = [1 - count / num_samples for count in counts]
+        return pruner
+    rates = [1 - count / num_samples for count in short_counts(num_samples, sum(pruner.kept))]
     return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed)
-
-
-def budget_of(spec: RunSpec, num_samples: int) -> int:
-    """Samples that a pruned run of this spec may train."""
-    return sum(_kept(spec, num_samples))
 
 
 def most_kept(spec: RunSpec, num_samples: int) -> int:
     """The most samples that a pruned epoch keeps; N where none is pruned."""
-    return max((k for k in _kept(spec, num_samples) if k < num_samples), default=num_samples)
-
-
-def _kept(spec: RunSpec, num_samples: int) -> tuple[int, ...]:
-    return kept_per_epoch(
-        num_samples, spec.recipe.epochs, spec.prune_rate, anneal=spec.anneal, budget=spec.budget
-    )  # fmt: skip
+    return max((k for k in build_pruner(spec, num_samples).kept if k < num_samples), default=num_samples)
 
 
 def short_counts(num_samples: int, budget: int) -> list[int]:

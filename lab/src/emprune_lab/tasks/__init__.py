@@ -1,62 +1,62 @@
-"""Tasks: what can be trained, by the name of its data."""
+"""Tasks: what can be trained. Each folder here is one, found by being here; its ``KIND`` says what it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from emprune.errors import ArgumentError
-from emprune_lab.data import DATA_SETS, GLUE
+from emprune_lab.data import LabelledData, Split, load_from
+from emprune_lab.data.sets import DataSet
+from emprune_lab.records.metrics import METRICS
+from emprune_lab.specs import recipe as recipes
+from emprune_lab.specs.recipe import Preset, Recipe
 from emprune_lab.specs.spec import RunSpec, build_pruner
-from emprune_lab.tasks import contrastive, images, pretraining, sentences
 from emprune_lab.tasks.base import Data, Scores, Task, TrainingSet
+from emprune_lab.tasks.kind import Kind
 
-__all__ = ["KINDS", "Data", "Kind", "Scores", "Task", "TrainingSet", "build_task", "check_spec", "training_data"]
+__all__ = [
+    "KINDS", "PRESETS", "Data", "Kind", "Scores", "Task", "TrainingSet", "build_task", "check_spec",
+    "completed", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "training_data",
+]  # fmt: skip
 
-
-class Kind(NamedTuple):
-    """How a spec becomes a task.
-
-    Attributes:
-        load: what the spec trains on, from its files. Raises DataError where they are missing, ArgumentError
-            where the data cannot be had in the way asked for (label noise without labels).
-        build: (spec, data, device, compiled=...) → the task.
-        check: (spec, N) raises ArgumentError where the run could not be trained.
-    """
-
-    load: Callable[[RunSpec], Any]
-    build: Callable[..., Task]
-    check: Callable[[RunSpec, int], None] = lambda spec, num_samples: None
+KINDS: dict[str, Kind] = {}
+"""Every kind of task by name."""
+PRESETS: dict[str, Preset] = {}
+"""Every preset by name."""
 
 
-_IMAGES = Kind(images.load, images.build)
-_SENTENCES = Kind(sentences.load, sentences.build)
-_VIEWS = Kind(contrastive.load, contrastive.build, contrastive.check)
-_TEXT = Kind(pretraining.load, pretraining.build)
+def register(name: str, kind: Kind) -> None:
+    """Add a kind of task, with its presets and metrics."""
+    KINDS[name] = kind
+    PRESETS.update(kind.presets)
+    METRICS.update({metric.name: metric for metric in kind.metrics})
 
-KINDS: dict[str, Kind] = {
-    **dict.fromkeys(DATA_SETS, _IMAGES),
-    **dict.fromkeys(GLUE, _SENTENCES),
-    **dict.fromkeys(pretraining.READERS, _TEXT),
-}
-"""Every data set's kind by name; images are learnt without labels where the recipe is contrastive."""
+
+for _module in pkgutil.iter_modules(__path__):
+    if _module.ispkg:
+        register(_module.name, importlib.import_module(f"{__name__}.{_module.name}").KIND)
 
 
 def training_data(spec: RunSpec) -> Data:
     """The data that a spec trains on, read from its files.
 
     Raises:
-        ArgumentError: unknown name. Others as of :class:`Kind`.
+        ArgumentError: the data set is unknown, or none of the recipe's task. Others as of :class:`Kind`.
     """
-    data: Data = _kind(spec).load(spec)
-    return data
+    return _kind(spec).load(spec)
 
 
 def build_task(spec: RunSpec, data: Data, device: torch.device, *, compiled: bool = False) -> Task:
-    """The task of a spec on its data."""
-    return _kind(spec).build(spec, data, device, compiled=compiled)
+    """The task of a spec on its data. Raises ArgumentError where it cannot be trained as the spec says."""
+    kind = _kind(spec)
+    kind.check(spec, len(data))
+    return kind.build(spec, data, device, compiled=compiled)
 
 
 def check_spec(spec: RunSpec, num_samples: int) -> None:
@@ -65,12 +65,66 @@ def check_spec(spec: RunSpec, num_samples: int) -> None:
     _kind(spec).check(spec, num_samples)
 
 
+def preset_for(data: str, name: str | None = None) -> Preset:
+    """The named preset, or the data set's own where none is named.
+
+    Raises:
+        ArgumentError: the preset or the data set is unknown.
+    """
+    own = _sets_with(data)[data].preset
+    name = name or own
+    if name not in PRESETS:
+        raise ArgumentError("preset", name, f"one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def recipe_for(data: str) -> Recipe:
+    """The recipe of the data set's own preset."""
+    return preset_for(data).recipe
+
+
+def kind_of(data: str, recipe: Mapping[str, Any]) -> Kind | None:
+    """The kind of task of a stored recipe on a data set; None where no folder here knows it."""
+    able = [kind for kind in KINDS.values() if data in kind.sets]
+    nested = [kind for kind in able if kind.settings.nested and recipe.get(kind.settings.nested)]
+    return next(iter([*nested, *(kind for kind in able if not kind.settings.nested)]), None)
+
+
+def completed(data: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored recipe with the defaults of settings that its version did not know."""
+    kind, whole = kind_of(data, recipe), recipes.completed(recipe)
+    if kind and (name := kind.settings.nested):
+        whole[name] = {**kind.settings().as_dict()[name], **whole[name]}
+    return whole
+
+
+def labelled_data(
+    data: str, recipe: Mapping[str, Any], data_dir: str | Path | None, split: Split
+) -> LabelledData | None:
+    """The labelled set, as published, that a stored recipe was trained on; None where there are no labels.
+
+    Raises:
+        DataError: its files are missing.
+    """
+    kind = kind_of(data, recipe)
+    if kind is None or not kind.labelled:
+        return None
+    loaded: LabelledData = load_from(kind.sets, data, data_dir, split=split, train_size=recipe["train_size"])
+    return loaded
+
+
 def _kind(spec: RunSpec) -> Kind:
-    if spec.data not in KINDS:
-        raise ArgumentError("data", spec.data, f"one of {', '.join(KINDS)}")
-    kind = KINDS[spec.data]
-    if spec.recipe.contrastive is None:
-        return kind
-    if kind is not _IMAGES:
-        raise ArgumentError("preset", f"a contrastive one for {spec.data}", "one that is meant for it")
-    return _VIEWS
+    _sets_with(spec.data)
+    settings = type(spec.recipe.task)
+    kind = next((kind for kind in KINDS.values() if kind.settings is settings), None)
+    if kind is None or spec.data not in kind.sets:
+        raise ArgumentError("preset", f"one with {settings.__name__}", f"one that is meant for {spec.data}")
+    return kind
+
+
+def _sets_with(data: str) -> dict[str, DataSet]:
+    """Every data set by name. Raises ArgumentError unless ``data`` is among them."""
+    sets = {name: one for kind in KINDS.values() for name, one in kind.sets.items()}
+    if data not in sets:
+        raise ArgumentError("data", data, f"one of {', '.join(sets)}")
+    return sets

@@ -56,28 +56,22 @@ class Data(Protocol):
 class Task(Protocol):
     """A model and the data it is trained on.
 
-    A batch is whatever the task makes of ids; the training loop hands it back and looks at nothing in it. All
+    A batch is a named tuple that the task makes of ids; the training loop hands it back and looks at nothing in it. All
     randomness of a step follows from the run's seed, ``epoch`` and ``position``, so that a run that goes on
     from a checkpoint repeats it.
 
-    Each property may be a plain attribute.
+    Attributes:
+        model: its parameters are trained, its state_dict is saved.
+        num_samples: N; ids lie in [0, N).
+        metric: the headline measure, a key of :data:`emprune_lab.records.metrics.METRICS` and of
+            :meth:`evaluate_test`.
+        evaluation_batch: samples of a forward pass without gradient.
     """
 
-    @property
-    def model(self) -> nn.Module:
-        """Its parameters are trained, its state_dict is saved."""
-
-    @property
-    def num_samples(self) -> int:
-        """N; ids lie in [0, N)."""
-
-    @property
-    def metric(self) -> str:
-        """The headline measure, a key of :data:`emprune_lab.records.metrics.METRICS` and of :meth:`evaluate_test`."""
-
-    @property
-    def evaluation_batch(self) -> int:
-        """Samples of a forward pass without gradient."""
+    model: nn.Module
+    num_samples: int
+    metric: str
+    evaluation_batch: int
 
     def batch(self, ids: torch.Tensor, epoch: int, position: int) -> Any:
         """Inputs of a training step, augmented.
@@ -91,6 +85,7 @@ class Task(Protocol):
 
     def part(self, batch: Any, positions: torch.Tensor) -> Any:
         """Some of a batch's samples, at positions int64 [b] on the loss's device."""
+        return batch._make(values[positions] if isinstance(values, torch.Tensor) else values for values in batch)
 
     def forward(self, batch: Any, inputs: tuple[str, ...] = ()) -> Scores:
         """Forward a batch through the model.
@@ -107,6 +102,7 @@ class Task(Protocol):
 
     def after_epoch(self) -> dict[str, float]:
         """What is measured after each epoch, for the history; little or nothing, for it takes time."""
+        return {}
 
     def evaluate_train(self) -> TrainingSet:
         """The whole training set, sample by sample."""

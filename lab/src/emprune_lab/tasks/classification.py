@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 import emprune
-from emprune_lab.data import LabelledData
-from emprune_lab.networks.evaluate import Evaluation, evaluate
+from emprune_lab.data import LabelledData, as_trained, load_from
+from emprune_lab.data.labelled import Data
+from emprune_lab.data.sets import DataSets
+from emprune_lab.networks.evaluate import Evaluation, Inputs, evaluate
 from emprune_lab.networks.network import Network
-from emprune_lab.tasks.base import Scores, TrainingSet
+from emprune_lab.records.metrics import Metric
+from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks.base import Scores, Task, TrainingSet
+
+ACCURACY = Metric("accuracy", "accuracy")
 
 
-class Resident(Protocol):
-    """Inputs on the device."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, which: torch.Tensor | slice) -> torch.Tensor:
-        """What the model takes of samples given by position: shape [B, ...]."""
+def load(sets: DataSets[Data], spec: RunSpec) -> Data:
+    """The labelled set that a spec trains on, read from its files, unbalanced and mislabelled as it says."""
+    loaded = load_from(sets, spec.data, spec.data_dir, split=spec.split, train_size=spec.recipe.train_size)
+    return as_trained(loaded, imbalance=spec.imbalance, label_noise=spec.label_noise, seed=spec.seed)
 
 
 class LabelledBatch(NamedTuple):
@@ -39,7 +42,7 @@ Measures = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 """(labels, predicted), both int64 [N] → measures by name."""
 
 
-class ClassificationTask:
+class ClassificationTask(Task):
     """A network and a labelled set, all on one device; see :class:`emprune_lab.tasks.base.Task`.
 
     Args:
@@ -54,18 +57,21 @@ class ClassificationTask:
         per_sample_gradients: whether torch.func can take the model's gradient sample by sample.
 
     Attributes:
+        model: the network's, its last module the linear head.
         labels: int64, shape [N], those trained on, on the device.
     """
+
+    model: nn.Sequential
 
     def __init__(
         self,
         data: LabelledData,
         network: Network,
-        inputs: Resident,
-        test_inputs: Callable[[], Resident],
+        inputs: Inputs,
+        test_inputs: Callable[[], Inputs],
         *,
-        label_smoothing: float,
         evaluation_batch: int,
+        label_smoothing: float = 0.0,
         augment: Augment | None = None,
         step_seed: Callable[[int, int], int] | None = None,
         metric: str = "accuracy",
@@ -73,19 +79,11 @@ class ClassificationTask:
         measures: Measures = lambda labels, predicted: {"accuracy": float(np.mean(predicted == labels))},
     ) -> None:
         self.data, self.network, self.inputs, self.metric = data, network, inputs, metric
+        self.model, self.num_samples = network.model, len(data)
         self.labels = data.labels.to(network.device)
         self.evaluation_batch, self.per_sample_gradients = evaluation_batch, per_sample_gradients
         self._test_inputs, self._measures, self._smoothing = test_inputs, measures, label_smoothing
         self._augment, self._step_seed = augment, step_seed
-
-    @property
-    def model(self) -> nn.Sequential:
-        """The network's, its last module the linear head."""
-        return self.network.model
-
-    @property
-    def num_samples(self) -> int:
-        return len(self.data)
 
     def batch(self, ids: torch.Tensor, epoch: int, position: int) -> LabelledBatch:
         """Inputs of a training step, augmented; see :class:`emprune_lab.tasks.base.Task`."""
@@ -98,10 +96,6 @@ class ClassificationTask:
     def plain_batch(self, ids: torch.Tensor) -> LabelledBatch:
         """Likewise, not augmented."""
         return LabelledBatch(self.inputs[ids], self.labels[ids])
-
-    def part(self, batch: LabelledBatch, positions: torch.Tensor) -> LabelledBatch:
-        """Some of a batch's samples."""
-        return LabelledBatch(batch.inputs[positions], batch.labels[positions], batch.seed)
 
     def forward(self, batch: LabelledBatch, inputs: tuple[str, ...] = ()) -> Scores:
         """Forward a batch."""
@@ -119,10 +113,6 @@ class ClassificationTask:
         found = self._evaluate(self._test_inputs(), self.data.test_labels.to(self.network.device))
         return self._measures(self.data.test_labels.numpy(), found.predicted)
 
-    def after_epoch(self) -> dict[str, float]:
-        """Nothing is measured in between."""
-        return {}
-
     def evaluate_train(self) -> TrainingSet:
         """The whole training set."""
         found, labels, true = self._evaluate(self.inputs, self.labels), self.data.labels, self.data.true_labels
@@ -137,7 +127,7 @@ class ClassificationTask:
             part = slice(begin, begin + self.evaluation_batch)
             yield self.inputs[part], self.labels[part]
 
-    def _evaluate(self, inputs: Resident, labels: torch.Tensor) -> Evaluation:
+    def _evaluate(self, inputs: Inputs, labels: torch.Tensor) -> Evaluation:
         return evaluate(
             self.model, inputs, labels, forward=lambda batch: self.network.forward(batch)[1], size=self.evaluation_batch
         )  # fmt: skip

@@ -54,8 +54,9 @@ def sheet(data: ImageData, samples: Samples) -> Figure:
         raise ValueError(f"{len(data)} images, but {len(samples.times_trained)} samples in the run")
     figure = new_figure(5.6)
     panels = figure.subplots(4, _IMAGES // 2)
-    for axes, position in zip(panels.flat, np.concatenate(extremes(samples)), strict=True):
-        _image(axes, data, int(position), int(samples.times_trained[position]))
+    for lines, ids in zip(np.split(panels, 2), extremes(samples), strict=True):
+        for axes, position in zip(lines.flat, ids, strict=False):  # a tiny set has fewer images
+            _image(axes, data, int(position), int(samples.times_trained[position]))
     for line, title in zip(panels[:, 0], 2 * ["trained most"] + 2 * ["trained least"], strict=True):
         line.set_ylabel(title, fontweight="bold")
     return figure

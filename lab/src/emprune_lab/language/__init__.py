@@ -1,1 +1,0 @@
-"""Language in the lab."""

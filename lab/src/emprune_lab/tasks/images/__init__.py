@@ -1,0 +1,5 @@
+"""Classification of images."""
+
+from emprune_lab.tasks.images.task import KIND
+
+__all__ = ["KIND"]
