@@ -11,11 +11,12 @@ from emprune_lab.records.results import load_samples
 from emprune_lab.runs.runner import Interrupted, run
 from emprune_lab.runs.steps import CapturedStep
 from emprune_lab.runs.training import Training
-from emprune_lab.specs.recipe import Recipe, recipe_for
+from emprune_lab.specs.recipe import Recipe
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.tasks import training_data
+from emprune_lab.tasks import recipe_for, training_data
+from emprune_lab.tasks.images.presets import ImageSettings
 
-CNN = Recipe(model="cnn", epochs=3, batch_size=32, max_lr=0.05, shift=1, label_smoothing=0.1, train_size=300)
+CNN = Recipe(model="cnn", epochs=3, batch_size=32, max_lr=0.05, train_size=300, task=ImageSettings(0.1, shift=1))
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")]),
@@ -108,6 +109,6 @@ def test_the_mode_is_no_part_of_a_run_s_identity(tmp_path):
 def test_tasks_whose_batches_differ_run_as_they_come(replayed, tmp_path):
     text = tmp_path / "made.txt"
     text.write_text("the sea and the sun of the man. " * 40)
-    recipe = dataclasses.replace(recipe_for("text"), model="gpt-1x32", vocabulary="characters", window=12, epochs=1)
+    recipe = recipe_for("text").changed(model="gpt-1x32", vocabulary="characters", window=12, epochs=1)
     run(RunSpec("text", "emp", 0.5, 0, recipe, data_dir=str(text)), tmp_path / "out", mode="graph")
     assert not replayed
