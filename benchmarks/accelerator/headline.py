@@ -18,7 +18,7 @@ from emprune_lab.records.results import Result
 from emprune_lab.runs.compare import Comparison
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.steps import Mode
-from emprune_lab.specs.spec import SHORT, RunSpec, budget_of
+from emprune_lab.specs.spec import SHORT, RunSpec, build_pruner
 
 CIFAR_SIZE = 50_000
 UNMEASURED = Choice("plain", 1, 15_000.0, 10.0)
@@ -76,7 +76,7 @@ class Estimate:
 
     def _promised(self, spec: RunSpec) -> float:
         choice, size = self.choice(spec.recipe.model), spec.recipe.train_size or CIFAR_SIZE
-        trained = size * spec.recipe.epochs if spec.policy == "full" else budget_of(spec, size)
+        trained = sum(build_pruner(spec, size).kept)
         evaluated = _EVALUATED if spec.recipe.train_size is None else 0
         each = choice.images_per_second / choice.jobs
         return self._sizes.start_seconds + choice.start + (trained + evaluated) / each

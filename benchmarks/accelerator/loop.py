@@ -15,8 +15,9 @@ import torch
 from emprune_lab.data.images import ImageData
 from emprune_lab.runs.steps import Mode
 from emprune_lab.runs.training import Training
-from emprune_lab.specs.recipe import PRESETS, Precision, Preset
+from emprune_lab.specs.recipe import Precision, Preset
 from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import PRESETS
 
 CLASSES, WARM_UP = 100, 2
 

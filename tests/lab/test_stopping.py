@@ -1,6 +1,5 @@
 """When runs stop: at a signal, at the deadline, or since another one failed."""
 
-import dataclasses
 import os
 import signal
 import time
@@ -10,8 +9,8 @@ import pytest
 from emprune_lab.cli import exit_code
 from emprune_lab.commandline.console import Stop
 from emprune_lab.runs.compare import Comparison, grid
-from emprune_lab.specs.recipe import recipe_for
 from emprune_lab.specs.spec import RunSpec
+from emprune_lab.tasks import recipe_for
 
 
 def test_a_deadline_stops_and_is_not_taken_for_a_signal():
@@ -49,7 +48,7 @@ def test_ctrl_c_at_any_other_time_ends_without_traceback(capsys):
 
 
 def test_where_one_run_fails_the_others_save_their_state_and_end(tmp_path):
-    template = RunSpec("digits", "full", 0.0, 0, dataclasses.replace(recipe_for("digits"), epochs=5_000))
+    template = RunSpec("digits", "full", 0.0, 0, recipe_for("digits").changed(epochs=5_000))
     specs = grid(template, ["random"], [0.7], range(4), [0.0])
     told = []
 

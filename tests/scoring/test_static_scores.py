@@ -196,7 +196,7 @@ def test_a_failed_write_leaves_the_old_scores(tmp_path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         save_scores(path, a=[2.0])
     assert load_scores(path)["a"].tolist() == [1.0]

@@ -90,7 +90,7 @@ def test_figures_leave_out_own_budgets_and_most_of_many_policies():
     comparison = shown({(name, rate): [samples()] for name in names for rate in (0.7, 0.9)})
     figure = counts.draw(comparison)
     titles = [axes.get_title(loc="left") for axes in figure.axes[:MOST_SHOWN]]
-    assert titles == ["random", "lfl", "ucb", "infobatch", "orderdp", "emp"]
+    assert titles == ["random", "lfl", "infobatch", "orderdp", "ucb", "emp"]
     assert len(figure.axes) == 2 * MOST_SHOWN
     assert len(remembered.draw(comparison).axes[2].lines) == MOST_SHOWN
     assert len(loss_map.draw(comparison).axes) == MOST_SHOWN + 1
