@@ -2,6 +2,7 @@
 
 from emprune import checkpoint, scoring, selection
 from emprune.epoch.plan import EpochPlan
+from emprune.epoch.schedule import kept_per_epoch
 from emprune.errors import (
     ArgumentError,
     DataError,
@@ -90,6 +91,7 @@ __all__ = [
     "StaticSubset",
     "checkpoint",
     "get_policy",
+    "kept_per_epoch",
     "scoring",
     "selection",
 ]
