@@ -1,4 +1,9 @@
-"""From outputs to per-sample values: pure functions without state."""
+"""From a model's outputs to a loss and a memory term a sample: pure functions, one module or folder a kind of task.
+
+``classification``, ``confidence`` and ``gradients`` take class scores, ``sequences`` tokens, ``views`` two augmented
+views of an image; ``static`` and ``forgetting`` give scores for subsets fixed beforehand, ``stored`` keeps them in a
+file, and ``capture`` catches features of hidden layers on the way.
+"""
 
 from emprune.scoring.classification import PerSample, classification
 from emprune.scoring.confidence import confidence
