@@ -81,7 +81,9 @@ class StaticScores(Policy):
 
 @dataclass(repr=False, eq=False)
 class StaticSubset(Policy):
-    """A subset that was chosen before the run, for instance by :mod:`emprune.selection.coresets`.
+    """A subset that was chosen before the run, for instance a coreset.
+
+    Rules that choose one are in :mod:`emprune.selection.coresets`.
 
     Args:
         ids: integers, distinct, in [0, N), best first: an epoch that keeps k samples trains the first k.

@@ -9,7 +9,7 @@ from made_results import compared, comparison, is_drawn, made, made_own, many_po
 from test_measures import bits
 
 from emprune.policies import REGISTRY
-from emprune_lab.records.metrics import METRICS
+from emprune_lab.records.metrics import METRICS, Metric
 from emprune_lab.report.axes import metric_limits, spread_apart
 from emprune_lab.report.figures import accuracy, difference, spending
 from emprune_lab.report.intervals import Estimate
@@ -137,6 +137,12 @@ def test_many_policies_fit_side_by_side_and_their_names_below_each_other():
     assert len(heights) == 20
     assert all(lower[1] <= upper[0] + 1 for lower, upper in pairwise(heights))
     assert is_drawn(difference.draw(shown))
+
+
+def test_a_difference_without_a_unit_ends_with_its_reference(monkeypatch):
+    monkeypatch.setitem(METRICS, "f1", Metric("f1", "F1", difference_unit=""))
+    shown = compared([made(policy, 0.7, 0, 0.9, metric="f1") for policy in ("random", "emp")])
+    assert difference.draw(shown).axes[0].get_xlabel() == "F1 minus random"
 
 
 @pytest.mark.parametrize("module", [accuracy, difference, spending])

@@ -137,6 +137,11 @@ def test_what_is_defined_by_class_labels_is_refused(tmp_path):
         run(spec("el2n"), tmp_path)
 
 
+def test_a_task_of_other_samples_than_its_data_is_refused():
+    with pytest.raises(ArgumentError, match="num_samples is 40; allowed: the length of the data of line, 41"):
+        build_task(spec(), range(41), CPU)
+
+
 def test_stopped_and_resumed_equals_uninterrupted(tmp_path):
     whole = run(spec("infobatch"), tmp_path / "whole")
     asked = iter(range(10**6))

@@ -132,7 +132,9 @@ class Report:
         whole = [folder for folder in self.runs if (folder / RESULTS_FILE).is_file()]
         if len(whole) != 1:
             raise ArgumentError(
-                "runs", ", ".join(map(str, self.runs)), f"folders in which finished runs lie, or one {RESULTS_FILE}"
+                "runs",
+                ", ".join(map(str, self.runs)) or None,
+                f"folders in which finished runs lie, or one {RESULTS_FILE}",
             )
         return load_results(whole[0]), whole[0] / RUNS_FOLDER
 

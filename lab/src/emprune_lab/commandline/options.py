@@ -14,7 +14,7 @@ from emprune_lab.data import Split
 from emprune_lab.runs.steps import Mode
 from emprune_lab.specs.recipe import Precision, Recipe
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.tasks import preset_for
+from emprune_lab.tasks import KINDS, data_sets, preset_for
 
 
 def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
@@ -30,32 +30,38 @@ def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
 
 Names = Annotated[tuple[str, ...], _comma_list(str, "NAME,NAME")]
 Fractions = Annotated[tuple[float, ...], _comma_list(float, "X,X")]
+_PRESETS = "; ".join(f"{name.capitalize()}: {', '.join(kind.presets)}" for name, kind in KINDS.items())
 
 
 @dataclass(frozen=True)
 class Setting:
     """What is trained, and where."""
 
-    data: str = "digits"
-    """Data set: digits, fashion-mnist, cifar10, cifar100; of GLUE cola, mrpc, rte, sst-2; tinyshakespeare, or text."""
-    preset: str | None = None
-    """Recipe: cpu, infobatch, infobatch-resnet50, without labels simclr, moco or simclr-resnet18, of text bpe-gpt,
-    char-gpt or mlm-bert, or the name of a data set; else the data set's own."""
+    data: Annotated[str, tyro.conf.arg(help=f"Data set: {', '.join(data_sets())}.")] = "digits"
+    preset: Annotated[str | None, tyro.conf.arg(help=f"Recipe. {_PRESETS}. None: the data set's own.")] = None
     data_dir: str | None = None
     """Folder with its files, of text also a file; else EMPRUNE_DATA, else where Debian installs them."""
     model: str | None = None
     """Of images mlp, cnn, resnet8-slim, resnet10-slim, resnet10-thin, resnet18, resnet50; of GLUE minilm, or an
     encoder's folder or hub name; of text gpt-LxW or bert-LxW, layers and width."""
     epochs: int | None = None
-    """Epochs of a full run; else the preset's. Likewise the next eight."""
+    """Epochs of a full run; else, as of the next eight, the preset's."""
     batch_size: int | None = None
+    """Samples a step."""
     max_lr: float | None = None
+    """Highest learning rate."""
     train_size: int | None = None
+    """Train on the first so many samples."""
     shift: int | None = None
+    """Of images: augment by shifts of up to so many pixels, and flips."""
     window: int | None = None
+    """Of text: tokens a sample."""
     dropout: float | None = None
+    """Of text and sentences: in [0, 1)."""
     vocabulary: str | None = None
+    """Of text: characters, or bpe and a number of tokens, bpe2048."""
     precision: Precision | None = None
+    """Of the model's forward and backward pass."""
     imbalance: float = 1.0
     """Largest class of the training set over its smallest, exponential profile; 1 leaves the classes as they are."""
     budget: Literal["epoch", "run"] = "epoch"

@@ -16,7 +16,7 @@ class Metric:
         higher_is_better: False for a loss.
         scale: reports multiply the value by it. unit: of the scaled value, "%" or "".
         reading: the scaled value in a sentence.
-        difference_unit: of the difference of two scaled values.
+        difference_unit: of the difference of two scaled values; "" where it has none.
         digits: decimals of the scaled value in tables.
         point: what counts as one point, in scaled values; figures choose their axes by it.
     """

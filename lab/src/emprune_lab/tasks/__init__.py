@@ -22,7 +22,7 @@ from emprune_lab.tasks.kind import Kind
 
 __all__ = [
     "KINDS", "PRESETS", "Data", "Kind", "Scores", "Task", "TrainingSet", "build_task", "check_spec",
-    "completed", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "training_data",
+    "completed", "data_sets", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "training_data",
 ]  # fmt: skip
 
 KINDS: dict[str, Kind] = {}
@@ -43,6 +43,11 @@ for _module in pkgutil.iter_modules(__path__):
         register(_module.name, importlib.import_module(f"{__name__}.{_module.name}").KIND)
 
 
+def data_sets() -> dict[str, DataSet]:
+    """Every data set of every kind of task, by name."""
+    return {name: one for kind in KINDS.values() for name, one in kind.sets.items()}
+
+
 def training_data(spec: RunSpec) -> Data:
     """The data that a spec trains on, read from its files.
 
@@ -53,10 +58,17 @@ def training_data(spec: RunSpec) -> Data:
 
 
 def build_task(spec: RunSpec, data: Data, device: torch.device, *, compiled: bool = False) -> Task:
-    """The task of a spec on its data. Raises ArgumentError where it cannot be trained as the spec says."""
+    """The task of a spec on its data.
+
+    Raises:
+        ArgumentError: it cannot be trained as the spec says, or has another number of samples than its data.
+    """
     kind = _kind(spec)
     kind.check(spec, len(data))
-    return kind.build(spec, data, device, compiled=compiled)
+    task = kind.build(spec, data, device, compiled=compiled)
+    if task.num_samples != len(data):
+        raise ArgumentError("num_samples", task.num_samples, f"the length of the data of {spec.data}, {len(data)}")
+    return task
 
 
 def check_spec(spec: RunSpec, num_samples: int) -> None:
@@ -124,7 +136,7 @@ def _kind(spec: RunSpec) -> Kind:
 
 def _sets_with(data: str) -> dict[str, DataSet]:
     """Every data set by name. Raises ArgumentError unless ``data`` is among them."""
-    sets = {name: one for kind in KINDS.values() for name, one in kind.sets.items()}
+    sets = data_sets()
     if data not in sets:
         raise ArgumentError("data", data, f"one of {', '.join(sets)}")
     return sets

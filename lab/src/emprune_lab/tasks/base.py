@@ -48,7 +48,7 @@ class TrainingSet:
 
 
 class Data(Protocol):
-    """A training set and what belongs to it; only its task knows more."""
+    """A training set and what belongs to it; only its task knows more. Its length is the number of training samples."""
 
     def __len__(self) -> int: ...
 
@@ -62,7 +62,7 @@ class Task(Protocol):
 
     Attributes:
         model: its parameters are trained, its state_dict is saved.
-        num_samples: N; ids lie in [0, N).
+        num_samples: N, the length of its data; ids lie in [0, N).
         metric: the headline measure, a key of :data:`emprune_lab.records.metrics.METRICS` and of
             :meth:`evaluate_test`.
         evaluation_batch: samples of a forward pass without gradient.

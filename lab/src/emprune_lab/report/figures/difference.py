@@ -29,7 +29,7 @@ def draw(comparison: Comparison) -> Figure:
     for axes, rate in zip(panels, rates, strict=True):
         axes.axvline(0, color=INK, linewidth=1)
         axes.set_title(f"prune rate {rate:g}", loc="left", fontweight="bold")
-        axes.set_xlabel(f"{metric.words} minus {shown[0][0].reference}, {metric.difference_unit}")
+        axes.set_xlabel(f"{metric.words} minus {shown[0][0].reference}, {metric.difference_unit}".removesuffix(", "))
         axes.set_yticks(range(len(policies)), policies)
         axes.set(ylim=(len(policies) - 0.5, -0.6), xlim=limits)
         axes.spines.left.set_visible(False)
@@ -81,8 +81,8 @@ FIGURE = ReportFigure(
     title="Difference to the reference",
     caption="Metric value minus the reference’s with the same seed, hence the same initial weights and the same wrong "
     "labels, at the same number of training samples (unless the reference is full). Bars: 95 % interval of the paired "
-    "difference; a filled dot is significant, a hollow one is not. One seed has no interval. ◂ and ▸ mark values off "
-    "the scale.",
+    "difference, and one that reaches the edge is longer; a filled dot is significant, a hollow one is not. One seed "
+    "has no interval. ◂ and ▸ mark values off the scale.",
     draw=draw,
     applies=lambda comparison: any(row.difference for row in comparison.rows),
     order=20,

@@ -76,7 +76,7 @@ FIGURE = ReportFigure(
     "term (with labels the entropy of the prediction), coloured by how often it was trained. With labels, lower "
     "left: mastered; top: ambiguous; lower right: confidently wrong, the place of label errors. Crosses are samples "
     "with a wrong label. Left of the vertical line (ln 2) a sample is surely predicted as labelled; the horizontal "
-    f"one is the highest possible entropy; values below {_LOWEST:g} nats are drawn there. Of contrastive runs both "
+    f"one is the highest possible entropy; values below {_LOWEST:g} nats are drawn at that. Of contrastive runs both "
     "are read within batches; left: distinguished from all others. Of many policies six are shown.",
     draw=draw,
     applies=lambda comparison: bool(comparison.example),
