@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from emprune import Pruner
-from emprune.integrations.transformers.trainer import PrunedTrainer
+from emprune.integrations.transformers import PrunedTrainer
 
 COLOURS = {"snow": "white", "coal": "black", "grass": "green", "blood": "red", "the sky": "blue", "a lemon": "yellow"}
 ASKING = ["What colour is {}?", "Which colour has {}?", "Name the colour of {}."]

@@ -40,8 +40,8 @@ from transformers import (
 )
 
 from emprune import Pruner
+from emprune.integrations.transformers import PrunedTrainer
 from emprune.integrations.transformers.batches import IDS
-from emprune.integrations.transformers.trainer import PrunedTrainer
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 N, VOCABULARY, LENGTH, CLASSES = 26, 40, 7, 3

@@ -15,8 +15,8 @@ from transformers import Trainer, default_data_collator
 
 from emprune import ArgumentError, EmpruneError
 from emprune.distributed import World
+from emprune.integrations.transformers import PrunedTrainer, PruningMixin
 from emprune.integrations.transformers.batches import IDS, IdsIntoBatch
-from emprune.integrations.transformers.trainer import PrunedTrainer, PruningMixin
 
 
 def build(folder: Path, kind: str = "classification", cls: type = PrunedTrainer, **changed: Any) -> Any:

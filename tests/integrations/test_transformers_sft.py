@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import SFTConfig, SFTTrainer
 
 from emprune import ArgumentError, Pruner
-from emprune.integrations.transformers.trainer import PruningMixin
+from emprune.integrations.transformers import PruningMixin
 
 N = 20
 WORDS = ["<pad>", "<eos>", "user", "assistant", "what", "is", "it", *(f"w{number}" for number in range(N))]

@@ -12,7 +12,7 @@ from trainer_runs import N, Rows, arguments, naive_scores, new_model, new_pruner
 from transformers import Trainer, TrainerCallback
 
 from emprune import Policy, Pruner, Request, Selection, selection
-from emprune.integrations.transformers.trainer import PrunedTrainer
+from emprune.integrations.transformers import PrunedTrainer
 
 PLAIN = {"model": {"dropout": 0.0}, "optim": "sgd", "max_grad_norm": 0.0, "learning_rate": 0.05}
 

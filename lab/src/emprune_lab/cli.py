@@ -21,7 +21,15 @@ USAGE_ERROR, FAILURE, STOPPED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``emprune``; returns as :func:`exit_code`."""
+    """Entry point of ``emprune``; returns as :func:`exit_code`, and 0 where nobody reads what it prints any more."""
+    try:
+        return _main(arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else the interpreter's last flush fails too
+        return 0
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = f"emprune {shlex.join(arguments)}"
     chosen = tyro.cli(
@@ -60,6 +68,8 @@ def exit_code(work: Callable[[], int], command: str) -> int:
         state = f": {stopped}. Everything is saved" if isinstance(stopped, Interrupted) else ". What was saved is kept"
         said.print(escape(f"Stopped{state}; go on with:\n  {command}"))
         return STOPPED
+    except BrokenPipeError:
+        raise
     except (EmpruneError, OSError) as error:
         said.print(f"[bold red]error:[/] {escape(str(error))}")
         return USAGE_ERROR if isinstance(error, ArgumentError) else FAILURE

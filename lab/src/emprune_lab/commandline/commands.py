@@ -131,11 +131,12 @@ class Report:
             return [load_result(folder) for folder in found], found[0].parent
         whole = [folder for folder in self.runs if (folder / RESULTS_FILE).is_file()]
         if len(whole) != 1:
+            below = sorted({str(path.parent) for folder in self.runs for path in folder.rglob(RESULTS_FILE)})
             raise ArgumentError(
-                "runs",
-                ", ".join(map(str, self.runs)) or None,
+                "runs", ", ".join(map(str, self.runs)) or None,
                 f"folders in which finished runs lie, or one {RESULTS_FILE}",
-            )
+                f"There is one in each of {', '.join(below)}: name one of them." if below else "",
+            )  # fmt: skip
         return load_results(whole[0]), whole[0] / RUNS_FOLDER
 
 
