@@ -48,7 +48,11 @@ def main() -> int:
 
     work = asked.work or Path(tempfile.gettempdir()) / "emprune-accelerator"
     command = f"benchmarks/accelerator.sh {shlex.join(sys.argv[1:])}"
-    call = Call(asked, began + 60 * asked.minutes, work, command)
+    try:
+        call = Call(asked, began + 60 * asked.minutes, work, command)
+    except OSError as error:
+        print(f"Nothing can begin: {error}.")
+        return 2
     if not call.begin(installed):
         return 2
     parts: dict[str, Any] = {"correctness": call.correctness, "speed": call.speed, "headline": call.headline}

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from accelerator.files import Record
-from accelerator.recorder import RUNNING, VARIABLE
 
 ROOT = Path(__file__).parents[2]
 TESTS = (
@@ -20,7 +19,9 @@ TESTS = (
 )
 """Arguments of pytest, one call after another."""
 REHEARSAL = (("-k", "cpu and masked", "tests/device/test_device_classification.py"),)
-_DONE = ("passed", "skipped")
+VARIABLE = "EMPRUNE_ACCELERATOR_TESTS"
+RUNNING = "running"
+DONE = ("passed", "skipped")
 _COULD_NOT_RUN = (2, 3, 4, 5)
 _COMPLETE = "complete"
 """Of a call of pytest: nothing of it is left, and it need not even collect its tests again."""
@@ -30,7 +31,7 @@ _TAIL = 2000
 def check(path: Path, calls: Sequence[Sequence[str]], seconds: float) -> dict[str, int]:
     """Run what has not passed yet, for so long at most; how many tests had which outcome."""
     end, record = time.monotonic() + seconds, Record(path)
-    record.entries = {name: outcome for name, outcome in record.entries.items() if outcome in (*_DONE, _COMPLETE)}
+    record.entries = {name: outcome for name, outcome in record.entries.items() if outcome in (*DONE, _COMPLETE)}
     record.save()
     for arguments in calls:
         if _name(arguments) in record:
@@ -39,7 +40,7 @@ def check(path: Path, calls: Sequence[Sequence[str]], seconds: float) -> dict[st
         while _breaks(path, arguments, end - time.monotonic()):
             pass
     outcomes = [outcome for outcome in Record(path).entries.values() if outcome != _COMPLETE]
-    return dict(Counter(outcome if outcome in _DONE else "failed" for outcome in outcomes))
+    return dict(Counter(outcome if outcome in DONE else "failed" for outcome in outcomes))
 
 
 def _breaks(path: Path, arguments: Sequence[str], seconds: float) -> bool:

@@ -19,7 +19,10 @@ def install_missing(wheels: Path) -> list[str]:
     Returns:
         What was installed. A machine's own versions stay, since its other packages were made for them.
     """
-    missing = [path for path in sorted(wheels.glob("*.whl")) if not _is_installed(path.name.split("-")[0])]
+    found = sorted(wheels.glob("*.whl"))
+    if not found:
+        print(f"no wheels lie in {wheels}")
+    missing = [path for path in found if not _is_installed(path.name.split("-")[0])]
     if not missing:
         return []
     site = tempfile.mkdtemp(prefix="wheels-")

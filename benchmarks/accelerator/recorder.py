@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from accelerator.children import end_with_parent
+from accelerator.correctness import DONE, RUNNING, VARIABLE
 from accelerator.files import Record
 
-VARIABLE = "EMPRUNE_ACCELERATOR_TESTS"
-RUNNING = "running"
 _TAIL = 1500
 
 
@@ -21,10 +20,12 @@ class Recorder:
 
     def __init__(self, record: Record) -> None:
         self.record = record
+        self._known: list[str] = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         known = [item for item in items if item.nodeid in self.record]
+        self._known = [item.nodeid for item in known]
         items[:] = [item for item in items if item.nodeid not in self.record]
         config.hook.pytest_deselected(items=known)
 
@@ -46,6 +47,12 @@ class Recorder:
             # CUDA refuses all that this process asks of it from now on; the caller starts another.
             self.record.put(f"{nodeid} (CUDA afterwards)", RUNNING)
             os._exit(1)
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Count what earlier processes ran as this one's: nothing left is a success, what failed there is none."""
+        if self._known and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            passed = all(self.record[name] in DONE for name in self._known)
+            session.exitstatus = pytest.ExitCode.OK if passed else pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_configure(config: pytest.Config) -> None:

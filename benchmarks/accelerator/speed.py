@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from accelerator import loop, steps
-from accelerator.children import Child, Outcome, barrier
+from accelerator.children import Child, Outcome, barrier, first_done
 from accelerator.files import Record
 from accelerator.sizes import Sizes
 from emprune_lab.runs.steps import Mode
@@ -172,11 +172,17 @@ def _loop_item(model: str, mode: Mode, device: str, sizes: Sizes, jobs: int = 1)
 
 
 def _outcomes(item: Item, seconds: float) -> list[Outcome]:
-    """Of all copies, which wait for one another before they measure."""
-    end = time.monotonic() + seconds
+    """Of all copies, which wait for one another before they measure; once one has failed, the others are ended."""
+    end, outcomes = time.monotonic() + seconds, list[Outcome]()
     more = (barrier(item.copies, seconds),) if item.copies > 1 else ()
-    children = [Child(item.function, *item.arguments, *more) for _ in range(item.copies)]
-    return [child.finish(end - time.monotonic()) for child in children]
+    running = [Child(item.function, *item.arguments, *more) for _ in range(item.copies)]
+    while running:
+        failed = any(outcome.error is not None for outcome in outcomes)
+        done = first_done(running, 0 if failed else end - time.monotonic())
+        for child in done or list(running):  # none is done: the time is over
+            running.remove(child)
+            outcomes.append(child.finish(0))
+    return outcomes
 
 
 def _entry(outcomes: list[Outcome], tries: int) -> dict[str, Any]:

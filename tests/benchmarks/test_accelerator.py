@@ -184,6 +184,20 @@ def test_measurements_that_fail_are_recorded_and_tried_twice(tmp_path, monkeypat
     assert Record(tmp_path / "speed.json").entries == record.entries
 
 
+def one_fails(folder, together):
+    (folder / "first").touch(exist_ok=False)
+    together.wait()
+
+
+def test_a_copy_that_fails_is_not_waited_for_by_the_others(tmp_path, monkeypatch):
+    record = Record(tmp_path / "speed.json")
+    items = [speed.Item("two at once", 0, 60, one_fails, (tmp_path,), 2)]
+    monkeypatch.setattr(speed, "_items", lambda *_: iter(items))
+    speed.measure(record, "cpu", REHEARSAL, ("plain",), 100, MACHINE)
+    assert record["two at once"]["error"].startswith("FileExistsError")
+    assert record["two at once"]["seconds"] < 30
+
+
 def test_a_test_that_ends_its_process_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     path = tmp_path / "test_made.py"
@@ -202,6 +216,37 @@ def test_a_test_that_ends_its_process_is_recorded_and_the_others_go_on(tmp_path,
     other = tmp_path / "test_other.py"
     other.write_text("import nothing_of_this_name\n")
     assert check(out, [*calls, [str(other)]], 60) == {"passed": 4, "failed": 1}
+
+
+def test_a_test_that_ended_the_last_process_is_run_again_by_the_next_call(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    path = tmp_path / "test_made.py"
+    path.write_text("import os\ndef test_first(): pass\ndef test_crash(): os._exit(9)\n")
+    out, calls = tmp_path / "correctness.json", [[str(path), "-c", os.devnull, "--rootdir", str(tmp_path)]]
+    assert check(out, calls, 60) == {"passed": 1, "failed": 1}
+    path.write_text(path.read_text().replace("os._exit(9)", "pass"))
+    assert check(out, calls, 60) == {"passed": 2}
+    record = Record(out)
+    complete = record.entries.popitem()
+    assert complete[1] == "complete"
+    record.save()  # as a kill leaves it before the call of pytest is marked
+    assert check(out, calls, 60) == {"passed": 2}
+    assert Record(out).entries == record.entries | dict([complete])
+
+
+def test_nothing_begins_where_the_figures_cannot_be_written(script, tmp_path):
+    command, environment = script
+    (tmp_path / "out").touch()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stdout.startswith("Nothing can begin: ")
+    assert str(tmp_path / "out") in done.stdout
+
+
+def test_a_machine_without_pytest_can_begin():
+    code = "import sys; sys.modules['pytest'] = None; import accelerator.call"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "benchmarks", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_losses_of_a_loop_that_does_not_train_do_not_agree():
