@@ -213,6 +213,10 @@ def selected(policy: Policy, request: Request) -> Selection:
     if request.k == owned.num_samples:
         return Selection(np.arange(owned.size, dtype=np.int64))
     selection = policy.select(request)
+    if not isinstance(selection, Selection):
+        raise EmpruneError(
+            f"policy {policy.name!r} returned {type(selection).__name__}; asked for a Selection. Fix its select()."
+        )
     _check_selection(policy, selection, request.k, owned)
     return selection
 
@@ -220,7 +224,9 @@ def selected(policy: Policy, request: Request) -> Selection:
 def _check_selection(policy: Policy, selection: Selection, k: int, owned: RankSlice) -> None:
     ids, weights, rows = selection.ids, selection.weights, owned.size
     fault = None
-    if ids.dtype != np.int64 or ids.ndim != 1:
+    if not isinstance(ids, np.ndarray):
+        fault = f"ids in a {type(ids).__name__}; allowed: an int64 array of shape [k]"
+    elif ids.dtype != np.int64 or ids.ndim != 1:
         fault = f"ids of dtype {ids.dtype} and shape {ids.shape}; allowed: int64 of shape [k]"
     elif len(ids) and not 0 <= ids.min() <= ids.max() < rows:
         fault = f"ids from {ids.min()} to {ids.max()}; allowed: 0 to {rows - 1}"

@@ -251,6 +251,11 @@ class RunningEpoch:
 
 def _check_chosen(policy: Policy, chosen: BatchSelection, k: int, batch_size: int) -> None:
     """Raise unless ``chosen`` is k distinct positions; their values are read only on the CPU."""
+    if not isinstance(chosen, BatchSelection):
+        raise EmpruneError(
+            f"policy {policy.name!r} chose {type(chosen).__name__}; asked for a BatchSelection. "
+            "Fix its select_within_batch()."
+        )
     positions, fault = chosen.positions, None
     if positions is None or positions.shape != (k,) or positions.dtype != torch.int64:
         found = None if positions is None else f"{positions.dtype} of shape {tuple(positions.shape)}"
