@@ -168,6 +168,8 @@ class Planner:
                 f"{weights.shape}; allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for "
                 "each."
             )
+        if consumed not in range(len(ids) + 1):
+            raise StateError(f"the state has consumed {consumed} of {len(ids)} samples of its plan.")
         consumed_rows = np.zeros(owned.size, dtype=bool)
         consumed_rows[ids[:consumed]] = True
         return EpochPlan(epoch, num_samples, ids, weights), consumed_rows
