@@ -224,8 +224,8 @@ def selected(policy: Policy, request: Request) -> Selection:
 
 
 def _check_selection(policy: Policy, selection: Selection, k: int, owned: RankSlice) -> None:
-    ids, weights, rows = selection.ids, selection.weights, owned.size
-    fault = None
+    ids: Any = selection.ids  # a user's policy may give anything
+    weights, rows, fault = selection.weights, owned.size, None
     if not isinstance(ids, np.ndarray):
         fault = f"ids in a {type(ids).__name__}; allowed: an int64 array of shape [k]"
     elif ids.dtype != np.int64 or ids.ndim != 1:
