@@ -181,3 +181,17 @@ def test_an_incomplete_state_is_refused_whole(change: dict[str, Any], parts: tup
     state = {**state_of_a_run(), **change}
     state = {name: value for name, value in state.items() if value is not None}
     assert_refused(build(), state, *parts)
+
+
+@pytest.mark.parametrize(
+    ("counters", "part"),
+    [
+        ({"epoch": 5}, "epoch 5; allowed: 0 to 4"),
+        ({"epoch": -1}, "epoch -1; allowed: 0 to 4"),
+        ({"consumed": 33}, "consumed 33 of 32"),
+        ({"consumed": -1}, "consumed -1 of 32"),
+    ],
+)
+def test_a_state_whose_counters_do_not_fit_its_run_is_refused_whole(counters: dict[str, int], part: str) -> None:
+    state = state_of_a_run()
+    assert_refused(build(), {**state, "counters": {**state["counters"], **counters}}, part)

@@ -16,6 +16,7 @@ from emprune.checks import check_batch_size
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
 from emprune.distributed.world import World, check_agreement, current_world
+from emprune.epoch.inputs import check_inputs
 from emprune.epoch.observations import OnNonFinite
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.rank_plan import planner_for
@@ -96,6 +97,7 @@ class Pruner:
         self.policy = get_policy(policy) if isinstance(policy, str) else policy
         if not isinstance(self.policy, Policy):
             raise ArgumentError("policy", self.policy, "a policy's name or an object of a Policy subclass")
+        check_inputs(self.policy)
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.world = world or current_world()

@@ -91,6 +91,9 @@ def unpack(
     missing = {field.name for field in fields(Counters)} - set(counters)
     if missing or ("plan.ids" in state) != ("plan.weights" in state):
         raise StateError(f"state is incomplete; it lacks {', '.join(sorted(missing)) or 'a part of the plan'}.")
+    most = fingerprint["num_epochs"] - ("plan.ids" in state)
+    if counters["epoch"] not in range(most + 1):
+        raise StateError(f"the state is of epoch {counters['epoch']}; allowed: 0 to {most}.")
     rows = state.get("rows", [0, table.owned.num_samples])
     if rows != [owned.begin, owned.end]:
         raise StateError(

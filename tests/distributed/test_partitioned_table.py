@@ -215,6 +215,22 @@ def test_a_state_of_mid_epoch_goes_on_with_what_is_left(stop: int) -> None:
         assert np.array_equal(np.concatenate([part[name] for _, part in outcomes]), column, equal_nan=True), name
 
 
+def test_a_state_after_an_only_batch_that_was_not_full_goes_on_with_the_next_epoch() -> None:
+    def run(world: World) -> list[int]:
+        pruner = Pruner(40, "lfl", prune_rate=0.9, num_epochs=2, partition_batch_size=8, world=world)
+        for ids in IdBatches(pruner, 8):
+            step(pruner, ids)
+        restored = Pruner(40, "lfl", prune_rate=0.9, num_epochs=2, partition_batch_size=8, world=world)
+        restored.load_state_dict(pruner.state_dict())
+        left = []
+        for _ in restored.epochs():
+            batches = [(step(restored, ids), ids)[1] for ids in IdBatches(restored, 8)]
+            left.append(sum(map(len, batches)))
+        return left
+
+    assert on_all_ranks(run, 2) == [[0, 2], [0, 2]]
+
+
 def test_states_of_another_world_rank_or_batch_size_are_refused() -> None:
     def save(world: World) -> dict[str, Any]:
         return build(world).state_dict()

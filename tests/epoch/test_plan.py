@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,8 @@ def test_a_full_epoch_asks_no_policy() -> None:
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
+        (None, "NoneType; asked for a Selection"),
+        (Selection([0, 1, 2]), "ids in a list; allowed: an int64 array"),
         (Selection(np.array([0, 1])), "2 ids; asked for k = 3"),
         (Selection(np.array([0, 1, 1])), "1 repeated ids"),
         (Selection(np.array([0, 1, 9])), "ids from 0 to 9; allowed: 0 to 8"),
@@ -91,7 +94,7 @@ def test_a_full_epoch_asks_no_policy() -> None:
         (Selection(np.array([0, 1, 2]), np.ones(2, dtype=np.float32)), r"weights of shape \(2,\) for ids of shape"),
     ],
 )
-def test_a_policy_that_breaks_the_contract_is_named(selection: Selection, message: str) -> None:
+def test_a_policy_that_breaks_the_contract_is_named(selection: Any, message: str) -> None:
     class Wrong(Policy):
         name = "wrong"
 

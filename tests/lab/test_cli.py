@@ -169,3 +169,8 @@ def test_process_ends_with_the_code_and_without_traceback(tmp_path):
         assert message in done.stderr
         assert "Traceback" not in done.stderr
         assert not done.stdout
+
+
+def test_a_shift_that_leaves_nothing_of_an_image_is_named(tmp_path, capsys):
+    assert main(["compare", *SMALL, "--jobs", "1", "--shift", "8", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == "error: shift is 8; allowed: at most 7 pixels, for images of 8.\n"

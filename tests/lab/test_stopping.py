@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +64,33 @@ def test_where_one_run_fails_the_others_save_their_state_and_end(tmp_path):
     assert told[0].progress.step > 0
     assert list(tmp_path.glob("runs/*/checkpoint.pt"))
     assert not list(tmp_path.glob("runs/*/result.json"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are found in /proc")
+def test_the_processes_of_a_comparison_that_was_killed_end(tmp_path):
+    options = ["--policies", "random", "--prune-rates", "0.7", "--seeds", "2", "--epochs", "50000", "--jobs", "2"]
+    command = [sys.executable, "-m", "emprune", "compare", *options, "--out", str(tmp_path)]
+    comparison = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{comparison.pid}/task/{comparison.pid}/children")
+    try:
+        wait_until(lambda: len(children.read_text().split()) >= 3)  # two, and the one that cleans up after them
+        workers = children.read_text().split()
+        time.sleep(2)  # imports take longer
+    finally:
+        comparison.kill()
+        comparison.wait()
+    wait_until(lambda: not any(is_running(worker) for worker in workers))
+
+
+def is_running(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(reached, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

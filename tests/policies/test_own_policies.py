@@ -167,6 +167,7 @@ def test_an_in_batch_run_goes_on_from_its_state() -> None:
 
 
 FAULTS: dict[str, tuple[Any, str]] = {
+    "no selection": (torch.tensor([0, 1]), "Tensor; asked for a BatchSelection"),
     "too few": (BatchSelection(torch.tensor([0])), r"positions torch.int64 of shape \(1,\); asked for int64 .* \[2\]"),
     "none": (BatchSelection(), r"positions None; asked for int64 of shape \[2\]"),
     "floats": (BatchSelection(torch.tensor([0.0, 1.0])), "positions torch.float32"),
@@ -271,7 +272,7 @@ def test_features_reach_an_in_batch_policy_and_are_asked_for() -> None:
     features = torch.tensor([[0.4], [0.1], [0.3], [0.2]], requires_grad=True)
     chosen = pruner.select_batch(torch.arange(4), loss, features=features)
     assert sorted(chosen.positions.tolist()) == [0, 2]
-    for wrong in (None, torch.ones(3, 2), torch.tensor(1.0), torch.ones(4, 1, dtype=torch.int64)):
+    for wrong in (None, torch.ones(3, 2), torch.tensor(1.0), torch.ones(4, 1, dtype=torch.int64), [[1.0]] * 4):
         with pytest.raises(EmpruneError, match=r"features.*allowed: .*\[4, \.\.\.\].*by-feature.*emprune.Capture"):
             pruner.loss(torch.arange(4, 8), loss, features=wrong)
 
@@ -316,3 +317,14 @@ def test_a_value_that_the_policy_does_not_read_is_refused() -> None:
     pruner = Pruner(4, "emp", prune_rate=0.0, num_epochs=1)
     with pytest.raises(EmpruneError, match="doubt is 'given'; allowed: what policy 'emp' reads, loss, memory"):
         pruner.loss(torch.arange(4), torch.ones(4), torch.ones(4), doubt=torch.ones(4))
+
+
+@pytest.mark.parametrize("names", [None, "loss", ("loss", 1), ("loss", "ids"), ("loss", "step"), ("loss", "epoch")])
+def test_names_that_no_step_can_give_are_refused_before_training(names: Any) -> None:
+    class Clash(LeastSure):
+        inputs = names
+
+    with pytest.raises(
+        EmpruneError, match=r"inputs is .*; allowed: a tuple of names other than ids, epoch, .*least-sure"
+    ):
+        Pruner(4, Clash(), prune_rate=0.5, num_epochs=1)

@@ -14,12 +14,24 @@ StepValues = Mapping[str, torch.Tensor | None]
 """By name; None stands for a value that was not given."""
 
 _COLUMNS = ("loss", "memory")  # of every score table
+_TAKEN = ("ids", "epoch", "step", "trained", "is_train_step")  # arguments of a step, and other columns of observations
 _HINTS = {
     "memory": "Call pruner.loss(ids, *emprune.scoring.classification(logits, labels)).",
     "confidence": "Pass confidence=emprune.scoring.confidence(logits, labels).",
     "gradient_products": "Pass gradient_products=emprune.scoring.gradient_products(logits, labels, hidden).",
     "features": "Pass features=; emprune.Capture gives those of a model's layers.",
 }
+
+
+def check_inputs(policy: Policy) -> None:
+    """Raise ArgumentError unless the names that a policy reads can be given in a step."""
+    names = policy.inputs
+    usable = isinstance(names, tuple | list) and all(isinstance(name, str) for name in names)
+    if not usable or set(names) & set(_TAKEN):
+        raise ArgumentError(
+            "inputs", names, f"a tuple of names other than {', '.join(_TAKEN)}",
+            f"Rename what policy {policy.name!r} reads.",
+        )  # fmt: skip
 
 
 class StepInputs:
@@ -71,8 +83,9 @@ class StepInputs:
             value, allowed = values.get(name), f"floating point of shape [{batch_size}, ...]"
             if value is None:
                 raise self._missing(name, allowed)
-            if not value.is_floating_point() or value.ndim == 0 or len(value) != batch_size:
-                shown = f"{value.dtype} of shape {tuple(value.shape)}"
+            is_tensor = isinstance(value, torch.Tensor)
+            if not is_tensor or not value.is_floating_point() or value.ndim == 0 or len(value) != batch_size:
+                shown = f"{value.dtype} of shape {tuple(value.shape)}" if is_tensor else type(value).__name__
                 raise ArgumentError(name, shown, f"{allowed}, for policy {self._policy.name!r}", _HINTS.get(name, ""))
             found[name] = value.detach()
         return found

@@ -168,6 +168,8 @@ class Planner:
                 f"{weights.shape}; allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for "
                 "each."
             )
+        if consumed not in range(len(ids) + 1):
+            raise StateError(f"the state has consumed {consumed} of {len(ids)} samples of its plan.")
         consumed_rows = np.zeros(owned.size, dtype=bool)
         consumed_rows[ids[:consumed]] = True
         return EpochPlan(epoch, num_samples, ids, weights), consumed_rows
@@ -213,14 +215,20 @@ def selected(policy: Policy, request: Request) -> Selection:
     if request.k == owned.num_samples:
         return Selection(np.arange(owned.size, dtype=np.int64))
     selection = policy.select(request)
+    if not isinstance(selection, Selection):
+        raise EmpruneError(
+            f"policy {policy.name!r} returned {type(selection).__name__}; asked for a Selection. Fix its select()."
+        )
     _check_selection(policy, selection, request.k, owned)
     return selection
 
 
 def _check_selection(policy: Policy, selection: Selection, k: int, owned: RankSlice) -> None:
-    ids, weights, rows = selection.ids, selection.weights, owned.size
-    fault = None
-    if ids.dtype != np.int64 or ids.ndim != 1:
+    ids: Any = selection.ids  # a user's policy may give anything
+    weights, rows, fault = selection.weights, owned.size, None
+    if not isinstance(ids, np.ndarray):
+        fault = f"ids in a {type(ids).__name__}; allowed: an int64 array of shape [k]"
+    elif ids.dtype != np.int64 or ids.ndim != 1:
         fault = f"ids of dtype {ids.dtype} and shape {ids.shape}; allowed: int64 of shape [k]"
     elif len(ids) and not 0 <= ids.min() <= ids.max() < rows:
         fault = f"ids from {ids.min()} to {ids.max()}; allowed: 0 to {rows - 1}"

@@ -116,7 +116,9 @@ class RunningEpoch:
             StateError: the epoch was begun with another global batch.
         """
         ranks, begun_with = self._world.size, self.global_batch
-        if 0 < self.start < self.plan.count and begun_with not in (0, batch_size * ranks):
+        # A partitioned plan has one batch size, which its planner checks, though its only batch may be smaller.
+        begun = self._owned.is_whole and 0 < self.start < self.plan.count
+        if begun and begun_with not in (0, batch_size * ranks):
             raise StateError(
                 f"the global batch is {batch_size * ranks} here ({batch_size} on each of {ranks} ranks), but the epoch "
                 f"was begun with {begun_with}. Use a batch size of {begun_with}/{ranks}, or restore at an epoch's end."
@@ -249,6 +251,11 @@ class RunningEpoch:
 
 def _check_chosen(policy: Policy, chosen: BatchSelection, k: int, batch_size: int) -> None:
     """Raise unless ``chosen`` is k distinct positions; their values are read only on the CPU."""
+    if not isinstance(chosen, BatchSelection):
+        raise EmpruneError(
+            f"policy {policy.name!r} chose {type(chosen).__name__}; asked for a BatchSelection. "
+            "Fix its select_within_batch()."
+        )
     positions, fault = chosen.positions, None
     if positions is None or positions.shape != (k,) or positions.dtype != torch.int64:
         found = None if positions is None else f"{positions.dtype} of shape {tuple(positions.shape)}"

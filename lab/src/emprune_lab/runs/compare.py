@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -197,6 +199,15 @@ def _begin_worker(events: Any, stop: Any) -> None:
     # The parent decides: it sets the event, and every worker saves its state at the next step.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker.update(events=events, stop=stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process where its parent was killed: it would train on beside the next call's, then wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _train_in_worker(spec: RunSpec, folder: Path, options: dict[str, Any]) -> Result | None:

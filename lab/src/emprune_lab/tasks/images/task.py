@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 
+from emprune.errors import ArgumentError
 from emprune_lab.data import IMAGES, LabelledData
 from emprune_lab.data.resident import ResidentImages
 from emprune_lab.networks import models
@@ -30,11 +31,14 @@ def build(spec: RunSpec, data: LabelledData, device: torch.device, *, compiled: 
     """The task of a spec.
 
     Raises:
-        ArgumentError: the model is unknown, or has fewer outputs than the data has classes.
+        ArgumentError: the model is unknown, or has fewer outputs than the data has classes, or images are to be
+            shifted out of sight.
     """
     recipe, settings = spec.recipe, spec.recipe.of_task(ImageSettings)
     images = ResidentImages(data.inputs, device, settings.pool)
     _, channels, size, _ = images.shape
+    if settings.shift >= size:
+        raise ArgumentError("shift", settings.shift, f"at most {size - 1} pixels, for images of {size}")
     model = models.build(recipe.model, channels, size, data.num_classes, spec.seed)
     return ClassificationTask(
         data, Network(model, data, recipe.precision, device, compiled=compiled), images,
