@@ -24,7 +24,7 @@ Outcomes = list[dict[str, Any]]
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What each rank wrote down."""
     folder = tmp_path_factory.mktemp("views")
-    command = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "views_at_work.py"), str(folder)]
+    command = [sys.executable, str(Path(__file__).parents[2] / "helpers" / "views_at_work.py"), str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, check=False)
     assert done.returncode == 0, done.stderr

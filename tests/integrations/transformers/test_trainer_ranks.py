@@ -12,7 +12,7 @@ import pytest
 from trainer_ranks import UNEVEN, trained
 from trainer_runs import environment
 
-HERE = Path(__file__).parents[1] / "helpers"
+HERE = Path(__file__).parents[2] / "helpers"
 
 
 @pytest.fixture(scope="module")
