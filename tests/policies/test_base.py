@@ -1,4 +1,4 @@
-"""Policies written in user code: a static one and in-batch ones fit the same interface."""
+"""What a policy is asked and may answer: policies as user code writes them, static, by epoch and in-batch."""
 
 from __future__ import annotations
 

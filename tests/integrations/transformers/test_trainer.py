@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from trainer_runs import N, Rows, arguments, naive_scores, new_model, new_pruner, new_trainer, weights_of
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 
-from emprune import Policy, Pruner, Request, Selection, selection
+from emprune import Pruner
 from emprune.integrations.transformers.trainer import PrunedTrainer
 
 PLAIN = {"model": {"dropout": 0.0}, "optim": "sgd", "max_grad_norm": 0.0, "learning_rate": 0.05}
@@ -62,37 +62,6 @@ def test_every_score_lands_on_its_row(kind: str, accumulation: int, workers: int
     assert table.times_trained.tolist() == count.tolist()
     assert table.last_seen.tolist() == last.tolist()
     assert len(set(table.loss.tolist())) == N
-
-
-@pytest.mark.parametrize(("accumulation", "drop_last"), [(1, False), (3, False), (3, True)])
-def test_updates_and_schedule_are_exact(accumulation: int, drop_last: bool, tmp_path: Path) -> None:
-    trainer = new_trainer(
-        tmp_path, gradient_accumulation_steps=accumulation, dataloader_drop_last=drop_last, logging_strategy="steps",
-        logging_steps=1, warmup_steps=0.5,
-    )  # fmt: skip
-    trainer.train()
-    updates = 0
-    for kept in (13, 13, 13, 26):
-        batches = kept // 4 if drop_last else -(-kept // 4)
-        updates += -(-batches // accumulation)
-    warmup = -(-updates // 2)
-    rates = [2e-3 * min(step / warmup, (updates - step) / (updates - warmup)) for step in range(updates)]
-    assert trainer.state.max_steps == trainer.state.global_step == updates
-    logs = [entry for entry in trainer.state.log_history if "loss" in entry]
-    assert [entry["learning_rate"] for entry in logs] == pytest.approx(rates)
-    assert set(trainer.lr_scheduler.get_last_lr()) == {0.0}
-    assert trainer.state.epoch == 4
-    assert trainer.pruner.epoch == 4
-
-
-def test_logs_hold_kept_samples_and_realised_rate(tmp_path: Path) -> None:
-    trainer = new_trainer(tmp_path, logging_strategy="epoch")
-    metrics = trainer.train().metrics
-    logs = [entry for entry in trainer.state.log_history if "loss" in entry]
-    assert [entry["samples_kept"] for entry in logs] == [13, 13, 13, 26]
-    assert [entry["realised_rate"] for entry in logs] == [0.5, 0.5, 0.5, 0.375]
-    assert metrics["realised_rate"] == 0.375
-    assert trainer.pruner.report().samples_backward == 65
 
 
 def test_accumulated_batches_train_as_one_of_their_size(tmp_path: Path) -> None:
@@ -160,69 +129,6 @@ def test_evaluation_is_untouched(tmp_path: Path) -> None:
     report = trainer.pruner.report()
     assert report.samples_forward == report.samples_backward == 65
     assert trainer.predict(held_out).predictions.shape == (9, 3)
-
-
-class Probe(TrainerCallback):
-    """Notes the learning rate of each step, and stops where asked."""
-
-    def __init__(self, stop: tuple[int, str] | None = None) -> None:
-        self.rates: list[float] = []
-        self.stop = stop
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, optimizer: Any, **kwargs: Any) -> None:
-        self.rates.append(optimizer.param_groups[0]["lr"])
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.stop and state.global_step == self.stop[0]:
-            setattr(control, self.stop[1], True)
-
-
-class Slower(Policy):
-    """The highest losses; asks for the others' losses, and for a lower learning rate where samples are left out."""
-
-    name = "slower"
-    observes_pruned = True
-
-    def select(self, request: Request) -> Selection:
-        return selection.top(request.table.rank(request.table.loss, "first"), request.k, request.rng())
-
-    def learning_rate_factor(self, kept: int, num_samples: int) -> float:
-        return kept / num_samples
-
-
-def test_hidden_samples_and_learning_rate_of_a_policy_that_asks_for_both(tmp_path: Path) -> None:
-    trainer = new_trainer(tmp_path, pruner=new_pruner(policy=Slower()), lr_scheduler_type="constant", **PLAIN)
-    probe, ends = Probe(), []
-    trainer.add_callback(probe)
-    end_epoch = trainer.pruner.end_epoch
-
-    def check_and_end() -> None:
-        trainer.pruner.report()
-        ends.append(trainer.pruner.table.last_seen.tolist())
-        end_epoch()
-
-    trainer.pruner.end_epoch = check_and_end  # type: ignore[method-assign]
-    trainer.train()
-    assert ends == [[epoch] * N for epoch in range(4)]
-    assert trainer.pruner.report().samples_backward == 65
-    assert trainer.model.training
-    assert probe.rates == pytest.approx([0.025] * 4 * 3 + [0.05] * 7)
-    assert trainer.optimizer.param_groups[0]["lr"] == 0.05
-
-
-def test_training_that_stops_in_mid_epoch_leaves_the_epoch_unfinished(tmp_path: Path) -> None:
-    trainer = new_trainer(tmp_path)
-    trainer.add_callback(Probe(stop=(6, "should_training_stop")))
-    trainer.train()
-    assert (trainer.pruner.epoch, trainer.pruner.report().steps) == (1, 6)
-
-
-def test_an_epoch_that_is_cut_short_is_over(tmp_path: Path) -> None:
-    trainer = new_trainer(tmp_path)
-    trainer.add_callback(Probe(stop=(6, "should_epoch_stop")))
-    trainer.train()
-    assert trainer.pruner.epoch == 4
-    assert trainer.pruner.report().steps == trainer.state.global_step == 4 + 2 + 4 + 7
 
 
 def test_a_batch_policy_trains_its_share(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from transformers import Trainer, default_data_collator
 
 from emprune import ArgumentError, EmpruneError
 from emprune.distributed import World
-from emprune.integrations.transformers.batches import IDS, IdsIntoBatch
+from emprune.integrations.transformers.batches import IDS
 from emprune.integrations.transformers.trainer import PrunedTrainer, PruningMixin
 
 
@@ -176,23 +176,6 @@ def test_known_before_the_first_step(changed: dict[str, Any], message: str, tmp_
         trainer.train()
     assert torch.equal(weights_of(trainer.model), before)
     assert trainer.pruner.report().steps == trainer.state.global_step == 0
-
-
-def test_rows_dropped_later_are_found_too() -> None:
-    collate = IdsIntoBatch(dropping)
-    with pytest.raises(ArgumentError, match=r"3 row\(s\) of 4 samples"):
-        collate(([4, 5, 6, 7], [Rows()[row] for row in range(4, 8)]))
-
-
-def test_one_padded_row_is_no_flattened_batch() -> None:
-    """A collator that keeps the first sample alone, padded to more than all of them are long."""
-
-    def keep_one(samples: list[dict[str, Any]]) -> dict[str, Any]:
-        tokens = torch.nn.functional.pad(samples[0]["input_ids"], (0, 50))
-        return {"input_ids": tokens[None], "labels": tokens[None]}
-
-    with pytest.raises(ArgumentError, match=r"1 row\(s\) of 3 samples"):
-        IdsIntoBatch(keep_one)(([0, 1, 2], [Rows()[row] for row in range(3)]))
 
 
 class LosesIds(PrunedTrainer):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from emprune import ArgumentError
-from emprune.scoring import token_loss, tokens
+from emprune.scoring import token_loss
 from emprune.scoring.sequences import plain_loss
 from emprune.scoring.sequences.fused import formula
 
@@ -128,54 +125,6 @@ def test_a_masked_label_is_infinite_and_nan_stays_nan() -> None:
     assert torch.isfinite(loss[3])
 
 
-class Largest(TorchDispatchMode):
-    """Elements of every new tensor that an operation makes, largest first."""
-
-    def __init__(self, *known: torch.Tensor) -> None:
-        super().__init__()
-        self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
-        self._kept: list[torch.Tensor] = []
-        self.sizes: list[int] = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in self._known:
-                self._known.add(tensor.untyped_storage().data_ptr())
-                self._kept.append(tensor)  # so that no address comes twice
-                self.sizes = sorted([*self.sizes, tensor.numel()], reverse=True)
-        return out
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("shift", [False, True])
-@pytest.mark.parametrize("gaps", [False, True])
-def test_no_second_tensor_of_the_logits_size(
-    dtype: torch.dtype, shift: bool, gaps: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing larger than a chunk of 4 tokens in forward, the gradient alone in backward, not even that in place."""
-    monkeypatch.setattr(plain_loss, "chunk_elements", lambda device: 4 * 311)
-    buffers = 2 * 4 * 311
-    leaf = torch.randn(2, 40, 311).to(dtype).requires_grad_()
-    labels = torch.randint(311, (2, 40))
-    if gaps:
-        labels[:, ::3] = -100
-    with Largest(leaf) as forward:
-        loss = tokens(leaf, labels, shift=shift).loss.sum()
-    with Largest(leaf) as backward:
-        loss.backward()
-    assert forward.sizes[0] == buffers
-    assert backward.sizes[:2] == [leaf.numel(), buffers]
-    given = leaf.detach().clone().requires_grad_() * 1
-    loss = tokens(given, labels, shift=shift, overwrite_logits=True).loss.sum()
-    with Largest(given) as in_place:
-        torch.autograd.grad(loss, given)
-    assert in_place.sizes[0] == buffers
-    with Largest(leaf) as plain:
-        F.cross_entropy(leaf.flatten(0, 1), labels.flatten()).backward()
-    assert plain.sizes[2] == leaf.numel()  # the yardstick sees what torch makes
-
-
 def test_overwritten_logits_are_missed_by_whoever_else_needs_them() -> None:
     logits = torch.randn(2, 3, 5, requires_grad=True) * 1
     other = logits.square().sum()
@@ -211,41 +160,6 @@ def test_the_formula_for_compilers_says_the_same(smoothing: float, memory_gradie
     for loss, entropy in (found, same):
         (loss.sum() + entropy.sum() if memory_gradient else loss.sum()).backward()
     torch.testing.assert_close(one.grad, other.grad)
-
-
-def test_it_compiles_into_one_graph() -> None:
-    logits, labels = torch.randn(2, 6, 9), torch.randint(9, (2, 6))
-    ids = torch.tensor([[0, 0, 0, 1, 1, 1], [2] * 6])
-    torch.manual_seed(0)
-
-    def step(x: torch.Tensor) -> torch.Tensor:
-        loss, memory = tokens(x, labels, shift=True, sequence_ids=ids, num_sequences=3)
-        return loss + memory
-
-    compiled = torch.compile(step, backend="aot_eager", fullgraph=True)
-    one, other = (logits.clone().requires_grad_() for _ in range(2))
-    torch.testing.assert_close(compiled(one), step(other))
-    compiled(one).sum().backward()
-    step(other).sum().backward()
-    torch.testing.assert_close(one.grad, other.grad)
-
-
-def test_where_values_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on an accelerator: a bad label makes its own sequence NaN, a bad id the batch; gradients stay finite."""
-    monkeypatch.setattr(sys.modules["emprune.scoring.sequences.tokens"], "can_read", lambda values: False)
-    logits = torch.randn(2, 3, 5, requires_grad=True)
-    loss, memory = tokens(logits, torch.tensor([[0, 5, 1], [2, -1, -100]]))
-    assert torch.isnan(loss).all()
-    loss, memory = tokens(logits, torch.tensor([[0, 5, 1], [2, 3, -100]]))
-    assert torch.isnan(loss).tolist() == [True, False]
-    assert torch.isfinite(memory).all()
-    loss.sum().backward()
-    assert torch.isfinite(logits.grad).all()
-    assert (logits.grad[0, 1] == 0).all()
-    ids = torch.tensor([[0, 0, 2], [1, 1, 3]])
-    assert torch.isnan(tokens(logits, torch.zeros_like(ids), sequence_ids=ids, num_sequences=2).loss).all()
-    fine = torch.tensor([[0, 0, -100], [1, 1, -100]])
-    assert torch.isfinite(tokens(logits, fine, sequence_ids=ids, num_sequences=2).loss).all()
 
 
 def test_token_loss_names_a_label_outside() -> None:

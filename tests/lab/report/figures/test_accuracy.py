@@ -5,8 +5,7 @@ from itertools import pairwise
 import matplotlib as mpl
 import numpy as np
 import pytest
-from made_results import compared, comparison, is_drawn, made, made_own, many_policies
-from test_measures import bits
+from made_results import bits, compared, comparison, is_drawn, made, made_own, many_policies
 
 from emprune.policies import REGISTRY
 from emprune_lab.records.metrics import METRICS
