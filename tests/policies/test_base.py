@@ -316,3 +316,38 @@ def test_a_value_that_the_policy_does_not_read_is_refused() -> None:
     pruner = Pruner(4, "emp", prune_rate=0.0, num_epochs=1)
     with pytest.raises(EmpruneError, match="doubt is 'given'; allowed: what policy 'emp' reads, loss, memory"):
         pruner.loss(torch.arange(4), torch.ones(4), torch.ones(4), doubt=torch.ones(4))
+
+
+class Plain(Policy):
+    """Overrides nothing but its settings."""
+
+    def __init__(self, share: float = 0.5) -> None:
+        self.share = share
+
+
+def test_a_policy_reads_losses_and_keeps_exactly_k_unless_it_says_otherwise() -> None:
+    policy = Plain()
+    assert (policy.inputs, policy.columns) == (("loss",), {})
+    assert not policy.observes_pruned
+    assert not policy.partitionable
+    assert (policy.epoch_size(10, 4), policy.learning_rate_factor(4, 10)) == (4, 1.0)
+    assert (policy.settings(), repr(policy)) == ({"share": 0.5}, "Plain(share=0.5)")
+    with pytest.raises(NotImplementedError, match="Plain must override select, or subclass InBatchPolicy"):
+        policy.select(Request(ScoreTable(10), 4, 0, 3, 0))
+
+
+def test_an_in_batch_policy_plans_for_all_samples() -> None:
+    policy = InBatchPolicy()
+    assert policy.epoch_size(10, 4) == 10
+    assert policy.select(Request(ScoreTable(10), 4, 0, 3, 0)).ids.tolist() == list(range(10))
+
+
+def test_a_request_s_draws_follow_from_seed_epoch_and_purpose() -> None:
+    def drawn(epoch: int = 1, seed: int = 0, purpose: str = "select", **options: bool) -> int:
+        return int(Request(ScoreTable(10), 4, epoch, 3, seed).rng(purpose, **options).integers(2**60))
+
+    assert drawn() == drawn()
+    assert len({drawn(), drawn(epoch=2), drawn(seed=1), drawn(purpose="other")}) == 4
+    assert drawn(every_epoch=False) == drawn(epoch=2, every_epoch=False)
+    request = Request(ScoreTable(10), 4, 0, 3, 0)
+    assert (request.num_samples, request.prune_rate) == (10, pytest.approx(0.6))

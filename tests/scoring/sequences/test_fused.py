@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from emprune import ArgumentError
 from emprune.scoring import token_loss
-from emprune.scoring.sequences import plain_loss
+from emprune.scoring.sequences import fused, plain_loss
 from emprune.scoring.sequences.fused import formula
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
@@ -165,3 +165,11 @@ def test_the_formula_for_compilers_says_the_same(smoothing: float, memory_gradie
 def test_token_loss_names_a_label_outside() -> None:
     with pytest.raises(ArgumentError, match="a token is 9 and the model has logits for 5"):
         token_loss(torch.zeros(1, 5), torch.tensor([9]))
+
+
+def test_the_kernel_is_triton_s_where_it_is_asked_for_and_plain_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.zeros(1, 2, 5)
+    assert fused._implementation("auto", logits) is fused._implementation("plain", logits) is plain_loss
+    monkeypatch.setattr(fused, "has_triton", lambda: False)
+    with pytest.raises(ArgumentError, match=r"triton for torch\.float32 logits, without Triton installed"):
+        fused._implementation("triton", logits)

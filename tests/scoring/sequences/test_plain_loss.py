@@ -57,3 +57,25 @@ def test_no_second_tensor_of_the_logits_size(
     with Largest(leaf) as plain:
         F.cross_entropy(leaf.flatten(0, 1), labels.flatten()).backward()
     assert plain.sizes[2] == leaf.numel()  # the yardstick sees what torch makes
+
+
+@pytest.mark.parametrize("tokens_at_once", [1, 3, 100])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_no_value_depends_on_the_chunks(tokens_at_once: int, transposed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against torch's own cross-entropy; tokens without target have no loss and no gradient."""
+    monkeypatch.setattr(plain_loss, "chunk_elements", lambda device: tokens_at_once * 9)
+    logits = torch.randn(2, 5, 9, generator=torch.Generator().manual_seed(0))
+    if transposed:
+        logits = logits.transpose(1, 2).contiguous().transpose(1, 2)
+    targets = torch.tensor([0, 8, -1, 3, 4, -2, 5, -1, 7, 1])
+    found = plain_loss.forward(logits, targets, 0.1)
+    leaf = logits.clone().requires_grad_()
+    right = F.cross_entropy(
+        leaf.flatten(0, 1), targets.clamp_min(-1), reduction="none", label_smoothing=0.1, ignore_index=-1
+    )
+    torch.testing.assert_close(found.loss, right)
+    slope = torch.linspace(-1, 2, 10)
+    (right * slope).sum().backward()
+    grad = torch.full_like(logits, torch.nan)
+    plain_loss.backward(logits, targets, found, plain_loss.Slopes(slope, None), 0.1, grad)
+    torch.testing.assert_close(grad, leaf.grad)

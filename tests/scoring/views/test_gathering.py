@@ -16,6 +16,7 @@ import torch
 from views_at_work import OPTIONS, RANKS, SHARES, data, layers, new_model
 
 from emprune.scoring import contrastive
+from emprune.scoring.views.gathering import Ranks, gather, meet
 
 Outcomes = list[dict[str, Any]]
 
@@ -85,3 +86,15 @@ def test_a_group_of_one_is_this_process_alone(ranks: Outcomes) -> None:
             strict=True,
         ):
             close(found, right)
+
+
+def test_alone_nothing_is_gathered() -> None:
+    first, _ = data(4)
+    ranks = meet(None, first, [first.shape[1]])
+    assert (ranks.total, ranks.before) == (4, 0)
+    assert gather(first, ranks) is first
+
+
+def test_samples_are_counted_by_rank() -> None:
+    ranks = Ranks(None, (3, 1, 2), here=2)
+    assert (ranks.total, ranks.before) == (6, 4)
