@@ -97,3 +97,14 @@ def bits():
         for (policy, rate), values in BITS.items()
         for seed in range(3)
     ]
+
+
+def marks(axes, label):
+    """Positions of the marks that a legend calls so."""
+    (line,) = [line for line in axes.lines if line.get_label() == label]
+    return list(zip(*line.get_data(), strict=True))
+
+
+def texts(figure):
+    """What is written into a figure."""
+    return [text.get_text() for axes in figure.axes for text in axes.texts]

@@ -1,4 +1,4 @@
-"""Long-tailed training sets."""
+"""Label noise and long-tailed training sets."""
 
 import pytest
 import torch
@@ -75,3 +75,18 @@ def test_label_noise_comes_after(balanced):
 def test_bad_factor(balanced, factor):
     with pytest.raises(ArgumentError, match=r"imbalance is .*at least 1"):
         lab_data.with_imbalance(balanced, factor, seed=0)
+
+
+def test_label_noise_flips_the_exact_number_to_other_classes():
+    data = lab_data.load("digits")
+    noisy = lab_data.with_label_noise(data, 0.2, seed=3)
+    assert int((noisy.labels != data.labels).sum()) == round(0.2 * len(data))
+    assert torch.equal(noisy.true_labels, data.labels)
+    assert noisy.labels.min() >= 0
+    assert noisy.labels.max() <= 9
+    assert not torch.equal(noisy.labels, lab_data.with_label_noise(data, 0.2, seed=4).labels)
+    # Published results rest on these very draws.
+    assert (noisy.labels != data.labels).nonzero().flatten()[:6].tolist() == [16, 17, 23, 32, 39, 55]
+    assert noisy.labels[noisy.labels != data.labels][:6].tolist() == [1, 5, 3, 7, 0, 3]
+    with pytest.raises(ArgumentError, match=r"label_noise is 1\.5"):
+        lab_data.with_label_noise(data, 1.5, seed=0)

@@ -1,4 +1,4 @@
-"""Weighted nearest neighbours and instance retrieval, each against a loop."""
+"""Weighted nearest neighbours against a loop, and which labels the probe is given."""
 
 import pytest
 import torch
@@ -6,8 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from emprune.errors import ArgumentError
-from emprune_lab.tasks.contrastive.evaluation import knn_predict, measures
-from emprune_lab.tasks.contrastive.retrieval import retrieved
+from emprune_lab.tasks.contrastive.evaluation import knn_predict, label_part, measures
 
 
 @pytest.fixture(scope="module")
@@ -60,54 +59,20 @@ def test_features_of_a_diverged_encoder_are_named(digits):
         measures(features, labels, queries * torch.inf, truth, 10, 0)
 
 
-def by_loop(first, second):
-    views = torch.cat([first, second]).double()
-    count, found = len(first), []
-    for sample in range(count):
-        hits = []
-        for view, other in ((sample, sample + count), (sample + count, sample)):
-            likeness = {
-                index: float(torch.cosine_similarity(views[view], views[index], dim=0))
-                for index in range(2 * count)
-                if index != view
-            }
-            hits.append(max(likeness, key=likeness.get) == other)
-        found.append(all(hits))
-    return torch.tensor(found)
+def test_a_part_of_the_labels_holds_the_same_share_of_each_class():
+    labels = torch.arange(2000) % 10
+    ids = label_part(labels, 0.1, seed=0)
+    assert ids.dtype == torch.int64
+    assert torch.equal(ids, ids.unique())
+    assert labels[ids].bincount().tolist() == [20] * 10
+    uneven = torch.arange(10).repeat_interleave(torch.tensor([1, 4, 5, 14, 15, 26, 100, 3, 0, 250]))
+    assert uneven[label_part(uneven, 0.1, seed=0)].bincount().tolist() == [1, 1, 1, 1, 2, 3, 10, 1, 0, 25]
+    assert torch.equal(label_part(uneven, 1.0, seed=0), torch.arange(len(uneven)))
 
 
-def views_of(count, noise, width=6):
-    rng = torch.Generator().manual_seed(count)
-    samples = torch.randn(count, width, generator=rng)
-    first, second = (samples + noise * torch.randn(count, width, generator=rng) for _ in range(2))
-    return first, 7 * second
-
-
-@pytest.mark.parametrize("noise", [0.1, 0.4, 0.8])
-def test_retrieval_is_that_of_a_loop(noise):
-    first, second = views_of(40, noise)
-    found = retrieved(first, second)
-    assert found.dtype == torch.bool
-    assert torch.equal(found, by_loop(first, second))
-    assert torch.equal(retrieved(second, first), found)
-    if noise > 0.1:
-        assert 0 < found.sum() < 40
-
-
-def test_one_direction_is_not_enough():
-    """The third view's nearest is the second; the second's is its own other view."""
-    angles = torch.tensor([0.0, 0.1, 0.25, 2.0])
-    first, second = torch.stack([angles.cos(), angles.sin()], 1).view(2, 2, 2).transpose(0, 1)
-    assert retrieved(first, second).tolist() == [True, False]
-    assert retrieved(first.flip(0), second.flip(0)).tolist() == [False, True]
-
-
-def test_within_a_step_nothing_is_checked():
-    first, second = views_of(4, 0.1)
-    first[1] = float("nan")
-    assert not retrieved(first, second).any()
-    assert retrieved(first[:1], second[:1]).tolist() == [True]
-
-
-def test_nothing_is_retrieved_from_a_collapsed_representation():
-    assert not retrieved(torch.eye(4)[:1].expand(8, 4), torch.eye(4)[:1].expand(8, 4)).any()
+def test_a_part_depends_on_the_seed_alone_and_grows():
+    labels = torch.arange(2000) % 10
+    few, many = (set(label_part(labels, fraction, seed=0).tolist()) for fraction in (0.05, 0.1))
+    assert few < many
+    assert few == set(label_part(labels, 0.05, seed=0).tolist())
+    assert few != set(label_part(labels, 0.05, seed=1).tolist())

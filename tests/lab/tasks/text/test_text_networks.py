@@ -1,4 +1,4 @@
-"""Models of text: what they see, how their windows are scored and masked, what dropout draws."""
+"""Models of text: what they see, how their windows are scored, what dropout draws."""
 
 import math
 
@@ -9,7 +9,6 @@ import torch
 from emprune.errors import ArgumentError
 from emprune_lab.tasks.text import networks
 from emprune_lab.tasks.text.corpus import split_text
-from emprune_lab.tasks.text.masking import masked, masked_once
 from emprune_lab.tasks.text.objectives import hidden_token, next_token
 from emprune_lab.tasks.text.task import PretrainingTask, WindowBatch
 from emprune_lab.tasks.text.windows import text_data
@@ -120,46 +119,6 @@ def test_scores_that_text_does_not_have_are_refused():
             task.forward(batch, ("loss", name))
 
 
-def test_masks_hide_the_same_share_of_every_window():
-    windows = torch.arange(50).repeat(4000, 1)
-    inputs, labels = masked(windows, 50, seed=3, epoch=1)
-    hidden = labels >= 0
-    assert hidden.sum(1).unique().tolist() == [8]  # of 50 tokens, round(7.5)
-    assert torch.equal(labels[hidden], windows[hidden])
-    assert torch.equal(inputs[~hidden], windows[~hidden])
-    shares = [float((inputs[hidden] == 50).float().mean()), float((inputs[hidden] == windows[hidden]).float().mean())]
-    assert shares == pytest.approx([0.8, 0.1 + 0.1 / 50], abs=0.01)
-    assert hidden.float().mean(0) == pytest.approx(np.full(50, 8 / 50), abs=0.03)
-    again, other = masked(windows, 50, seed=3, epoch=1), masked(windows, 50, seed=3, epoch=2)
-    assert torch.equal(again[0], inputs)
-    assert not torch.equal(other[1], labels)
-    assert (masked(windows[:, :2], 50, 0, 0)[1] >= 0).sum(1).unique().tolist() == [1]
-
-
-@pytest.mark.parametrize(("length", "times"), [(12, 7), (64, 7), (3, 3)])
-def test_held_out_tokens_are_hidden_once_each(length, times):
-    windows = torch.arange(5 * length).view(5, length)
-    inputs, labels = masked_once(windows, 1000)
-    assert len(inputs) == 5 * times
-    assert sorted(labels[labels >= 0].tolist()) == list(range(5 * length))
-    hidden = labels >= 0
-    assert torch.equal(inputs, torch.where(hidden, 1000, windows.repeat(times, 1)))
-    assert set(hidden.sum(1).tolist()) <= {length // times, -(-length // times)}
-    assert torch.equal(labels, masked_once(windows, 1000)[1])
-
-
-def test_masks_change_with_the_epoch_but_not_where_windows_are_only_scored():
-    task = task_of("bert-1x32", seed=4)
-    ids = torch.tensor([7, 1])
-    first, again, later = (task.batch(ids, epoch, 0) for epoch in (0, 0, 1))
-    assert torch.equal(first.inputs, again.inputs)
-    assert not torch.equal(first.labels, later.labels)
-    assert torch.equal(task.plain_batch(ids).labels, task.plain_batch(ids).labels)
-    truth = DATA.windows[ids, 1:]
-    for batch in (first, later, task.plain_batch(ids)):
-        assert torch.equal(torch.where(batch.labels >= 0, batch.labels, truth), truth)
-
-
 @pytest.mark.parametrize("name", ["gpt-1x32", "bert-1x32"])
 def test_held_out_text_is_measured_whole_and_after_an_epoch_in_part(name):
     task = task_of(name)
@@ -192,3 +151,15 @@ def test_a_text_that_repeats_is_learned(name, epochs, bits):
             optimizer.zero_grad()
     # The letters' frequencies alone give 3.6 bits.
     assert task.evaluate_test()[task.metric] < bits < before
+
+
+def test_masks_change_with_the_epoch_but_not_where_windows_are_only_scored():
+    task = task_of("bert-1x32", seed=4)
+    ids = torch.tensor([7, 1])
+    first, again, later = (task.batch(ids, epoch, 0) for epoch in (0, 0, 1))
+    assert torch.equal(first.inputs, again.inputs)
+    assert not torch.equal(first.labels, later.labels)
+    assert torch.equal(task.plain_batch(ids).labels, task.plain_batch(ids).labels)
+    truth = DATA.windows[ids, 1:]
+    for batch in (first, later, task.plain_batch(ids)):
+        assert torch.equal(torch.where(batch.labels >= 0, batch.labels, truth), truth)
