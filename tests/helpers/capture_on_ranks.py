@@ -1,4 +1,4 @@
-"""Two real gloo processes whose models are captured under DistributedDataParallel; started by test_capturing.py.
+"""Two real gloo processes whose models are captured under DistributedDataParallel; started by test_capture.py.
 
 python capture_on_ranks.py FOLDER      one file a rank in FOLDER: {scenario: what take() gave, what was compiled}
 """

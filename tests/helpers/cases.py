@@ -10,7 +10,8 @@ import torch
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from emprune import IdBatches, Pruner, ScoreTable
+from emprune import IdBatches, Policy, Pruner, Request, ScoreTable
+from emprune.epoch.plan import make_plan
 
 HUGE = float(np.finfo(np.float32).max)
 DENORMAL = float(np.float32(1e-45))
@@ -113,3 +114,13 @@ class Positions(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         return torch.full((2,), float(index)), index
+
+
+LOSS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
+def chosen(
+    policy: Policy, k: int, loss: np.ndarray = LOSS, memory: np.ndarray | None = None, epoch: int = 0
+) -> set[int]:
+    """The ids that a policy plans for, of samples with these last losses."""
+    return set(make_plan(policy, Request(table_of(loss, memory), k, epoch, 10, 0)).ids.tolist())

@@ -23,6 +23,14 @@ ACCURACY = {
     ("emp", 0.9): [0.81, 0.80, 0.85],
 }
 """(policy, rate) → accuracy of seeds 0, 1, 2."""
+BITS = {
+    ("full", 0.0): [1.50, 1.52, 1.51],
+    ("random", 0.7): [1.90, 1.92, 1.91],
+    ("lfl", 0.7): [2.10, 2.13, 2.12],
+    ("emp", 0.7): [1.80, 1.81, 1.82],
+    ("infobatch", 0.7): [1.95, 1.90, 1.88],
+}
+"""The same of a metric of which lower is better."""
 
 
 def made(policy="emp", rate=0.7, seed=0, accuracy=0.9, **changes) -> Result:
@@ -80,3 +88,23 @@ def is_drawn(figure) -> bool:
     """Whether a figure renders to a PNG of the report's width with ink on it."""
     image = Image.open(io.BytesIO(png(figure))).convert("L")
     return image.width > 1000 and np.asarray(image).min() < 100
+
+
+def bits():
+    """Runs of a metric of which lower is better."""
+    return [
+        made(policy, rate, seed, values[seed], metric="bits per character")
+        for (policy, rate), values in BITS.items()
+        for seed in range(3)
+    ]
+
+
+def marks(axes, label):
+    """Positions of the marks that a legend calls so."""
+    (line,) = [line for line in axes.lines if line.get_label() == label]
+    return list(zip(*line.get_data(), strict=True))
+
+
+def texts(figure):
+    """What is written into a figure."""
+    return [text.get_text() for axes in figure.axes for text in axes.texts]

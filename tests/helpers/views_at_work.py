@@ -1,4 +1,4 @@
-"""Real gloo processes that gather each other's views; started by test_contrastive_ranks.py, never by pytest.
+"""Real gloo processes that gather each other's views; started by test_gathering.py, never by pytest.
 
 python views_at_work.py FOLDER     one JSON file a rank in FOLDER: {scenario: outcome}
 """

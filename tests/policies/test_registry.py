@@ -1,6 +1,7 @@
 """What holds for every built-in policy: its rate, its state in mid-run, its settings, its place in the docs."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from cases import inputs_of
 from states import EPOCHS, N, new_pruner, train
 
 import emprune.policies
-from emprune import IdBatches, Policy
+from emprune import EMP, ArgumentError, IdBatches, InfoBatch, Policy, Pruner, get_policy
 from emprune.policies import REGISTRY
 from emprune.policies.registry import discovered
 
@@ -100,3 +101,31 @@ def test_a_policy_is_added_by_one_file(tmp_path, monkeypatch):
     assert {**REGISTRY, "stalest-of-a-test": found["stalest-of-a-test"]} == found
     monkeypatch.setitem(REGISTRY, "stalest-of-a-test", found["stalest-of-a-test"])
     assert trained_each_epoch(new_pruner("stalest-of-a-test", prune_rate=0.7)) == [30 * N // 100] * EPOCHS
+
+
+def test_a_policy_s_settings_are_its_arguments() -> None:
+    assert get_policy("emp", beta=2.0, gamma=0.5, unseen="first").settings() == {
+        "beta": 2.0, "rule": "sample", "gamma": 0.5, "unseen": "first",
+    }  # fmt: skip
+    assert repr(get_policy("infobatch", below_share=0.5)) == "InfoBatch(below_share=0.5, weight_sum='kept')"
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: get_policy("el2n"), "policy is 'el2n'; allowed: one of full, static-random, random, rs2, lfl"),
+        (lambda: Pruner(9, "nope", prune_rate=0.5, num_epochs=1), "policy is 'nope'; allowed: one of full, .*emp"),
+        (lambda: Pruner(9, EMP, prune_rate=0.5, num_epochs=1), "policy is <class .*EMP'>; allowed: a policy's name"),
+        (lambda: get_policy("emp", alpha=1), r"settings of emp is \{'alpha': 1\}; allowed: .*alpha"),
+        (lambda: EMP(beta=-1), "beta is -1; allowed: a finite number of at least 0"),
+        (lambda: EMP(beta=float("inf")), "beta is inf; allowed: a finite number"),
+        (lambda: EMP(rule="bottom"), "rule is 'bottom'; allowed: one of top, sample, threshold"),
+        (lambda: EMP(gamma=float("nan")), "gamma is nan; allowed: a finite number of at least 0"),
+        (lambda: EMP(unseen="last"), "unseen is 'last'; allowed: 'first' or 'mean'"),
+        (lambda: InfoBatch(below_share=0), r"below_share is 0; allowed: a number in \(0, 1\]"),
+        (lambda: InfoBatch(weight_sum="half"), "weight_sum is 'half'; allowed: 'kept' or 'all'"),
+    ],
+)
+def test_bad_policies_and_settings_are_named(build: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        build()

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 from contrastive_results import contrastive_run, contrastive_runs
-from made_results import comparison, made, made_own
+from made_results import BITS, bits, comparison, made, made_own
 
 from emprune_lab.report.layout import to_markdown
 from emprune_lab.report.overview import overview_markdown
@@ -14,22 +14,6 @@ from emprune_lab.report.tables import COST, MEASURES, OWN_BUDGET, RANKED, build_
 NAMES = ["knn", "linear probe", "linear probe, 10 % of labels"]
 T_OF_THREE = 4.302652729911275
 """The 97.5 % point of Student's t with two degrees of freedom."""
-BITS = {
-    ("full", 0.0): [1.50, 1.52, 1.51],
-    ("random", 0.7): [1.90, 1.92, 1.91],
-    ("lfl", 0.7): [2.10, 2.13, 2.12],
-    ("emp", 0.7): [1.80, 1.81, 1.82],
-    ("infobatch", 0.7): [1.95, 1.90, 1.88],
-}
-
-
-def bits():
-    """Runs of a metric of which lower is better."""
-    return [
-        made(policy, rate, seed, values[seed], metric="bits per character")
-        for (policy, rate), values in BITS.items()
-        for seed in range(3)
-    ]
 
 
 def row_of(policy, runs):

@@ -8,15 +8,9 @@ from made_results import comparison, made, made_own
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune_lab.report.formats import format_difference, format_gap, format_mean, format_ratio, signed
-from emprune_lab.report.intervals import Estimate
 from emprune_lab.report.layout import to_markdown
 from emprune_lab.report.overview import overview_markdown, tables_markdown
 from emprune_lab.report.tables import COST, NOTES, OWN_BUDGET, RANKED, build_tables, rich_tables
-
-
-def estimate(value, low=None, high=None, count=3):
-    return Estimate(value, low, high, count)
 
 
 def printed(drawn, width=160):
@@ -32,19 +26,6 @@ def line_of(table, policy, rate):
 
 def texts_of(table, policy, rate):
     return [cell.text for cell in line_of(table, policy, rate)][2:]
-
-
-def test_numbers():
-    assert signed(-0.001) == "+0.00"
-    assert format_mean(estimate(91.234, 90.0, 92.0)) == "91.23 ± 1.00"
-    assert format_mean(estimate(91.234)) == "91.23"
-    assert format_difference(estimate(-1.5, -2, 0.25)) == "−1.50 [−2.00, +0.25]"
-    assert format_difference(estimate(1.5)) == "+1.50"
-    assert format_difference(None) == "–"
-    assert format_gap(estimate(0.5, -0.25, 1.5)) == "0.50 [−0.25, 1.50]"
-    assert format_gap(estimate(-3.0)) == "(−3.00)"
-    assert format_gap(estimate(-3.0, count=1)) == "−3.00"
-    assert format_ratio(None) == "–"
 
 
 def test_full_comes_first_and_is_compared_with_nothing():
@@ -137,19 +118,3 @@ def test_one_seed():
     emp = line_of(build_tables(comparison(seeds=1))[0], "emp", "0.7")
     assert [cell.text for cell in emp[2:5]] == ["93.00", "+3.00", "0.60"]
     assert emp[3].tone == ""
-
-
-def test_the_overview_has_a_column_for_every_setting_and_rate():
-    results = [*comparison(), *comparison(anneal=0.125), *comparison(anneal=0.125, model="cnn", label_noise=0.4)]
-    lines = overview_markdown(results).splitlines()
-    assert lines[0] == (
-        "| policy | 40% wrong labels, cnn, 12.5% annealed, "
-        "0.7 | 40% wrong labels, cnn, 12.5% annealed, 0.9 | clean, mlp, 0.7 | clean, mlp, 0.9 | clean, mlp, 12.5% "
-        "annealed, 0.7 | clean, mlp, 12.5% annealed, 0.9 |"
-    )
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| full", "| random", "| lfl", "| emp"]
-    assert all(line.count("94.13 ± ") == 3 for line in lines if line.startswith("| emp"))
-
-
-def test_full_alone_has_an_overview():
-    assert "96.00 ± 2.48" in overview_markdown([run for run in comparison() if run.policy == "full"])

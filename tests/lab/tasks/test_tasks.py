@@ -14,7 +14,6 @@ from emprune.errors import ArgumentError
 from emprune_lab import tasks
 from emprune_lab.cli import main
 from emprune_lab.data.sets import DataSets
-from emprune_lab.records import metrics
 from emprune_lab.records.results import Result, load_results, load_samples, save_results
 from emprune_lab.runs import compare
 from emprune_lab.runs.runner import Interrupted, run
@@ -225,8 +224,3 @@ def test_results_without_further_measures_are_read(tmp_path):
     assert Result(**entry).metrics == {}
     save_results(tmp_path / "results.json", [Result(**entry)])
     assert load_results(tmp_path)[0].metrics == {}
-
-
-def test_an_unknown_measure_is_named():
-    with pytest.raises(ArgumentError, match=r"metric is 'luck'; allowed: .*accuracy, f1, matthews, bits per char"):
-        metrics.metric_named("luck")

@@ -1,4 +1,4 @@
-"""The linear probe against scikit-learn's logistic regression, and which labels it is given."""
+"""The linear probe against scikit-learn's logistic regression."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from emprune_lab.tasks.contrastive.evaluation import label_part
 from emprune_lab.tasks.contrastive.probe import fit_probe
 
 
@@ -71,22 +70,3 @@ def test_features_without_any_information_give_the_commonest_class():
     assert linear_probe(torch.ones(4, 3), labels, torch.ones(2, 3), 4).tolist() == [1, 1]
     probabilities = fit_probe(torch.ones(4, 3).double(), labels, 3).logits(torch.ones(1, 3)).softmax(1)
     torch.testing.assert_close(probabilities, torch.tensor([[0.25, 0.5, 0.25]]).double())
-
-
-def test_a_part_of_the_labels_holds_the_same_share_of_each_class():
-    labels = torch.arange(2000) % 10
-    ids = label_part(labels, 0.1, seed=0)
-    assert ids.dtype == torch.int64
-    assert torch.equal(ids, ids.unique())
-    assert labels[ids].bincount().tolist() == [20] * 10
-    uneven = torch.arange(10).repeat_interleave(torch.tensor([1, 4, 5, 14, 15, 26, 100, 3, 0, 250]))
-    assert uneven[label_part(uneven, 0.1, seed=0)].bincount().tolist() == [1, 1, 1, 1, 2, 3, 10, 1, 0, 25]
-    assert torch.equal(label_part(uneven, 1.0, seed=0), torch.arange(len(uneven)))
-
-
-def test_a_part_depends_on_the_seed_alone_and_grows():
-    labels = torch.arange(2000) % 10
-    few, many = (set(label_part(labels, fraction, seed=0).tolist()) for fraction in (0.05, 0.1))
-    assert few < many
-    assert few == set(label_part(labels, 0.05, seed=0).tolist())
-    assert few != set(label_part(labels, 0.05, seed=1).tolist())

@@ -1,9 +1,7 @@
-"""Text: read, split, encoded and cut so that every held-out token is predicted once."""
+"""Text cut into windows so that every held-out token is predicted once."""
 
-import hashlib
 import itertools
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -11,93 +9,13 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from emprune.errors import ArgumentError, DataError
-from emprune_lab.extras import needed
-from emprune_lab.tasks.text import corpus
-from emprune_lab.tasks.text.corpus import SplitText, read_text, read_tinyshakespeare, split_text
+from emprune.errors import ArgumentError
+from emprune_lab.tasks.text.corpus import split_text
 from emprune_lab.tasks.text.objectives import Windows, bits
-from emprune_lab.tasks.text.vocabularies import BytePairs, Characters, vocabulary_of
+from emprune_lab.tasks.text.vocabularies import vocabulary_of
 from emprune_lab.tasks.text.windows import cut, scored_once, text_data
 
 WORDS = "".join(f"{word} and {word}s,\n" for word in ["sea", "señor", "ship", "shore", "[MASK]", "sun 🌞"] * 40)
-
-
-def test_the_validation_part_is_neither_trained_on_nor_the_test_part():
-    text = "".join(chr(100 + at) for at in range(1000))
-    test, validation = split_text("t", text, "test"), split_text("t", text, "validation")
-    assert (test.train, test.held_out) == (text[:900], text[900:])
-    assert (validation.train, validation.held_out) == (text[:810], text[810:900])
-    assert test.alphabet == validation.alphabet == text
-    with pytest.raises(ArgumentError, match="'dev'"):
-        split_text("t", text, "dev")
-    with pytest.raises(DataError, match="too short"):
-        split_text("t", text[:99], "test")
-
-
-def test_files_of_a_folder_are_one_text(tmp_path):
-    (tmp_path / "b.txt").write_bytes(b"zwei\r\n")
-    (tmp_path / "a.txt").write_bytes("eins ü".encode())
-    (tmp_path / "c.md").write_text("no")
-    assert read_text(tmp_path) == "eins ü\nzwei\r\n"
-    assert read_text(tmp_path / "a.txt") == "eins ü"
-    (tmp_path / "c.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match=r"c\.txt is not UTF-8"):
-        read_text(tmp_path)
-    (tmp_path / "empty").mkdir()
-    for wrong, says in [(tmp_path / "empty", "holds no .txt"), (tmp_path / "x", "x is missing"), (None, "--data-dir")]:
-        with pytest.raises(DataError, match=says):
-            read_text(wrong)
-
-
-def test_tinyshakespeare_must_be_the_published_file(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=r"tinyshakespeare\.txt is missing.*char-rnn"):
-        read_tinyshakespeare(tmp_path)
-    (tmp_path / "lm").mkdir()
-    (tmp_path / "lm" / "tinyshakespeare.txt").write_text(WORDS)
-    with pytest.raises(DataError, match="md5"):
-        read_tinyshakespeare(tmp_path)
-    monkeypatch.setattr(corpus, "TINYSHAKESPEARE_MD5", hashlib.md5(WORDS.encode()).hexdigest())
-    assert read_tinyshakespeare(tmp_path) == read_tinyshakespeare(tmp_path / "lm") == WORDS
-
-
-def test_characters_are_numbered_and_given_back():
-    characters = Characters("".join(sorted(set(WORDS))))
-    numbers = {character: number for number, character in enumerate(sorted(set(WORDS)))}
-    assert characters.encode(WORDS).tolist() == [numbers[character] for character in WORDS]
-    assert (characters.size, characters.mask) == (len(numbers) + 1, len(numbers))
-    for unknown in "\x00é\U0010ffff":
-        with pytest.raises(ArgumentError, match="text is"):
-            characters.encode("sea" + unknown)
-
-
-def test_byte_pairs_give_any_text_back_and_never_the_mask():
-    pairs = BytePairs(WORDS, 280)
-    for text in (WORDS, "[MASK] naïve\r\n\t  ✓ \x00", "日本語"):
-        tokens = pairs.encode(text)
-        assert pairs.tokenizer.decode(tokens.tolist()) == text
-        assert tokens.max() < pairs.mask
-    assert pairs.size == pairs.mask + 1 == 280
-    assert len(pairs.encode(WORDS)) < len(WORDS) / 2
-    assert BytePairs(WORDS, 280).encode(WORDS).tolist() == pairs.encode(WORDS).tolist()
-
-
-def test_byte_pairs_come_from_the_training_text_alone():
-    train, held_out = "aaaa bbbb " * 50, "cdcdcdcd " * 50
-    with_it, without = (vocabulary_of(SplitText("t", train, other, ""), "bpe270") for other in (held_out, ""))
-    assert with_it.encode(held_out).tolist() == without.encode(held_out).tolist()
-    assert len(with_it.encode(held_out)) == len(held_out)
-
-
-@pytest.mark.parametrize("name", ["words", "bpe", "bpe256", "bpe-3"])
-def test_wrong_vocabularies_are_named(name):
-    with pytest.raises(ArgumentError, match="vocabulary is"):
-        vocabulary_of(SplitText("t", WORDS, WORDS, "a"), name)
-
-
-def test_a_missing_package_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(DataError, match=r"emprune-lab\[language\]"):
-        needed("tokenizers", "language")
 
 
 @given(st.integers(2, 60), st.integers(1, 12))

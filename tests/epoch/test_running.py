@@ -1,0 +1,104 @@
+"""A running epoch by itself: what its steps are given and leave behind, without a pruner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emprune import ArgumentError, BatchRequest, BatchSelection, EpochOrderError, InBatchPolicy, NonFiniteError
+from emprune.distributed import RankSlice, World
+from emprune.epoch.plan import EpochPlan
+from emprune.epoch.running import RunningEpoch
+from emprune.errors import StateError
+from emprune.policies import get_policy
+
+N = 8
+PLAN = EpochPlan(0, N, np.array([5, 2, 7, 0]), np.array([1, 2, 1, 0.5], dtype=np.float32))
+ALL = EpochPlan(0, N, np.arange(N), np.ones(N, dtype=np.float32))
+
+
+class TopOfBatch(InBatchPolicy):
+    """The highest losses of a batch."""
+
+    def select_within_batch(self, request: BatchRequest) -> BatchSelection:
+        return BatchSelection(torch.topk(request.loss, request.k).indices)
+
+
+def epoch_of(plan: EpochPlan = PLAN, policy: Any = None, k: int = 4, **changed: Any) -> RunningEpoch:
+    given = {"seed": 0, "on_nonfinite": "error", "world": World(), "owned": RankSlice.whole(N)}
+    return RunningEpoch(plan, policy or get_policy("lfl"), k, **{**given, **changed})
+
+
+def step(epoch: RunningEpoch, ids: list[int], loss: list[float]) -> BatchSelection:
+    return epoch.select_batch(torch.tensor(ids), {"loss": torch.tensor(loss), "memory": None})
+
+
+def test_a_step_has_the_weights_of_the_plan() -> None:
+    chosen = step(epoch_of(), [7, 2, 0], [0.1, 0.2, 0.3])
+    assert chosen.positions is None
+    assert chosen.weights.tolist() == [1, 2, 0.5]
+
+
+def test_what_steps_observed_is_there_until_it_is_applied() -> None:
+    epoch = epoch_of()
+    assert epoch.exchanged() is None
+    step(epoch, [5, 2], [0.1, 0.2])
+    epoch.observe(torch.tensor([1]), {"loss": torch.tensor([0.3]), "memory": None})
+    assert (epoch.consumed, epoch.global_batch, epoch.unflushed_steps) == (2, 2, 1)
+    found = epoch.exchanged()
+    assert found.seen.ids.tolist() == [5, 2, 1]
+    assert found.seen.trained.tolist() == found.seen.is_train_step.tolist() == [True, True, False]
+    assert (found.samples, found.steps) == (3, 1)
+    assert not epoch.consumed_rows.any()
+    epoch.applied(found)
+    assert np.flatnonzero(epoch.consumed_rows).tolist() == [2, 5]
+    assert (epoch.unflushed_steps, epoch.exchanged()) == (0, None)
+
+
+def test_consumed_samples_come_first_and_the_rest_keeps_its_order() -> None:
+    epoch = epoch_of()
+    step(epoch, [7], [0.1])
+    epoch.applied(epoch.exchanged())
+    plan, count = epoch.consumed_first()
+    assert (plan.ids.tolist(), count) == ([7, 5, 2, 0], 1)
+
+
+def test_a_restored_epoch_begins_behind_what_was_consumed() -> None:
+    epoch = epoch_of(start=2, global_batch=2)
+    assert np.flatnonzero(epoch.consumed_rows).tolist() == [2, 5]
+    assert epoch.rank_ids(2, drop_last=False).tolist() == [7, 0]
+    with pytest.raises(StateError, match=r"the global batch is 3 here .* but the epoch was begun with 2"):
+        epoch.rank_ids(3, drop_last=False)
+
+
+def test_the_shares_of_batches_add_up_to_k() -> None:
+    epoch = epoch_of(ALL, TopOfBatch(), k=3)
+    assert epoch.selects_in_batch
+    taken = [
+        step(epoch, ids, [float(i) for i in ids]).positions.tolist() for ids in ([0, 1, 2], [3, 4, 5], [6, 7])
+    ]  # fmt: skip
+    assert taken == [[2], [2], [1]]
+    assert not epoch_of(ALL, TopOfBatch(), k=N).selects_in_batch
+
+
+def test_a_fault_is_raised_in_the_step_and_nothing_is_recorded() -> None:
+    epoch = epoch_of()
+    for ids, loss, error in (
+        ([5, 1], [0.1, 0.2], EpochOrderError),
+        ([5, N], [0.1, 0.2], ArgumentError),
+        ([5, 2], [0.1, torch.nan], NonFiniteError),
+    ):
+        with pytest.raises(error):
+            step(epoch, ids, loss)
+    assert (epoch.consumed, epoch.exchanged()) == (0, None)
+
+
+def test_quarantined_values_are_marked() -> None:
+    epoch = epoch_of(on_nonfinite="quarantine")
+    step(epoch, [5, 2], [torch.inf, 0.2])
+    found = epoch.exchanged()
+    assert found.bad.tolist() == [True, False]
+    np.testing.assert_array_equal(found.seen.loss, np.float32([np.nan, 0.2]))
