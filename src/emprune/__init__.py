@@ -2,7 +2,6 @@
 
 from emprune import checkpoint, scoring, selection
 from emprune.epoch.plan import EpochPlan
-from emprune.epoch.schedule import kept_per_epoch
 from emprune.errors import (
     ArgumentError,
     DataError,
@@ -91,7 +90,6 @@ __all__ = [
     "StaticSubset",
     "checkpoint",
     "get_policy",
-    "kept_per_epoch",
     "scoring",
     "selection",
 ]

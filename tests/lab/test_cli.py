@@ -174,3 +174,18 @@ def test_process_ends_with_the_code_and_without_traceback(tmp_path):
 def test_a_shift_that_leaves_nothing_of_an_image_is_named(tmp_path, capsys):
     assert main(["compare", *SMALL, "--jobs", "1", "--shift", "8", "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == "error: shift is 8; allowed: at most 7 pixels, for images of 8.\n"
+
+
+def test_a_folder_of_several_comparisons_is_refused_with_their_names(capsys):
+    studies = Path(__file__).parents[2] / "studies" / "fashion-mnist"
+    assert main(["report", str(studies)]) == 2
+    assert f"{studies / 'annealing'}, {studies / 'clean-and-mislabelled'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["methods"], 1), (["headline", "--help"], 0)])  # 1 is rich's own
+def test_a_reader_that_stops_reading_ends_the_command_quietly(arguments, code):
+    command = [sys.executable, "-m", "emprune", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == code

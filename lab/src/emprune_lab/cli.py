@@ -21,26 +21,18 @@ USAGE_ERROR, FAILURE, STOPPED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``emprune``; returns as :func:`exit_code`, and 0 where nobody reads what it prints any more."""
-    try:
-        return _main(arguments)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else the interpreter's last flush fails too
-        return 0
-
-
-def _main(arguments: Sequence[str] | None) -> int:
+    """Entry point of ``emprune``; returns as :func:`exit_code`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = f"emprune {shlex.join(arguments)}"
-    chosen = tyro.cli(
-        Compare | Train | Headline | Report | Methods,
-        prog="emprune", description="Dynamic data pruning: compare policies on real data.", args=arguments,
-    )  # fmt: skip
-    as_json = getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False)
-    # Tables need room, also where the output goes to a file and rich would assume 80 columns.
-    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
 
     def work() -> int:
+        chosen = tyro.cli(
+            Compare | Train | Headline | Report | Methods,
+            prog="emprune", description="Dynamic data pruning: compare policies on real data.", args=arguments,
+        )  # fmt: skip
+        as_json = getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False)
+        # Tables need room, also where the output goes to a file and rich would assume 80 columns.
+        console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
         if (world_size := os.environ.get("WORLD_SIZE", "1")) != "1":
             raise ArgumentError(
                 "WORLD_SIZE", world_size, "1: the command trains each run in one process",
@@ -68,8 +60,9 @@ def exit_code(work: Callable[[], int], command: str) -> int:
         state = f": {stopped}. Everything is saved" if isinstance(stopped, Interrupted) else ". What was saved is kept"
         said.print(escape(f"Stopped{state}; go on with:\n  {command}"))
         return STOPPED
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # nobody reads what is printed any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else the interpreter's last flush fails
+        return 0
     except (EmpruneError, OSError) as error:
         said.print(f"[bold red]error:[/] {escape(str(error))}")
         return USAGE_ERROR if isinstance(error, ArgumentError) else FAILURE

@@ -15,7 +15,6 @@ class Metric:
         name: as results call it. words: as reports do.
         higher_is_better: False for a loss.
         scale: reports multiply the value by it. unit: of the scaled value, "%" or "".
-        reading: the scaled value in a sentence.
         difference_unit: of the difference of two scaled values; "" where it has none.
         digits: decimals of the scaled value in tables.
         point: what counts as one point, in scaled values; figures choose their axes by it.
@@ -26,7 +25,6 @@ class Metric:
     higher_is_better: bool = True
     scale: float = 100.0
     unit: str = "%"
-    reading: str = "{} %"
     difference_unit: str = "percentage points"
     digits: int = 2
     point: float = 1.0
@@ -45,23 +43,6 @@ class Metric:
     def axis(self) -> str:
         """Label of an axis."""
         return f"{self.words}, {self.unit}" if self.unit else self.words
-
-    @property
-    def title(self) -> str:
-        """Words that begin a sentence.
-
-        >>> Metric("accuracy", "accuracy").title, Metric("knn", "kNN accuracy").title
-        ('Accuracy', 'kNN accuracy')
-        """
-        return self.words if self.words[1].isupper() else self.words[0].upper() + self.words[1:]
-
-    def said(self, scaled: float) -> str:
-        """A scaled value in a sentence.
-
-        >>> Metric("accuracy", "accuracy").said(98.333), Metric("f1", "F1", reading="{} % F1").said(45.6)
-        ('98.33 %', '45.60 % F1')
-        """
-        return self.reading.format(f"{scaled:.{self.digits}f}")
 
 
 METRICS: dict[str, Metric] = {}

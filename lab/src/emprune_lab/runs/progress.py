@@ -16,7 +16,7 @@ class Progress:
         kept: samples of this epoch. num_samples: N.
         step, total_steps: optimiser steps of the run, done and in all.
         loss: nats, accuracy: fraction right, both over this epoch's training batches so far.
-        samples_per_second: of training. seconds_left: estimated.
+        samples_per_second: of training.
         seconds_saved: estimated for the whole run, against full data for the recipe's epochs.
     """
 
@@ -29,7 +29,6 @@ class Progress:
     loss: float
     accuracy: float
     samples_per_second: float
-    seconds_left: float
     seconds_saved: float
 
 
@@ -39,17 +38,16 @@ def progress_of(training: Training) -> Progress:
     speed = done.samples_backward / max(training.seconds, 1e-9)
     spared = pruner.num_samples * training.spec.recipe.epochs - sum(pruner.kept)
     epoch = min(pruner.epoch, pruner.num_epochs - 1)
-    entry, total_steps = training.latest_entry, training.learning_rate.total_steps
+    entry = training.latest_entry
     return Progress(
         epoch=epoch,
         epochs=pruner.num_epochs,
         kept=pruner.kept[epoch],
         num_samples=pruner.num_samples,
         step=done.steps,
-        total_steps=total_steps,
+        total_steps=training.learning_rate.total_steps,
         loss=entry["loss"],
         accuracy=entry["accuracy"],
         samples_per_second=speed,
-        seconds_left=training.seconds / max(1, done.steps) * (total_steps - done.steps),
         seconds_saved=spared / max(speed, 1e-9),
     )

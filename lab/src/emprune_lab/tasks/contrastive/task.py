@@ -30,11 +30,10 @@ from emprune_lab.tasks.contrastive.views import plain_views, two_views
 from emprune_lab.tasks.kind import Kind
 
 METRICS = (
-    Metric("knn", "kNN accuracy", reading="{} % kNN accuracy"),
-    Metric("linear probe", "linear probe", reading="{} % by a linear probe"),
+    Metric("knn", "kNN accuracy"),
+    Metric("linear probe", "linear probe"),
     Metric(
         "linear probe, 10 % of labels", "linear probe on a tenth of the labels",
-        reading="{} % by a linear probe on a tenth of the labels",
     ),
 )  # fmt: skip
 LISTED = (

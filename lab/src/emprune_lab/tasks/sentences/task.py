@@ -24,8 +24,8 @@ HEADLINES = {"cola": "matthews", "mrpc": "accuracy", "rte": "accuracy", "sst-2":
 """The headline measure of each task: GLUE's own; of MRPC's two, accuracy, since F1 is high for who says yes to all."""
 METRICS = (
     ACCURACY,
-    Metric("f1", "F1", reading="{} % F1"),
-    Metric("matthews", "Matthews × 100", unit="", reading="{} (Matthews × 100)", difference_unit="points of 100"),
+    Metric("f1", "F1"),
+    Metric("matthews", "Matthews × 100", unit="", difference_unit="points of 100"),
 )
 _EVALUATION_BATCH = 256
 _SHORTEST = 4

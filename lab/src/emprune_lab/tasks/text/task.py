@@ -34,7 +34,7 @@ QUICK_LOOK = 8
 """After an epoch, one held-out window of so many is read."""
 METRICS = tuple(
     Metric(
-        name, name, higher_is_better=False, scale=1.0, unit="", reading=f"{{}} {name}", difference_unit="bits",
+        name, name, higher_is_better=False, scale=1.0, unit="", difference_unit="bits",
         digits=3, point=0.02,
     )
     for name in (PER_CHARACTER, PER_MASKED_TOKEN)
