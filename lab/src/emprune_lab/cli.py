@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )  # fmt: skip
         as_json = getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False)
         # Tables need room, also where the output goes to a file and rich would assume 80 columns.
-        # Without emoji, whose table rich imports at the first print: a signal that prints could come in the middle of that.
+        # No emoji: rich imports their table at the first print, and a signal that prints could come in the middle.
         console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120, emoji=False)
         if (world_size := os.environ.get("WORLD_SIZE", "1")) != "1":
             raise ArgumentError(
