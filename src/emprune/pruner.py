@@ -102,7 +102,10 @@ class Pruner:
         self.on_nonfinite = on_nonfinite
         self.world = world or current_world()
         self._planner = planner_for(self.policy, self.world, partition_batch_size)
-        self.table = ScoreTable(num_samples, self.policy.columns, self._planner.owned(num_samples, self.world))
+        self.table = ScoreTable(
+            num_samples, self.policy.columns, self._planner.owned(num_samples, self.world), self.policy.history,
+            num_epochs,
+        )  # fmt: skip
         self.epoch = 0
         self.fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
@@ -404,9 +407,9 @@ class Pruner:
             return
 
         def apply() -> None:
-            if self.policy.columns:
-                self.policy.update(self.table, exchanged.seen.latest(~exchanged.bad))
             seen, counters = exchanged.seen, self._counters
+            if self.policy.columns or self.policy.history:
+                self.policy.update(self.table, replace(seen.latest(~exchanged.bad), epoch=self.epoch))
             self.table.record(seen.ids, seen.loss, seen.memory, running.plan.epoch, seen.trained)
             running.applied(exchanged)
             self._counters = replace(

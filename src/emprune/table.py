@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from emprune.errors import ArgumentError, EpochOrderError, StateError
 _T = TypeVar("_T", bound=np.generic)
 Unseen = Literal["first", "mean"]
 
+_HISTORY = "history."
 _COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
 
 
@@ -31,6 +32,7 @@ class Observations:
         step: int64, shape [M]: which forward pass it comes from, counted from the last flush on.
         is_train_step: bool, shape [M]: made by a training step, whether or not the sample went through backward.
         extra: by name, float32, shape [M]: what else the policy reads.
+        epoch: which one, from 0; -1: not known.
     """
 
     ids: NDArray[np.int64]
@@ -40,16 +42,17 @@ class Observations:
     step: NDArray[np.int64]
     is_train_step: NDArray[np.bool_]
     extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    epoch: int = -1
 
     @classmethod
     def of(cls, **columns: NDArray[Any]) -> Observations:
         """From columns by name, those that every observation has and those of ``extra``."""
-        common = {each.name: columns.pop(each.name) for each in fields(cls) if each.name != "extra"}
-        return cls(**common, extra=columns)
+        common = {name: columns.pop(name) for name in _common(cls)}
+        return cls(extra=columns, epoch=-1, **common)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """All columns by name, those of ``extra`` among them."""
-        common = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "extra"}
+        common = {name: getattr(self, name) for name in _common(type(self))}
         return common | self.extra
 
     def take(self, which: NDArray[np.int64]) -> Observations:
@@ -58,7 +61,8 @@ class Observations:
         Args:
             which: int64, shape [K], in [0, M).
         """
-        return Observations.of(**{name: column[which] for name, column in self.columns().items()})
+        taken = Observations.of(**{name: column[which] for name, column in self.columns().items()})
+        return replace(taken, epoch=self.epoch)
 
     def latest(self, usable: NDArray[np.bool_]) -> Observations:
         """The last usable observation of each sample, ids increasing.
@@ -86,13 +90,20 @@ class ScoreTable:
         num_samples: N.
         extra: names and initial values of such columns.
         owned: the rows that this rank holds; None: all.
+        history: names and initial values of numbers an epoch that a policy keeps; see :meth:`history`.
+        num_epochs: E, how many of each.
 
     Raises:
         ArgumentError: an extra column has the name of one of the four.
     """
 
     def __init__(
-        self, num_samples: int, extra: Mapping[str, float] | None = None, owned: RankSlice | None = None
+        self,
+        num_samples: int,
+        extra: Mapping[str, float] | None = None,
+        owned: RankSlice | None = None,
+        history: Mapping[str, float] | None = None,
+        num_epochs: int = 0,
     ) -> None:
         self.owned = owned or RankSlice.whole(num_samples)
         self._columns = {name: np.zeros(self.owned.size, dtype=dtype) for name, dtype in _COLUMNS.items()}
@@ -102,6 +113,7 @@ class ScoreTable:
             if name in _COLUMNS:
                 raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
             self._columns[name] = np.full(self.owned.size, value, dtype=np.float32)
+        self._history = {name: np.full(num_epochs, value, dtype=np.float64) for name, value in (history or {}).items()}
 
     def __len__(self) -> int:
         return len(self._columns["loss"])
@@ -131,6 +143,10 @@ class ScoreTable:
         if name in _COLUMNS:
             raise KeyError(f"{name} is written by the pruner alone; a policy writes the columns that it declares.")
         return self._columns[name]
+
+    def history(self, name: str) -> NDArray[np.float64]:
+        """float64, shape [E], writable: numbers an epoch that the policy declares; KeyError for any other name."""
+        return self._history[name]
 
     @property
     def nbytes(self) -> int:
@@ -205,7 +221,8 @@ class ScoreTable:
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The columns as flat tensors (copies)."""
-        return {name: torch.from_numpy(column.copy()) for name, column in self._columns.items()}
+        columns = self._columns | {_HISTORY + name: numbers for name, numbers in self._history.items()}
+        return {name: torch.from_numpy(column.copy()) for name, column in columns.items()}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Replace the columns.
@@ -213,18 +230,10 @@ class ScoreTable:
         Raises:
             StateError: a column is missing or has another shape or dtype; nothing is changed then.
         """
-        loaded = {}
-        for name, column in self._columns.items():
-            if name not in state:
-                raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
-            value = state[name].cpu().numpy()
-            if value.shape != column.shape or value.dtype != column.dtype:
-                raise StateError(
-                    f"column {name!r} is {value.dtype} of shape {value.shape}; "
-                    f"this table holds {column.dtype} of shape {column.shape}."
-                )
-            loaded[name] = value.copy()
-        self._columns = loaded
+        held = self._columns | {_HISTORY + name: numbers for name, numbers in self._history.items()}
+        loaded = {name: _fitting(state, name, column).copy() for name, column in held.items()}
+        self._columns = {name: loaded[name] for name in self._columns}
+        self._history = {name: loaded[_HISTORY + name] for name in self._history}
 
 
 def check_unseen(unseen: str) -> None:
@@ -237,6 +246,23 @@ def has_duplicates(ids: NDArray[np.int64]) -> bool:
     """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
     ordered = np.sort(ids)
     return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _fitting(state: Mapping[str, torch.Tensor], name: str, column: NDArray[Any]) -> NDArray[Any]:
+    """A column of a state; raises StateError unless it is like the one that the table holds."""
+    if name not in state:
+        raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
+    value = state[name].cpu().numpy()
+    if value.shape != column.shape or value.dtype != column.dtype:
+        raise StateError(
+            f"column {name!r} is {value.dtype} of shape {value.shape}; "
+            f"this table holds {column.dtype} of shape {column.shape}."
+        )
+    return value
+
+
+def _common(observations: type[Observations]) -> list[str]:
+    return [each.name for each in fields(observations) if each.name not in ("extra", "epoch")]
 
 
 def _read_only(column: NDArray[_T]) -> NDArray[_T]:

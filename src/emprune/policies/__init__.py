@@ -8,6 +8,7 @@ from emprune.policies.bandits import UCB, EpsilonGreedy
 from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.divbs import DivBS
 from emprune.policies.emp import EMP, LFL
+from emprune.policies.gated import GatedEMP
 from emprune.policies.infobatch import InfoBatch, InfoBatchPublished
 from emprune.policies.kakurenbo import Kakurenbo
 from emprune.policies.orderdp import OrderDP
@@ -23,7 +24,7 @@ REGISTRY.update(discovered(__name__, __path__))
 
 __all__ = [
     "EMP", "LFL", "REGISTRY", "RS2", "SCAN", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom",
-    "EpsilonGreedy", "Full", "InBatchPolicy", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP", "Policy",
-    "RePB", "Request", "SeTa", "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores", "StaticSubset",
-    "get_policy", "partitionable",
+    "EpsilonGreedy", "Full", "GatedEMP", "InBatchPolicy", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP",
+    "Policy", "RePB", "Request", "SeTa", "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores",
+    "StaticSubset", "get_policy", "partitionable",
 ]  # fmt: skip

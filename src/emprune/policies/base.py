@@ -22,7 +22,7 @@ class Request:
     A rule called on the request selects k samples, also where each rank holds a part of the table alone.
 
     Attributes:
-        table: what training has shown so far; read-only for the policy.
+        table: what training has shown so far; read-only for the policy, but for its history.
         k: how many samples to keep, 1 ≤ k ≤ N.
         epoch: from 0.
         num_epochs: length of the run.
@@ -128,6 +128,9 @@ class Policy:
             leaves what needs all ranks' rows to the rules of the request.
         columns: names and initial values of further float32 columns that the score table holds for the
             policy; :meth:`update` writes them, and they are saved with the table.
+        history: names and initial values of float64 numbers an epoch that the score table holds for the policy, by
+            ``table.history(name)``, shape [E]; :meth:`select` and :meth:`update` write those of their epoch, and they
+            are saved with the table.
     """
 
     name: ClassVar[str] = "policy"
@@ -136,6 +139,7 @@ class Policy:
     observes_pruned: ClassVar[bool] = False
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
+    history: ClassVar[Mapping[str, float]] = {}
 
     def select(self, request: Request) -> Selection:
         """k distinct ids, with weights if the rule has any. Called once an epoch, not for full ones.
@@ -146,7 +150,7 @@ class Policy:
         raise NotImplementedError(f"{type(self).__name__} must override select, or subclass InBatchPolicy.")
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
-        """Write the policy's own columns, by ``table.column(name)[seen.ids] = ...``.
+        """Write the policy's own columns, by ``table.column(name)[seen.ids] = ...``, or its history of ``seen.epoch``.
 
         Called whenever observations move into the table, before they replace its last values.
 

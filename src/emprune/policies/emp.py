@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
@@ -56,8 +57,7 @@ class EMP(Policy):
     partitionable = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta < np.inf:
-            raise ArgumentError("beta", self.beta, "a finite number of at least 0")
+        check_beta(self.beta)
         if self.rule not in RULES:
             raise ArgumentError("rule", self.rule, f"one of {', '.join(RULES)}")
         check_gamma(self.gamma)
@@ -65,10 +65,21 @@ class EMP(Policy):
 
     def select(self, request: Request) -> Selection:
         table = request.table
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = table.loss + np.float32(min(self.beta, _MOST)) * table.memory
-        # A score too large for float32 is the largest, and not +inf, which stands for never seen.
-        scores = table.rank(np.clip(scores, -_MOST, _MOST), self.unseen)
+        scores = table.rank(emp_score(table.loss, table.memory, self.beta), self.unseen)
         if self.rule == "sample":
             return request.sample(scores, gamma=self.gamma)
         return request.top(scores) if self.rule == "top" else request.threshold(scores)
+
+
+def emp_score(loss: NDArray[np.float32], memory: NDArray[np.float32], beta: float) -> NDArray[np.float32]:
+    """float32, shape [M]: L + β·M, of L and M in the same shape; finite, or NaN where one of them is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = loss + np.float32(min(beta, _MOST)) * memory
+    # A score too large for float32 is the largest, and not +inf, which stands for never seen.
+    return np.clip(scores, -_MOST, _MOST)
+
+
+def check_beta(beta: float) -> None:
+    """Raise ArgumentError unless β suits EMP's score."""
+    if not 0 <= beta < np.inf:
+        raise ArgumentError("beta", beta, "a finite number of at least 0")

@@ -10,7 +10,7 @@ from emprune.errors import ArgumentError
 from emprune.policies.base import Policy
 
 _FIRST = ("full", "static-random", "random", "rs2", "lfl")
-_LAST = ("emp",)
+_LAST = ("emp", "emp-gated")
 
 
 def discovered(package: str, path: Iterable[str]) -> dict[str, type[Policy]]:

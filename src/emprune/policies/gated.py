@@ -1,0 +1,190 @@
+"""EMP with a sharpness that follows the generalisation gap, which costs no forward pass to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emprune.errors import ArgumentError
+from emprune.policies.base import Policy, Request
+from emprune.policies.emp import check_beta, emp_score
+from emprune.selection import Selection
+from emprune.selection.inclusion import inclusion, log_rate
+from emprune.selection.rank_rules import check_gamma
+from emprune.table import Observations, ScoreTable
+
+_LEAST, _MOST_OF_ALL = 100, 0.05
+_SMALLEST = 1e-9
+"""Probability of being taken, below which a loss counts no more than at it."""
+
+
+class Gap(NamedTuple):
+    """The generalisation gap as far as it is known.
+
+    Attributes:
+        value: (H - S)/H, of the mean loss H of samples trained for the first time and that of trained ones, S; NaN
+            where nothing is known of either.
+        error: its standard error; grows while nothing new is learnt.
+    """
+
+    value: float = np.nan
+    error: float = np.nan
+
+
+@dataclass(repr=False)
+class GatedEMP(Policy):
+    """EMP's score with an exponent γ between ``gamma`` and 0, dynamic random, as the generalisation gap grows [ours].
+
+    Choosing the hard pays where a network has understood what it has fitted, and costs where it fits what it has not
+    understood. The gap between both is there for nothing: the first time that a sample is trained, its loss is that of
+    a sample the network has not seen, in the same epoch and mode, under the same augmentation as the others. With H the
+    mean of such losses, and S the mean loss of samples trained before, each counted 1/π times, where π is the
+    probability with which the epoch's plan has taken it (Horvitz & Thompson 1952), ::
+
+        gap = (H - S) / H,        γ = gamma · max(0, 1 - slope · (gap + doubt · standard error))
+
+    of the epochs before, older ones weighing less. Samples never seen have the mean score. So that there are some late
+    in the run as well, a random part is kept back, and trained for the first time a few an epoch until ``kept_back``
+    of the run. Where nothing is known (the first two epochs; a run that begins with full epochs and so has nothing
+    left to be seen first; losses that are not positive on average) γ is 0.
+
+    What was seen and decided is in ``table.history``: "gap", "error" and "gamma" of each epoch.
+
+    Args:
+        beta: β ≥ 0, weight of the memory term in the score L + β·M, as in :class:`EMP`.
+        gamma: the largest exponent.
+        slope: γ is 0 from a gap of 1/slope on.
+        reserve: part of the samples that is kept back; 100 at least, but 5 % at most.
+        kept_back: part of the run after which all samples have been trained.
+        half_life: part of the run after which an observation weighs half.
+        doubt: by how many standard errors the gap is taken for larger than it seems.
+    """
+
+    beta: float = 20.0
+    gamma: float = 2.0
+    slope: float = 3.0
+    reserve: float = 0.02
+    kept_back: float = 0.7
+    half_life: float = 0.1
+    doubt: float = 1.0
+
+    name = "emp-gated"
+    source = "this project; the score is that of Xiao et al. 2024, arXiv:2408.16031"
+    inputs = ("loss", "memory")
+    history: ClassVar[dict[str, float]] = {
+        "gap": np.nan, "error": np.nan, "gamma": np.nan,
+        "log_rate": np.nan, "trained_before": 0, "planned": 0,
+        "first": 0, "first_loss": 0, "first_loss_squared": 0,
+        "again": 0, "again_loss": 0, "again_variance": 0,
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_beta(self.beta)
+        check_gamma(self.gamma)
+        for name in ("slope", "doubt"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ArgumentError(name, getattr(self, name), "a finite number of at least 0")
+        for name in ("reserve", "kept_back", "half_life"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ArgumentError(name, getattr(self, name), "a number in (0, 1]")
+
+    def select(self, request: Request) -> Selection:
+        table, epoch = request.table, request.epoch
+        gap = self.gap(table, epoch, request.num_epochs)
+        gamma = self.sharpness(gap)
+        logs = _log_powers(table.rank(emp_score(table.loss, table.memory, self.beta), "mean"), gamma)
+        largest = np.nanmax(logs, initial=-np.inf)
+        weights = np.exp(logs - (largest if np.isfinite(largest) else 0))
+        due, back = self._reserve(request)
+        due, weights[back] = due[table.unseen[due]], 0
+        rest = np.delete(weights, due) if len(due) else weights
+        rate = log_rate(rest[rest > 0], request.k - len(due), request.rng("inclusion"))
+        weights[due] = np.inf
+        selection = request.sample(weights)
+        before = table.last_seen >= 0
+        noted: dict[str, float | np.integer] = {
+            "gap": gap.value, "error": gap.error, "gamma": gamma, "log_rate": rate - float(largest),
+            "trained_before": np.count_nonzero(before & ~np.isnan(table.loss)),
+            "planned": np.count_nonzero(before[selection.ids]),
+        }  # fmt: skip
+        for name, value in noted.items():
+            table.history(name)[epoch] = value
+        return selection
+
+    def update(self, table: ScoreTable, seen: Observations) -> None:
+        gamma = table.history("gamma")[seen.epoch]
+        if np.isnan(gamma):  # a full epoch, which no rule has chosen
+            return
+        last, loss = table.last_seen[seen.ids], seen.loss.astype(np.float64)
+        # Rows not yet written in this epoch still hold the scores that it was planned by.
+        scores = emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta)
+        first = seen.trained & (last < 0)
+        again = seen.trained & (last >= 0) & (last < seen.epoch) & ~np.isnan(scores)
+        taken = inclusion(_log_powers(scores[again], gamma) + table.history("log_rate")[seen.epoch])
+        shares = loss[again] / np.maximum(taken, _SMALLEST)
+        counted: dict[str, float | np.integer] = {
+            "first": np.count_nonzero(first), "first_loss": loss[first].sum(),
+            "first_loss_squared": (loss[first] ** 2).sum(), "again": np.count_nonzero(again),
+            "again_loss": shares.sum(), "again_variance": (shares**2 * (1 - taken)).sum(),
+        }  # fmt: skip
+        for name, value in counted.items():
+            table.history(name)[seen.epoch] += value
+
+    def gap(self, table: ScoreTable, epoch: int, num_epochs: int) -> Gap:
+        """The gap by what the epochs before ``epoch`` have seen."""
+        seen = {name: table.history(name)[:epoch] for name in self.history}
+        half_life = max(1.0, self.half_life * num_epochs)
+        return weighted_gap(seen, 0.5 ** (np.arange(epoch, 0, -1) / half_life))
+
+    def sharpness(self, gap: Gap) -> float:
+        """γ."""
+        if np.isnan(gap.value):
+            return 0.0
+        return float(self.gamma * np.clip(1 - self.slope * (gap.value + self.doubt * gap.error), 0, 1))
+
+    def _reserve(self, request: Request) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows whose first epoch this is, and those that are to be left alone until a later one."""
+        n = request.num_samples
+        size = int(min(max(_LEAST, self.reserve * n), _MOST_OF_ALL * n))
+        rows = request.rng("reserve", every_epoch=False).permutation(n)[:size]
+        epochs = max(1, round(self.kept_back * request.num_epochs))
+        begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))
+        return rows[begin:end], rows[end:]
+
+
+def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
+    """The gap of several epochs together.
+
+    Args:
+        seen: by name as in :attr:`GatedEMP.history`, float64, shape [epochs].
+        weights: float64, shape [epochs], what an observation counts for.
+    """
+    usable = (seen["first"] > 0) & (seen["again"] > 0)
+    n, weights = seen["first"][usable], weights[usable]
+    if not len(n):
+        return Gap()
+    counts = weights * n
+    first = seen["first_loss"][usable] / n
+    # What was planned but not trained (a last batch dropped) is taken to be like the rest.
+    scale = seen["planned"][usable] / seen["again"][usable] / seen["trained_before"][usable]
+    again, again_variance = seen["again_loss"][usable] * scale, seen["again_variance"][usable] * scale**2
+    held_out, trained = np.average(first, weights=counts), np.average(again, weights=counts)
+    if held_out <= 0:
+        return Gap()
+    spread, degrees = seen["first_loss_squared"][usable] - n * first**2, weights * (n - 1)
+    variance = (weights * spread).sum() / degrees.sum() if degrees.sum() > 0 else held_out**2
+    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old.
+    each = np.average(variance + n * again_variance, weights=counts)
+    return Gap(float(1 - trained / held_out), float(np.sqrt(max(0.0, each) / counts.sum()) / held_out))
+
+
+def _log_powers(scores: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
+    """log score^γ, NaN where the score is."""
+    if gamma == 0:
+        return np.where(np.isnan(scores), scores, np.float32(0))
+    with np.errstate(divide="ignore"):
+        return np.float32(gamma) * np.log(np.maximum(scores, 0))

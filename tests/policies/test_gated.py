@@ -1,0 +1,129 @@
+"""EMP gated by the generalisation gap: what it measures on losses that are known, and what follows."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from emprune import ArgumentError, IdBatches, Pruner
+from emprune.policies import GatedEMP
+from emprune.policies.gated import weighted_gap
+
+N, EPOCHS = 4000, 20
+
+
+def difficulty(ids: torch.Tensor) -> torch.Tensor:
+    """A known loss of a sample before it is trained, very unlike from sample to sample; 1 on average."""
+    places = (ids * 2_654_435_761 % N).double() / N
+    return (-torch.log1p(-places * 0.9999)).float() + 0.01
+
+
+def train(pruner: Pruner, gap: float, epochs: int = EPOCHS) -> Pruner:
+    """Epochs in which a sample's loss is its difficulty at first, and a known part of it from then on."""
+    seen = torch.from_numpy(pruner.table.times_trained.copy() > 0)
+    while pruner.epoch < epochs:
+        for ids in IdBatches(pruner, 100):
+            loss = difficulty(ids) * torch.where(seen[ids], 1 - gap, 1.0)
+            pruner.loss(ids, loss.requires_grad_(), memory=difficulty(ids) / 3)
+            seen[ids] = True
+        pruner.end_epoch()
+    return pruner
+
+
+def gated(**options: float) -> Pruner:
+    return Pruner(N, GatedEMP(**options), prune_rate=0.8, num_epochs=EPOCHS, seed=3)
+
+
+@pytest.mark.parametrize("gap", [-0.3, 0.0, 0.15, 0.6])
+def test_the_gap_is_found_whatever_the_sharpness_it_was_planned_by(gap: float) -> None:
+    errors = []
+    for slope in (0, 3):  # always as sharp as can be, and as the gap has it
+        pruner = train(gated(slope=slope), gap)
+        found = pruner.policy.gap(pruner.table, EPOCHS, EPOCHS)  # type: ignore[attr-defined]
+        errors.append(abs(found.value - gap) / found.error)
+    assert max(errors) < 3
+    assert found.error < 0.15
+
+
+def test_without_a_gap_it_is_sharp_and_with_a_wide_one_uniform() -> None:
+    sharp, closed = train(gated(), 0.0), train(gated(), 0.6)
+    assert sharp.table.history("gamma")[3:].min() > 1
+    assert closed.table.history("gamma")[3:].max() == 0
+    hard = difficulty(torch.arange(N)).numpy() > 2
+    assert sharp.table.times_trained[hard].mean() > 1.5 * sharp.table.times_trained.mean()
+    assert closed.table.times_trained[hard].mean() == pytest.approx(closed.table.times_trained.mean(), rel=0.1)
+
+
+def test_a_part_is_kept_back_and_trained_a_few_an_epoch() -> None:
+    pruner = Pruner(N, GatedEMP(reserve=0.05), prune_rate=0.3, num_epochs=EPOCHS, seed=3)
+    unseen = [N]
+    for epoch in range(1, EPOCHS + 1):
+        train(pruner, 0.2, epoch)
+        unseen.append(int(pruner.table.unseen.sum()))
+    # 200 samples, a fourteenth of them in each of the first 14 epochs; the others are all trained long before.
+    assert unseen[10] == pytest.approx(200 * 4 / 14, abs=1)
+    assert unseen[13] == pytest.approx(200 / 14, abs=1)
+    assert unseen[14] == 0
+    assert np.isfinite(pruner.table.history("gap")[2:]).all()
+
+
+def test_a_run_that_begins_with_a_full_epoch_knows_nothing_and_is_uniform() -> None:
+    pruner = Pruner(N, GatedEMP(), prune_rate=0.8, num_epochs=4, warmup_epochs=1)
+    train(pruner, 0.0, 4)
+    assert np.isnan(pruner.table.history("gap")).all()
+    assert pruner.table.history("gamma")[1:].tolist() == [0, 0, 0]
+
+
+def test_losses_that_are_not_positive_on_average_are_ranked_uniformly() -> None:
+    pruner = Pruner(100, GatedEMP(), prune_rate=0.5, num_epochs=6)
+    while pruner.epoch < 6:
+        for ids in IdBatches(pruner, 10):
+            pruner.loss(ids, -difficulty(ids).requires_grad_(), memory=difficulty(ids))
+        pruner.end_epoch()
+    assert np.nanmax(pruner.table.history("gamma")) == 0
+
+
+@pytest.mark.parametrize(("num_samples", "rate"), [(1, 0), (2, 0.5), (19, 0), (19, 0.9), (400, 0.5), (400, 0.95)])
+def test_every_plan_has_exactly_k(num_samples: int, rate: float) -> None:
+    pruner = Pruner(num_samples, GatedEMP(), prune_rate=rate, num_epochs=9)
+    while pruner.epoch < 9:
+        assert len(pruner.plan) == pruner.kept[pruner.epoch]
+        for ids in IdBatches(pruner, 8):
+            pruner.loss(ids, torch.rand(len(ids), requires_grad=True), memory=torch.rand(len(ids)))
+        pruner.end_epoch()
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_restored_run_goes_on_as_if_it_had_not_stopped(steps: int) -> None:
+    whole, begun = train(gated(), 0.1), train(gated(), 0.1, 7)
+    if steps:  # in mid-epoch
+        for ids, _ in zip(IdBatches(begun, 100), range(steps), strict=False):
+            loss = difficulty(ids) * torch.where(torch.from_numpy(begun.table.times_trained > 0)[ids], 0.9, 1.0)
+            begun.loss(ids, loss.requires_grad_(), memory=difficulty(ids) / 3)
+    restored = gated()
+    restored.load_state_dict(copy.deepcopy(begun.state_dict()))
+    train(restored, 0.1)
+    for name in GatedEMP.history:
+        np.testing.assert_allclose(restored.table.history(name), whole.table.history(name), rtol=1e-6)
+    assert (restored.table.times_trained == whole.table.times_trained).all()
+
+
+def test_the_error_grows_while_nothing_new_is_learnt() -> None:
+    seen = {name: np.zeros(6) for name in GatedEMP.history}
+    for name, value in {"first": 50, "first_loss": 50, "first_loss_squared": 80, "trained_before": 100}.items():
+        seen[name][2] = value
+    for name, value in {"planned": 20, "again": 20, "again_loss": 90, "again_variance": 30}.items():
+        seen[name][2] = value
+    now = weighted_gap(seen, 0.5 ** np.arange(6.0)[::-1])
+    later = weighted_gap(seen, 0.5 ** (4 + np.arange(6.0)[::-1]))
+    assert now.value == later.value == pytest.approx(0.1)
+    assert later.error == pytest.approx(4 * now.error)
+
+
+@pytest.mark.parametrize(("name", "value"), [("slope", -1), ("doubt", np.inf), ("reserve", 0), ("half_life", 2)])
+def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ArgumentError, match=name):
+        GatedEMP(**{name: value})
