@@ -19,8 +19,8 @@ LOSS_ALONE = ("random", "lfl", "infobatch", "epsilon-greedy", "ucb", "orderdp", 
 """Policies for any task: of a step they read the loss alone."""
 _OTHERWISE = f"Policies that read the loss alone: {', '.join(LOSS_ALONE)}."
 _HINTS = {
-    "memory": f"Call pruner.loss(ids, *scored), scored by {SCORING}. Of any other task pass memory= yourself, a number a "
-    f"sample that is high where the model has not settled. {_OTHERWISE}",
+    "memory": f"Call pruner.loss(ids, *scored), scored by {SCORING}. Of any other task pass memory= yourself, a number "
+    f"a sample that is high where the model has not settled. {_OTHERWISE}",
     "confidence": "Of a classification pass confidence=emprune.scoring.confidence(logits, labels); of any other task a "
     f"number in [0, 1] that is high where a sample is learnt, such as torch.exp(-loss.detach()). {_OTHERWISE}",
     "gradient_products": "Of a classification pass gradient_products=emprune.scoring.gradient_products(logits, labels, "

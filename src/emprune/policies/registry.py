@@ -84,12 +84,22 @@ def check_settings(name: str, function: Callable[..., object], settings: Mapping
             known = ", ".join(parameters)
             allowed = f"settings of policy {name!r}, {known}" if known else f"left out: policy {name!r} has no settings"
             raise ArgumentError(setting, value, allowed, did_you_mean(setting, parameters))
-    for setting, parameter in parameters.items():
-        if setting not in settings and parameter.default is parameter.empty:
-            raise ArgumentError(
-                setting, "missing", f"what policy {name!r} needs",
-                f"Build it with them: {getattr(function, '__name__', name)}({_required(function)}).",
-            )  # fmt: skip
+    for missing in missing_settings(function, settings):
+        raise ArgumentError(
+            missing, "missing", f"what policy {name!r} needs",
+            f"Build it with them: {getattr(function, '__name__', name)}({_required(function)}).",
+        )  # fmt: skip
+
+
+def missing_settings(function: Callable[..., object], settings: Iterable[str] = ()) -> list[str]:
+    """Arguments that a call of a policy's class must give and ``settings`` do not name."""
+    parameters = inspect.signature(function).parameters.values()
+    return [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        if one.name not in settings
+    ]
 
 
 def _unknown(name: str) -> ArgumentError:
@@ -114,9 +124,7 @@ def _as_written(setting: str) -> str:
 
 def _required(function: Callable[..., object]) -> str:
     """The arguments that a call must give, by name: "ids=..."."""
-    parameters = inspect.signature(function).parameters.items()
-    needed = [name for name, parameter in parameters if parameter.default is parameter.empty]
-    return ", ".join(f"{name}=..." for name in needed)
+    return ", ".join(f"{name}=..." for name in missing_settings(function))
 
 
 def partitionable() -> list[str]:
