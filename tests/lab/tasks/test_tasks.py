@@ -194,7 +194,7 @@ def test_its_recipes_are_stored_and_read_with_its_own_settings():
 )
 def test_what_it_does_not_carry_out_is_refused(option, changes, tmp_path):
     asked = dataclasses.replace(spec(), **changes)
-    with pytest.raises(ArgumentError, match=f"{option}: the task of line does not know it"):
+    with pytest.raises(ArgumentError, match=f"{option}, since the task of line does not know it"):
         compare.check([asked])
     with pytest.raises(ArgumentError, match=option):
         run(asked, tmp_path)
@@ -202,7 +202,7 @@ def test_what_it_does_not_carry_out_is_refused(option, changes, tmp_path):
 
 @pytest.mark.parametrize("mode", ["compile", "compile-graph"])
 def test_a_mode_that_it_does_not_carry_out_is_refused(mode, tmp_path):
-    with pytest.raises(ArgumentError, match="mode is 'compile'; allowed: plain: the task of line"):
+    with pytest.raises(ArgumentError, match="mode is 'compile'; allowed: plain, since the task of line"):
         run(spec(), tmp_path, mode=mode)
 
 
