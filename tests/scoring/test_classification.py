@@ -171,7 +171,7 @@ def test_entropy_lies_between_zero_and_log_c() -> None:
             torch.zeros(4, 2),
             torch.zeros(4).long(),
             {"weight": torch.tensor([-1.0, 1.0])},
-            r"weight is \[-1.0, 1.0\]; allowed: finite",
+            r"weight is '-1 of class 0'; allowed: finite",
         ),
     ],
 )

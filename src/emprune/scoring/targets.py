@@ -64,8 +64,9 @@ def check_weight(weight: torch.Tensor, classes: int) -> None:
     """Raise ArgumentError unless these are weights of classes: floating point, shape [C], finite and not negative."""
     if not isinstance(weight, torch.Tensor) or not weight.is_floating_point() or weight.shape != (classes,):
         raise ArgumentError("weight", kind(weight), f"one weight a class, floating point of shape [{classes}]")
-    if can_read(weight) and not bool(((weight >= 0) & (weight < torch.inf)).all()):
-        raise ArgumentError("weight", weight.tolist(), "finite numbers of at least 0")
+    if can_read(weight) and len(bad := (~((weight >= 0) & (weight < torch.inf))).nonzero()):
+        worst = int(bad[0])
+        raise ArgumentError("weight", f"{float(weight[worst]):g} of class {worst}", "finite numbers of at least 0")
 
 
 def check_smoothing(label_smoothing: float) -> None:
