@@ -10,6 +10,7 @@ import torch
 
 from emprune import ArgumentError
 from emprune.checks import check_batch_size, check_ids, check_per_sample, check_range, integer, number
+from emprune.scoring import classification
 
 
 def test_what_fits_passes() -> None:
@@ -40,6 +41,12 @@ def test_a_batch_size_comes_back_as_an_integer_of_python(size: object) -> None:
 def test_a_loss_of_several_values_a_sample_is_answered_with_their_mean() -> None:
     with pytest.raises(ArgumentError, match=r"loss is 'of shape \(3, 2\)'; .*loss\.flatten\(1\)\.mean\(dim=1\)"):
         check_per_sample("loss", torch.ones(3, 2), 3)
+
+
+def test_what_a_scoring_function_returned_is_answered_with_how_to_unpack_it() -> None:
+    scored = classification(torch.zeros(3, 2), torch.tensor([0, 1, 0]))
+    with pytest.raises(ArgumentError, match=r"loss is 'PerSample'; .*pruner\.loss\(ids, \*scored\)"):
+        check_per_sample("loss", scored, 3)
 
 
 def test_a_reduced_loss_is_answered_for_any_task() -> None:

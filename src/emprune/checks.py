@@ -78,7 +78,8 @@ def check_per_sample(name: str, values: torch.Tensor, batch_size: int) -> None:
     """Raise unless ``values`` is a floating point tensor of shape [batch_size]."""
     if not isinstance(values, torch.Tensor) or not values.is_floating_point():
         found = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
-        raise ArgumentError(name, found, "a floating point tensor of shape [B]")
+        hint = "Unpack what a scoring function returns: pruner.loss(ids, *scored)." if isinstance(values, tuple) else ""
+        raise ArgumentError(name, found, "a floating point tensor of shape [B]", hint)
     if values.ndim == 0:
         raise ArgumentError(
             name, "a scalar", f"one value a sample, shape [{batch_size}]",

@@ -42,6 +42,7 @@ def test_a_memory_term_is_recorded_where_it_is_given() -> None:
         ),
         ("kakurenbo", {"loss": VALUES, "memory": VALUES}, r"confidence is None; .*\. Of a .*scoring\.confidence"),
         ("kakurenbo", {"loss": VALUES, "confidence": torch.ones(3)}, "confidence is 'of shape"),
+        ("emp", {"loss": VALUES, "memroy": VALUES}, r"memroy is 'given'; .* Did you mean 'memory'\?"),
         (
             "lfl",
             {"loss": VALUES, "confidence": VALUES},

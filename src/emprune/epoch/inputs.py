@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from emprune.checks import SCORING, check_per_sample
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, did_you_mean
 from emprune.policies.base import InBatchPolicy, Policy
 
 StepValues = Mapping[str, torch.Tensor | None]
@@ -67,7 +67,8 @@ class StepInputs:
             name = next(name for name in values if name not in self._known)
             raise ArgumentError(
                 name, "given", f"what policy {self._policy.name!r} reads, {self._listed}",
-                'Pass a value only if its name is in policy.inputs; "memory" may always be given.',
+                did_you_mean(name, self._known)
+                or 'Pass a value only if its name is in policy.inputs; "memory" may always be given.',
             )  # fmt: skip
         found = {}
         for name in self.recorded:
