@@ -74,7 +74,7 @@ def check_ids(ids: torch.Tensor) -> None:
         raise ArgumentError("ids", kind(ids), "an int64 tensor of shape [B]", "Pass the ids that came with the batch.")
 
 
-def check_per_sample(name: str, values: torch.Tensor, batch_size: int) -> None:
+def check_per_sample(name: str, values: Any, batch_size: int) -> None:
     """Raise unless ``values`` is a floating point tensor of shape [batch_size]."""
     if not isinstance(values, torch.Tensor) or not values.is_floating_point():
         found = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
