@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from emprune.scoring.targets import (
-    check_classification,
+    check_all_but_classes,
+    check_classes,
     check_smoothing,
     check_weight,
     nan_unless_distributions,
@@ -62,7 +63,7 @@ def classification(
     >>> round(loss.item(), 4), round(memory.item(), 4)
     (0.6931, 0.6931)
     """
-    check_classification(logits, labels)
+    check_all_but_classes(logits, labels)
     check_smoothing(label_smoothing)
     if weight is not None:
         check_weight(weight, logits.shape[1])
@@ -71,7 +72,11 @@ def classification(
     memory = torch.special.entr(log_q.detach().exp()).sum(dim=1)  # entr(q) = -q·log q, and 0 for q = 0
     soft = labels.is_floating_point()
     if not soft:
-        loss = F.nll_loss(log_q, labels, weight=weight, reduction="none", ignore_index=_NO_LABEL)
+        try:
+            loss = F.nll_loss(log_q, labels, weight=weight, reduction="none", ignore_index=_NO_LABEL)
+        except IndexError:  # looked at only now: in every step it would cost more than the loss
+            check_classes(labels, logits.shape[1])
+            raise
     if soft or label_smoothing:
         # Finite also for a class of probability zero, whose term is then 0·log q = 0 and not NaN.
         log_q = log_q.clamp_min(torch.finfo(torch.float32).min)

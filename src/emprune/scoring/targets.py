@@ -35,11 +35,16 @@ def check_classification(logits: torch.Tensor, labels: torch.Tensor) -> None:
         logits: shape [B, C], floating point, C ≥ 2. A NaN among them passes: the pruner names its sample.
         labels: int64, shape [B], in [0, C); or floating point, shape [B, C], rows that are distributions.
     """
+    check_all_but_classes(logits, labels)
+    if not labels.is_floating_point():
+        check_classes(labels, logits.shape[1])
+
+
+def check_all_but_classes(logits: torch.Tensor, labels: torch.Tensor) -> None:
+    """Likewise, but for the values of class indices, where torch notices one out of range itself."""
     check_logits(logits)
     _check_labels(logits, labels)
-    if not labels.is_floating_point():
-        _check_classes(labels, logits.shape[1])
-    elif can_read(labels):
+    if labels.is_floating_point() and can_read(labels):
         _check_distributions(labels)
 
 
@@ -48,7 +53,7 @@ def check_class_indices(logits: torch.Tensor, labels: torch.Tensor) -> None:
     check_logits(logits)
     if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64 or labels.shape != logits.shape[:1]:
         raise ArgumentError("labels", kind(labels), f"class indices, int64 of shape [{len(logits)}]")
-    _check_classes(labels, logits.shape[1])
+    check_classes(labels, logits.shape[1])
 
 
 def nan_unless_distributions(loss: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -114,7 +119,8 @@ def _hint_for(logits: torch.Tensor, labels: object) -> str:
     return "Pass labels.long()." if labels.shape == logits.shape[:1] else ""
 
 
-def _check_classes(labels: torch.Tensor, classes: int) -> None:
+def check_classes(labels: torch.Tensor, classes: int) -> None:
+    """Raise ArgumentError unless all class indices are in [0, classes), where looking waits for no device."""
     if not can_read(labels) or not labels.numel():
         return
     low, high = torch.aminmax(labels)
