@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class EmpruneError(Exception):
     """Base class of every error that emprune raises on purpose."""
@@ -26,6 +29,16 @@ class ArgumentError(EmpruneError, ValueError):
     def __reduce__(self) -> tuple[type[ArgumentError], tuple[object, ...]]:
         """Errors travel between processes by pickling, which knows the message alone."""
         return type(self), (self.argument, self.value, self.allowed, self.hint)
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """The hint for a name that is not known: the nearest one that is, or nothing where none is near.
+
+    >>> did_you_mean("infobach", ["emp", "infobatch"])
+    "Did you mean 'infobatch'?"
+    """
+    nearest = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"Did you mean {nearest[0]!r}?" if nearest else ""
 
 
 class NonFiniteError(EmpruneError):

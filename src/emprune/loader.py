@@ -51,8 +51,7 @@ class IdBatches:
     """
 
     def __init__(self, pruner: Pruner, batch_size: int, *, drop_last: bool = False) -> None:
-        check_batch_size(batch_size)
-        self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
+        self.pruner, self.batch_size, self.drop_last = pruner, check_batch_size(batch_size), drop_last
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         """Yield int64 tensors of shape [B] on the CPU."""
@@ -113,7 +112,7 @@ def loader_arguments(
         ArgumentError: as PrunedLoader.
     """
     _check_loader(dataset, pruner, options)
-    check_batch_size(batch_size)
+    batch_size = check_batch_size(batch_size)
     return {
         **options,
         "dataset": _WithId(dataset),

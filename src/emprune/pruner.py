@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.checks import check_batch_size
+from emprune.checks import check_batch_size, integer
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
 from emprune.distributed.world import World, check_agreement, current_world
@@ -21,12 +21,12 @@ from emprune.epoch.observations import OnNonFinite
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.rank_plan import planner_for
 from emprune.epoch.running import RunningEpoch
-from emprune.epoch.schedule import Budget, PruneRate, kept_per_epoch
+from emprune.epoch.schedule import Budget, PruneRate, checked_anneal, kept_per_epoch, rates_of
 from emprune.epoch.uninterrupted import uninterrupted
 from emprune.errors import ArgumentError, EpochOrderError
 from emprune.export import export
-from emprune.policies import get_policy
 from emprune.policies.base import BatchSelection, Policy, Request
+from emprune.policies.registry import as_policy
 from emprune.report import Report, summarise, totals_of
 from emprune.state import Counters, fingerprint, pack, unpack
 from emprune.table import ScoreTable
@@ -89,14 +89,15 @@ class Pruner:
         world: World | None = None,
         partition_batch_size: int | None = None,
     ) -> None:
+        num_samples, num_epochs = integer("num_samples", num_samples, 1), integer("num_epochs", num_epochs, 1)
+        warmup_epochs, seed = integer("warmup_epochs", warmup_epochs, 0), integer("seed", seed)
+        anneal, prune_rate = checked_anneal(anneal), rates_of(prune_rate, num_epochs)
         self.kept = kept_per_epoch(
             num_samples, num_epochs, prune_rate, warmup_epochs=warmup_epochs, anneal=anneal, budget=budget
         )
         if on_nonfinite not in ("error", "quarantine"):
             raise ArgumentError("on_nonfinite", on_nonfinite, "'error' or 'quarantine'")
-        self.policy = get_policy(policy) if isinstance(policy, str) else policy
-        if not isinstance(self.policy, Policy):
-            raise ArgumentError("policy", self.policy, "a policy's name or an object of a Policy subclass")
+        self.policy = as_policy(policy)
         check_inputs(self.policy)
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
@@ -279,7 +280,7 @@ class Pruner:
             if ranks > 1:
                 raise ArgumentError("batch_size", None, f"the samples of each of {ranks} ranks in a step")
             return running.plan.ids[running.start :]
-        check_batch_size(batch_size)
+        batch_size = check_batch_size(batch_size)
         self._planner.check_batch_size(batch_size)
         return running.rank_ids(batch_size, drop_last=drop_last)
 
@@ -289,7 +290,7 @@ class Pruner:
         Raises:
             ArgumentError: the batch size is below 1, or the policy's epochs have no fixed size.
         """
-        check_batch_size(batch_size)
+        batch_size = check_batch_size(batch_size)
         return sum(num_steps(size, batch_size, self.world.size, drop_last=drop_last) for size in self.epoch_sizes())
 
     def epoch_sizes(self) -> tuple[int, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 
-from emprune.epoch.schedule import PruneRate
+from emprune.epoch.schedule import PruneRate, rates_of
 from emprune.errors import StateError
 from emprune.policies.base import Policy
 from emprune.table import ScoreTable
@@ -43,15 +43,11 @@ def fingerprint(
     policy: Policy, prune_rate: PruneRate, num_epochs: int, **settings: int | float | str
 ) -> dict[str, Any]:
     """Everything that decides which samples a run trains, as JSON values."""
-    rates: float | list[float]
-    if isinstance(prune_rate, Callable):  # type: ignore[arg-type]
-        rates = [float(prune_rate(epoch)) for epoch in range(num_epochs)]  # type: ignore[operator]
-    else:
-        rates = [float(r) for r in prune_rate] if isinstance(prune_rate, Sequence) else float(prune_rate)  # type: ignore[arg-type]
+    rates = rates_of(prune_rate, num_epochs)
     return {
         "policy": policy.name,
         "policy_settings": _json_value(policy.settings()),
-        "prune_rate": rates,
+        "prune_rate": [float(rate) for rate in rates] if isinstance(rates, list) else float(rates),
         "num_epochs": num_epochs,
         **settings,
     }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
 
+from emprune import NonFiniteError, Pruner
 from emprune.scoring import classification, gradient_products
 
 B, C = 40, 300
@@ -76,3 +79,18 @@ def test_masked_classes_and_certain_predictions(device: torch.device) -> None:
     loss, memory = classification(logits.to(device), torch.tensor([0, 0, 1]).to(device))
     torch.testing.assert_close(loss.cpu(), torch.tensor([math.log(2), 0.0, torch.inf]))
     torch.testing.assert_close(memory.cpu(), torch.tensor([math.log(2), 0.0, math.log(2)]))
+
+
+def test_targets_that_are_no_distribution_are_named_when_the_epoch_ends(
+    accelerator: torch.device, no_waiting: Callable[[], AbstractContextManager[None]]
+) -> None:
+    targets = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.5, 0.5], [1.5, -0.5], [torch.nan, 1.0], [0.0, 0.0]])
+    logits, ids = torch.zeros(6, 2).to(accelerator).requires_grad_(), torch.arange(6)
+    on_device = targets.to(accelerator)
+    pruner = Pruner(6, "emp", prune_rate=0.5, num_epochs=2, warmup_epochs=1)
+    with no_waiting():
+        loss, memory = classification(logits, on_device)
+        pruner.loss(ids, loss, memory)
+    assert loss.isnan().cpu().tolist() == [False, True, False, True, True, True]
+    with pytest.raises(NonFiniteError, match=r"4 sample\(s\), ids 1, 3, 4, 5"):
+        pruner.end_epoch()

@@ -69,6 +69,24 @@ def test_the_mean_is_that_of_the_finite_values(size: int) -> None:
     assert on_all_ranks(lambda world: RankSlice.of(3, world).finite_mean(np.float32([np.nan])), size) == [0] * size
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, np.nan, -2.5, np.inf, 4], -2.5),
+        ([-1, np.nan, -np.inf, 3, 0], -1),
+        ([3, 1, 2, np.inf, np.nan], 0),
+        ([np.nan, np.nan, np.nan, np.inf, np.inf], 0),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_lowest_is_that_of_the_finite_values_below_zero(values: list[float], expected: float, size: int) -> None:
+    def lowest(world: World) -> float:
+        owned = RankSlice.of(len(values), world)
+        return float(owned.lowest(np.float32(values)[owned.begin : owned.end]))
+
+    assert on_all_ranks(lowest, size) == [expected] * size
+
+
 def test_sums_over_the_ranks() -> None:
     def sums(world: World) -> tuple[int, tuple[int, int], list[int]]:
         owned = RankSlice.of(9, world)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from emprune import ArgumentError, get_policy
-from emprune.epoch.inputs import StepInputs
+from emprune.epoch.inputs import LOSS_ALONE, StepInputs
 
 VALUES = torch.ones(4)
 
@@ -35,9 +35,14 @@ def test_a_memory_term_is_recorded_where_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("policy", "values", "message"),
     [
-        ("emp", {"loss": VALUES}, "memory is None; allowed: .* 4 ids, since policy 'emp' reads loss, memory. Call"),
-        ("kakurenbo", {"loss": VALUES, "memory": VALUES}, r"confidence is None; .*\. Pass .*scoring\.confidence"),
+        (
+            "emp",
+            {"loss": VALUES},
+            "memory is None; allowed: .* 4 ids, since policy 'emp' reads loss, memory. Call",
+        ),
+        ("kakurenbo", {"loss": VALUES, "memory": VALUES}, r"confidence is None; .*\. Of a .*scoring\.confidence"),
         ("kakurenbo", {"loss": VALUES, "confidence": torch.ones(3)}, "confidence is 'of shape"),
+        ("emp", {"loss": VALUES, "memroy": VALUES}, r"memroy is 'given'; .* Did you mean 'memory'\?"),
         (
             "lfl",
             {"loss": VALUES, "confidence": VALUES},
@@ -48,6 +53,28 @@ def test_a_memory_term_is_recorded_where_it_is_given() -> None:
 def test_what_is_missing_or_not_read_is_named(policy: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         StepInputs(get_policy(policy)).of_samples(values, 4)
+
+
+@pytest.mark.parametrize(
+    ("policy", "advised"),
+    [
+        ("emp", ["classification", "binary", "multilabel", "regression", "dense", "tokens", "contrastive", "memory="]),
+        ("kakurenbo", ["emprune.scoring.confidence", "torch.exp(-loss.detach())"]),
+        ("divbs", ["emprune.scoring.gradient_products", "features @ features.T"]),
+    ],
+)
+def test_advice_is_for_any_task(policy: str, advised: list[str]) -> None:
+    inputs = StepInputs(get_policy(policy))
+    ask = inputs.of_batch if policy == "divbs" else inputs.of_samples
+    with pytest.raises(ArgumentError) as caught:
+        ask({"loss": VALUES}, 4)
+    for words in (*advised, *LOSS_ALONE):
+        assert words in str(caught.value)
+
+
+def test_policies_that_are_said_to_read_the_loss_alone_do() -> None:
+    for name in LOSS_ALONE:
+        assert get_policy(name).inputs == ("loss",)
 
 
 def test_values_of_a_batch_come_without_gradient_and_are_asked_for() -> None:

@@ -66,7 +66,7 @@ def test_a_policy_that_ranks_by_memory_asks_for_it() -> None:
     pruner = fresh("emp")
     before = snapshot(pruner)
     with pytest.raises(
-        ArgumentError, match=r"memory is None; allowed: .*'emp' reads loss, memory\. .*scoring\.classification"
+        ArgumentError, match=r"memory is None; allowed: .*'emp' reads loss, memory\. .*emprune\.scoring: classification"
     ):
         pruner.loss(good(pruner), torch.ones(3))
     assert snapshot(pruner) == before

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from cases import inputs_of
+from cases import inputs_of, table_of
 from states import EPOCHS, N, new_pruner, train
 
 import emprune.policies
-from emprune import EMP, ArgumentError, IdBatches, InfoBatch, Policy, Pruner, get_policy
+from emprune import EMP, ArgumentError, IdBatches, InfoBatch, Policy, Pruner, Request, get_policy
 from emprune.policies import REGISTRY
 from emprune.policies.registry import discovered
 
@@ -88,6 +89,32 @@ def test_settings_are_json_and_the_docstring_and_source_are_there(name):
     assert policy.inputs[0] == "loss"
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_losses_below_zero_are_ranked_as_those_above_are(name):
+    """The loss of a density has no zero of its own: what is added to all of them changes no plan."""
+
+    def trained_with(added):
+        pruner = new_pruner(name)
+        for _ in pruner.epochs():
+            for ids in IdBatches(pruner, 7):
+                inputs = inputs_of(pruner, ids, pruner.epoch)
+                pruner.loss(ids, **(inputs | {"loss": (ids * 37 % 64).float() - 64 + added}))
+        return pruner.table.times_trained.tolist()
+
+    assert trained_with(0) == trained_with(-128)
+
+
+def test_emp_prefers_high_losses_below_zero_as_it_does_above():
+    counts = np.zeros((2, N))
+    for row, added in enumerate((0, -64)):
+        for seed in range(200):
+            loss = np.arange(N, dtype=np.float32) + added
+            request = Request(table_of(loss), 6, 1, 5, seed)
+            counts[row, EMP(gamma=1.0).select(request).ids] += 1
+    assert np.array_equal(*counts)
+    assert counts[0, N // 2 :].sum() > 2 * counts[0, : N // 2].sum()
+
+
 def test_a_policy_is_added_by_one_file(tmp_path, monkeypatch):
     (tmp_path / "stalest_of_a_test.py").write_text(
         "from emprune import Policy\n\n"
@@ -115,8 +142,31 @@ def test_a_policy_s_settings_are_its_arguments() -> None:
     [
         (lambda: get_policy("el2n"), "policy is 'el2n'; allowed: one of full, static-random, random, rs2, lfl"),
         (lambda: Pruner(9, "nope", prune_rate=0.5, num_epochs=1), "policy is 'nope'; allowed: one of full, .*emp"),
-        (lambda: Pruner(9, EMP, prune_rate=0.5, num_epochs=1), "policy is <class .*EMP'>; allowed: a policy's name"),
-        (lambda: get_policy("emp", alpha=1), r"settings of emp is \{'alpha': 1\}; allowed: .*alpha"),
+        (lambda: Pruner(9, EMP, prune_rate=0.5, num_epochs=1), r"policy is <class .*EMP'>; .* Build it: EMP\(\)"),
+        (lambda: get_policy("emp", alpha=1), "alpha is 1; allowed: settings of policy 'emp', beta, .*unseen"),
+        (lambda: get_policy("emp", bta=1), r"bta is 1; .* Did you mean 'beta'\?"),
+        (lambda: get_policy("full", bta=1), r"bta is 1; allowed: left out: policy 'full' has no settings"),
+        (
+            lambda: get_policy("static-subset"),
+            r"ids is 'missing'; .*needs. Build it with them: StaticSubset\(ids=\.\.\.\)",
+        ),
+        (
+            lambda: Pruner(9, "infobach", prune_rate=0.5, num_epochs=1),
+            r"policy is 'infobach'.* Did you mean 'infobatch'\?",
+        ),
+        (lambda: Pruner(9, "EMP", prune_rate=0.5, num_epochs=1), r"policy is 'EMP'; .* Did you mean 'emp'\?"),
+        (
+            lambda: Pruner(9, "emp:beta=2:rule=top", prune_rate=0.5, num_epochs=1),
+            r"Settings are arguments of its class: policy=EMP\(beta=2, rule='top'\)",
+        ),
+        (
+            lambda: Pruner(9, None, prune_rate=0.5, num_epochs=1),
+            "policy is None; allowed: a policy's name or an object",
+        ),
+        (lambda: EMP(beta="2"), "beta is '2'; allowed: a finite number"),
+        (lambda: EMP(beta=True), "beta is True; allowed: a finite number"),
+        (lambda: get_policy("ucb", period=True), "period is True; allowed: an integer of at least 1"),
+        (lambda: get_policy("seta", groups=2.0), "groups is 2.0; allowed: an integer of at least 1"),
         (lambda: EMP(beta=-1), "beta is -1; allowed: a finite number of at least 0"),
         (lambda: EMP(beta=float("inf")), "beta is inf; allowed: a finite number"),
         (lambda: EMP(rule="bottom"), "rule is 'bottom'; allowed: one of top, sample, threshold"),

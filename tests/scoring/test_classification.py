@@ -36,7 +36,7 @@ def batch(seed: int, size: int, classes: int, scale: float = 1.0) -> tuple[torch
 
 
 CASES = given(
-    seed=st.integers(0, 2**32), size=st.integers(1, 6), classes=st.integers(1, 7),
+    seed=st.integers(0, 2**32), size=st.integers(1, 6), classes=st.integers(2, 7),
     scale=st.sampled_from([0.0, 1.0, 30.0, 1e4]), smoothing=st.sampled_from([0.0, 0.1, 1.0]), soft=st.booleans(),
 )  # fmt: skip
 
@@ -57,21 +57,39 @@ def test_both_terms_are_what_a_naive_loop_computes(
     assert memory.tolist() == pytest.approx([pair[1] for pair in expected], rel=1e-4, abs=1e-5)
 
 
-@settings(max_examples=100)
-@CASES
+@settings(max_examples=200)
+@given(
+    seed=st.integers(0, 2**32), size=st.integers(1, 6), classes=st.integers(2, 7),
+    scale=st.sampled_from([0.0, 1.0, 1e4]), smoothing=st.sampled_from([0.0, 0.1, 1.0]),
+    soft=st.booleans(), weighted=st.booleans(),
+)  # fmt: skip
 def test_value_and_gradient_are_those_of_torch(
-    seed: int, size: int, classes: int, scale: float, smoothing: float, soft: bool
+    seed: int, size: int, classes: int, scale: float, smoothing: float, soft: bool, weighted: bool
 ) -> None:
     logits, labels, mixed = batch(seed, size, classes, scale)
     labels = mixed if soft else labels
+    weight = torch.linspace(0.0, 2.5, classes) if weighted else None
     ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
-    loss = classification(ours, labels, label_smoothing=smoothing).loss
-    expected = F.cross_entropy(theirs, labels, reduction="none", label_smoothing=smoothing)
+    loss = classification(ours, labels, weight=weight, label_smoothing=smoothing).loss
+    expected = F.cross_entropy(theirs, labels, weight, reduction="none", label_smoothing=smoothing)
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
-    weights = torch.arange(1.0, size + 1)
-    (loss * weights).sum().backward()
-    (expected * weights).sum().backward()
+    slopes = torch.arange(1.0, size + 1)
+    (loss * slopes).sum().backward()
+    (expected * slopes).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_mixup_is_a_soft_target_of_both_labels(smoothing: float) -> None:
+    logits, first, _ = batch(3, 8, 5)
+    second, share, weight = first.roll(1), 0.3, torch.tensor([1.0, 2.0, 0.5, 0.0, 3.0])
+    both = share * F.one_hot(first, 5) + (1 - share) * F.one_hot(second, 5)
+    mixed = classification(logits, both, weight=weight, label_smoothing=smoothing)
+    one, other = (
+        classification(logits, labels, weight=weight, label_smoothing=smoothing) for labels in (first, second)
+    )
+    torch.testing.assert_close(mixed.loss, share * one.loss + (1 - share) * other.loss)
+    assert torch.equal(mixed.memory, one.memory)
 
 
 def test_the_memory_term_carries_no_gradient_and_ignores_the_target() -> None:
@@ -133,14 +151,27 @@ def test_entropy_lies_between_zero_and_log_c() -> None:
     [
         (torch.zeros(4), torch.zeros(4).long(), {}, r"logits is 'torch.float32 of shape \(4,\)'; allowed: .*classes"),
         (torch.zeros(4, 2).long(), torch.zeros(4).long(), {}, "logits is 'torch.int64 of shape .*; allowed: floating"),
-        (torch.zeros(4, 2), torch.zeros(3).long(), {}, r"labels is 'torch.int64 of shape \(3,\)'; .*shape \[4\]"),
+        (torch.zeros(4, 2), torch.zeros(3).long(), {}, r"labels is 'torch.int64 of shape \(3,\)'; .*shape \(4,\)"),
         (torch.zeros(4, 2), torch.zeros(4).int(), {}, "labels is 'torch.int32 of shape .*; allowed: class indices"),
-        (torch.zeros(4, 2), torch.zeros(4, 3), {}, r"labels is 'torch.float32 .* soft targets of shape \(4, 2\)"),
+        (torch.zeros(4, 2), torch.zeros(4, 3), {}, r"labels is 'torch.float32 .* soft targets, .*of shape \(4, 2\)"),
         (
             torch.zeros(4, 2),
             torch.zeros(4).long(),
             {"label_smoothing": 1.5},
             "label_smoothing is 1.5; allowed: a number",
+        ),
+        (
+            torch.zeros(4, 2),
+            torch.zeros(4).long(),
+            {"weight": torch.ones(3)},
+            r"weight is 'torch.float32 of shape \(3,\)'; allowed: one weight a class, .*\[2\]",
+        ),
+        (torch.zeros(4, 2), torch.zeros(4).long(), {"weight": [1.0, 2.0]}, "weight is 'list'"),
+        (
+            torch.zeros(4, 2),
+            torch.zeros(4).long(),
+            {"weight": torch.tensor([-1.0, 1.0])},
+            r"weight is '-1 of class 0'; allowed: finite",
         ),
     ],
 )

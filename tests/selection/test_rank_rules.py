@@ -22,6 +22,7 @@ RULES: dict[str, Rule] = {
     "uniform": lambda rules, scores: rules.uniform(),
     "top": lambda rules, scores: rules.top(scores),
     "sample": lambda rules, scores: rules.sample(scores, gamma=2.0),
+    "sample below zero": lambda rules, scores: rules.sample(scores - 5, gamma=2.0),
     "threshold": lambda rules, scores: rules.threshold(scores),
     "threshold_published": lambda rules, scores: rules.threshold_published(scores, 0.5),
 }

@@ -81,11 +81,25 @@ def test_unseen_samples_come_first(name: str) -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 30.0])
-def test_sample_draws_zero_and_negative_scores_only_when_nothing_else_is_left(gamma: float) -> None:
-    scores = np.array([0.0, DENORMAL, -3.0, HUGE, 1.0, np.nan], dtype=np.float32)
+@pytest.mark.parametrize(
+    "scores", [[0.0, DENORMAL, 0.0, HUGE, 1.0], [-3.0, -2.5, -3.0, HUGE, 0.0], [-HUGE, 0, -HUGE, 1, 2]]
+)
+def test_sample_draws_zero_or_the_lowest_only_when_nothing_else_is_left(scores: list[float], gamma: float) -> None:
+    values = np.array([*scores, np.nan], dtype=np.float32)
     for seed in range(50):
-        assert set(sample(scores, 3, rng_of(seed), gamma=gamma).ids.tolist()) == {1, 3, 4}
-        assert {1, 3, 4} < set(sample(scores, 4, rng_of(seed), gamma=gamma).ids.tolist()) < {0, 1, 2, 3, 4}
+        assert set(sample(values, 3, rng_of(seed), gamma=gamma).ids.tolist()) == {1, 3, 4}
+        assert {1, 3, 4} < set(sample(values, 4, rng_of(seed), gamma=gamma).ids.tolist()) < {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
+def test_where_scores_are_below_zero_their_distance_to_the_lowest_counts(gamma: float) -> None:
+    scores = np.random.default_rng(0).integers(0, 64, 200).astype(np.float32)
+    scores[[0, 5, 6]] = 0, np.inf, np.nan
+    for seed in range(20):
+        expected = sample(scores, 60, rng_of(seed), gamma=gamma).ids
+        assert 5 in expected or gamma == 0
+        for less in (3, 70, 4096):
+            assert np.array_equal(sample(scores - less, 60, rng_of(seed), gamma=gamma).ids, expected)
 
 
 @pytest.mark.parametrize("name", EVERY_RULE)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from emprune.checks import integer
 from emprune.errors import ArgumentError
 
 
@@ -33,8 +34,7 @@ def fingerprint_of(dataset: Any, samples: int = 64) -> str:
     >>> fingerprint_of([0.5, 0.25]), fingerprint_of([0.25, 0.5])
     ('2 samples, 962dca85e2dcad62', '2 samples, 79ad6cc8a1387138')
     """
-    if not isinstance(samples, int) or samples < 1:
-        raise ArgumentError("samples", samples, "an integer of at least 1")
+    samples = integer("samples", samples, 1)
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise ArgumentError("dataset", type(dataset).__name__, "a map-style dataset with __len__ and __getitem__")
     size = len(dataset)

@@ -129,6 +129,13 @@ class RankSlice:
         total, count = np.stack(self.world.all_gather_same_size(np.array([total, len(values)]))).sum(axis=0)
         return np.float32(total / count) if count else np.float32(0)
 
+    def lowest(self, values: NDArray[np.float32]) -> np.float32:
+        """The lowest of all ranks' finite values, where one is below zero; else 0."""
+        low = np.fmin.reduce(values, initial=np.float32(0))
+        if np.isinf(low):  # only then is a second pass needed
+            low = np.fmin.reduce(values[np.isfinite(values)], initial=np.float32(0))
+        return np.float32(np.stack(self.world.all_gather_same_size(np.array([low]))).min())
+
     def draw(
         self, rng: np.random.Generator, fill: Callable[[np.random.Generator, NDArray[np.float32]], object]
     ) -> NDArray[np.float32]:

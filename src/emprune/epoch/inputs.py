@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
-from emprune.checks import check_per_sample
-from emprune.errors import ArgumentError
+from emprune.checks import SCORING, check_per_sample
+from emprune.errors import ArgumentError, did_you_mean
 from emprune.policies.base import InBatchPolicy, Policy
 
 StepValues = Mapping[str, torch.Tensor | None]
@@ -15,10 +15,17 @@ StepValues = Mapping[str, torch.Tensor | None]
 
 _COLUMNS = ("loss", "memory")  # of every score table
 _TAKEN = ("ids", "epoch", "step", "trained", "is_train_step")  # arguments of a step, and other columns of observations
+LOSS_ALONE = ("random", "lfl", "infobatch", "epsilon-greedy", "ucb", "orderdp", "repb", "scan", "seta")
+"""Policies for any task: of a step they read the loss alone."""
+_OTHERWISE = f"Policies that read the loss alone: {', '.join(LOSS_ALONE)}."
 _HINTS = {
-    "memory": "Call pruner.loss(ids, *emprune.scoring.classification(logits, labels)).",
-    "confidence": "Pass confidence=emprune.scoring.confidence(logits, labels).",
-    "gradient_products": "Pass gradient_products=emprune.scoring.gradient_products(logits, labels, hidden).",
+    "memory": f"Call pruner.loss(ids, *scored), scored by {SCORING}. Of any other task pass memory= yourself, a number "
+    f"a sample that is high where the model has not settled. {_OTHERWISE}",
+    "confidence": "Of a classification pass confidence=emprune.scoring.confidence(logits, labels); of any other task a "
+    f"number in [0, 1] that is high where a sample is learnt, such as torch.exp(-loss.detach()). {_OTHERWISE}",
+    "gradient_products": "Of a classification pass gradient_products=emprune.scoring.gradient_products(logits, labels, "
+    "hidden); of any other task features @ features.T, of features or gradients [B, D] that stand for a sample; "
+    f"emprune.Capture gives those of a model's layers. {_OTHERWISE}",
     "features": "Pass features=; emprune.Capture gives those of a model's layers.",
 }
 
@@ -60,7 +67,8 @@ class StepInputs:
             name = next(name for name in values if name not in self._known)
             raise ArgumentError(
                 name, "given", f"what policy {self._policy.name!r} reads, {self._listed}",
-                'Pass a value only if its name is in policy.inputs; "memory" may always be given.',
+                did_you_mean(name, self._known)
+                or 'Pass a value only if its name is in policy.inputs; "memory" may always be given.',
             )  # fmt: skip
         found = {}
         for name in self.recorded:

@@ -35,7 +35,8 @@ def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
         shown = ", ".join(map(str, ids[:10].tolist())) + (", …" if len(ids) > 10 else "")
         raise NonFiniteError(
             f"{' or '.join(names)} is NaN or infinite for {len(ids)} sample(s), ids {shown}; allowed: finite values. "
-            'Lower the learning rate or fix these samples, or build the pruner with on_nonfinite="quarantine".'
+            "Lower the learning rate or fix these samples, whose targets may not be those of the scoring function, or "
+            'build the pruner with on_nonfinite="quarantine".'
         )
 
 

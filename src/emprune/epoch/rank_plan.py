@@ -104,8 +104,7 @@ class PartitionedPlanner(Planner):
     """
 
     def __init__(self, batch_size: int) -> None:
-        check_batch_size(batch_size)
-        self.batch_size = batch_size
+        self.batch_size = check_batch_size(batch_size)
 
     def owned(self, num_samples: int, world: World) -> RankSlice:
         """The rows that a rank holds."""

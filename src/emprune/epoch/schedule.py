@@ -6,6 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import numpy as np
+import torch
+
+from emprune.checks import integer, number, plain
 from emprune.errors import ArgumentError
 
 PruneRate = float | Sequence[float] | Callable[[int], float]
@@ -28,9 +32,8 @@ def kept_count(num_samples: int, prune_rate: float) -> int:
     >>> kept_count(50_000, 0.7)
     15000
     """
-    valid = isinstance(prune_rate, int | float) and not isinstance(prune_rate, bool)
-    if not valid or not 0 <= prune_rate < 1:  # also refuses NaN
-        raise ArgumentError("prune_rate", prune_rate, "a number in [0, 1), the fraction left out")
+    allowed = "a number in [0, 1), the fraction left out"
+    prune_rate = number("prune_rate", prune_rate, allowed, lambda rate: 0 <= rate < 1)
     # The subtraction 1 - r is inexact (1 - 0.9 < 0.1); pruned samples are counted instead.
     kept = num_samples - math.ceil(round(prune_rate * num_samples, 6) - 0.5)
     if kept < 1:
@@ -75,17 +78,22 @@ def kept_per_epoch(
     >>> kept_per_epoch(100, 4, 0.5, anneal=0.25, budget="run")
     (33, 34, 33, 100)
     """
-    _check_counts(num_samples, num_epochs, warmup_epochs, anneal, budget)
-    if isinstance(prune_rate, str):  # also a sequence
-        raise ArgumentError("prune_rate", prune_rate, "a number in [0, 1), or one rate per epoch")
-    if callable(prune_rate) or isinstance(prune_rate, Sequence):
-        rates = _rates(prune_rate, num_epochs)
+    num_samples = integer("num_samples", num_samples, 1)
+    num_epochs = integer("num_epochs", num_epochs, 1)
+    warmup_epochs = integer("warmup_epochs", warmup_epochs, 0)
+    anneal = checked_anneal(anneal)
+    if num_samples > MOST_SAMPLES:
+        raise ArgumentError("num_samples", num_samples, f"at most {MOST_SAMPLES}")
+    if budget not in ("epoch", "run"):
+        raise ArgumentError("budget", budget, "'epoch' or 'run'")
+    prune_rate = rates_of(prune_rate, num_epochs)
+    if isinstance(prune_rate, list):
         if warmup_epochs or anneal or budget != "epoch":
             raise ArgumentError(
                 "prune_rate", "one rate per epoch", "warmup_epochs=0, anneal=0 and budget='epoch'",
                 "A rate per epoch already says which epochs are full: give those the rate 0.",
             )  # fmt: skip
-        return tuple(kept_count(num_samples, rate) for rate in rates)
+        return tuple(kept_count(num_samples, rate) for rate in prune_rate)
     last_full = math.floor(anneal * num_epochs + 0.5)
     pruned_epochs = num_epochs - warmup_epochs - last_full
     if pruned_epochs < 0:
@@ -114,22 +122,28 @@ def _spread_budget(num_samples: int, num_epochs: int, prune_rate: float, pruned_
     return tuple(end - start for start, end in zip([0, *ends], ends, strict=False))
 
 
-def _rates(prune_rate: Sequence[float] | Callable[[int], float], num_epochs: int) -> list[float]:
-    rates = [prune_rate(epoch) for epoch in range(num_epochs)] if callable(prune_rate) else list(prune_rate)
+def rates_of(prune_rate: PruneRate, num_epochs: int) -> float | list[float]:
+    """The rate, or a list of one for each epoch, as Python's numbers; their range is checked elsewhere.
+
+    Raises:
+        ArgumentError: it is neither a number nor E of them.
+
+    >>> rates_of(lambda epoch: epoch / 4, 3), rates_of(0.5, 3)
+    ([0.0, 0.25, 0.5], 0.5)
+    """
+    rates = plain(prune_rate)
+    if callable(rates):
+        rates = [rates(epoch) for epoch in range(num_epochs)]
+    elif isinstance(rates, np.ndarray | torch.Tensor):
+        rates = rates.tolist()
+    if isinstance(rates, str) or not isinstance(rates, Sequence):
+        return number("prune_rate", rates, "a number in [0, 1), or one rate per epoch", lambda rate: True)
     if len(rates) != num_epochs:
         raise ArgumentError("prune_rate", f"{len(rates)} rates", f"one rate for each of {num_epochs} epochs")
-    return rates
+    return [plain(rate) for rate in rates]
 
 
-def _check_counts(num_samples: int, num_epochs: int, warmup_epochs: int, anneal: float, budget: str) -> None:
-    for name, value, least in (
-        ("num_samples", num_samples, 1), ("num_epochs", num_epochs, 1), ("warmup_epochs", warmup_epochs, 0),
-    ):  # fmt: skip
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ArgumentError(name, value, f"an integer of at least {least}")
-    if num_samples > MOST_SAMPLES:
-        raise ArgumentError("num_samples", num_samples, f"at most {MOST_SAMPLES}")
-    if not isinstance(anneal, int | float) or not 0 <= anneal < 1:
-        raise ArgumentError("anneal", anneal, "a number in [0, 1), the fraction of epochs at the end that are full")
-    if budget not in ("epoch", "run"):
-        raise ArgumentError("budget", budget, "'epoch' or 'run'")
+def checked_anneal(anneal: float) -> float:
+    """δ as Python's number. Raises ArgumentError where it is none in [0, 1)."""
+    allowed = "a number in [0, 1), the fraction of epochs at the end that are full"
+    return number("anneal", anneal, allowed, lambda value: 0 <= value < 1)

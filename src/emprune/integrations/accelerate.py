@@ -19,7 +19,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from emprune.checks import check_batch_size
+from emprune.checks import check_batch_size, integer
 from emprune.distributed.partition import num_steps
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.loader import PlanSampler, seed_workers
@@ -85,9 +85,7 @@ def updates_per_epoch(
     >>> updates_per_epoch(Pruner(100, "random", prune_rate=0.7, num_epochs=4, anneal=0.25), 8, accumulation=2)
     (2, 2, 2, 7)
     """
-    if not isinstance(accumulation, int) or accumulation < 1:
-        raise ArgumentError("accumulation", accumulation, "an integer of at least 1")
-    check_batch_size(batch_size)
+    accumulation, batch_size = integer("accumulation", accumulation, 1), check_batch_size(batch_size)
     updates = []
     for epoch, size in enumerate(pruner.epoch_sizes()):
         batches = num_steps(size, batch_size, pruner.world.size, drop_last=drop_last)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from emprune.errors import ArgumentError
+from emprune.checks import integer, number
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection, sample, top
 from emprune.selection.topk import Floats
@@ -47,9 +47,8 @@ class EpsilonGreedy(Policy):
     columns: ClassVar[dict[str, float]] = {"loss_mean": _NEVER}
 
     def __post_init__(self) -> None:
-        if not 0 <= self.epsilon <= 1:
-            raise ArgumentError("epsilon", self.epsilon, "a number in [0, 1]")
-        _check(self.alpha, self.period)
+        self.epsilon = number("epsilon", self.epsilon, "a number in [0, 1]", lambda epsilon: 0 <= epsilon <= 1)
+        self.alpha, self.period = _checked(self.alpha, self.period)
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
         mean = table.column("loss_mean")
@@ -93,9 +92,8 @@ class UCB(Policy):
     columns: ClassVar[dict[str, float]] = {"loss_mean": _NEVER, "loss_variance": 0.0}
 
     def __post_init__(self) -> None:
-        if not 0 <= self.c < np.inf:
-            raise ArgumentError("c", self.c, "a finite number of at least 0")
-        _check(self.alpha, self.period)
+        self.c = number("c", self.c, "a finite number of at least 0", lambda c: 0 <= c < np.inf)
+        self.alpha, self.period = _checked(self.alpha, self.period)
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
         mean, variance = table.column("loss_mean"), table.column("loss_variance")
@@ -152,8 +150,6 @@ def filled_up(held: np.ndarray, scores: Floats, request: Request, explored: int 
     return Selection(np.concatenate(parts))
 
 
-def _check(alpha: float, period: int) -> None:
-    if not 0 < alpha <= 1:
-        raise ArgumentError("alpha", alpha, "a number in (0, 1]")
-    if not isinstance(period, int) or period < 1:
-        raise ArgumentError("period", period, "an integer of at least 1")
+def _checked(alpha: float, period: int) -> tuple[float, int]:
+    allowed = "a number in (0, 1]"
+    return number("alpha", alpha, allowed, lambda value: 0 < value <= 1), integer("period", period, 1)

@@ -52,7 +52,7 @@ class DivBS(InBatchPolicy):
         if products.shape != (len(loss), len(loss)):
             raise ArgumentError(
                 "gradient_products", f"of shape {tuple(products.shape)}", f"shape [{len(loss)}, {len(loss)}]",
-                "Pass emprune.scoring.gradient_products(logits, labels, hidden).",
+                "Products of each sample with each: emprune.scoring.gradient_products, or features @ features.T.",
             )  # fmt: skip
         preference = np.ones((k, len(loss)), dtype=np.float32)
         if self.draw == "sample":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emprune.checks import number
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
 from emprune.selection import RULES, Selection
@@ -37,7 +38,8 @@ class EMP(Policy):
     L is the sample's last loss and M its memory term, both in nats; in supervised learning M is the
     entropy of the prediction. The score is the paper's as summarised publicly; β, the selection rule, its
     exponent and the place of unseen samples are not public: the defaults here are this project's, chosen
-    by measurement (see the README).
+    by measurement (see the README). Scores below zero, as of a density's loss, are ranked as
+    :func:`emprune.selection.sample` says.
 
     Args:
         beta: β ≥ 0, weight of the memory term; 0 with rule "top" is LFL.
@@ -57,10 +59,10 @@ class EMP(Policy):
     partitionable = True
 
     def __post_init__(self) -> None:
-        check_beta(self.beta)
+        self.beta = check_beta(self.beta)
         if self.rule not in RULES:
             raise ArgumentError("rule", self.rule, f"one of {', '.join(RULES)}")
-        check_gamma(self.gamma)
+        self.gamma = check_gamma(self.gamma)
         check_unseen(self.unseen)
 
     def select(self, request: Request) -> Selection:
@@ -79,7 +81,6 @@ def emp_score(loss: NDArray[np.float32], memory: NDArray[np.float32], beta: floa
     return np.clip(scores, -_MOST, _MOST)
 
 
-def check_beta(beta: float) -> None:
-    """Raise ArgumentError unless β suits EMP's score."""
-    if not 0 <= beta < np.inf:
-        raise ArgumentError("beta", beta, "a finite number of at least 0")
+def check_beta(beta: float) -> float:
+    """β as a Python number; raise ArgumentError unless it suits EMP's score."""
+    return number("beta", beta, "a finite number of at least 0", lambda value: 0 <= value < np.inf)

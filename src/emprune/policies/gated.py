@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emprune.errors import ArgumentError
+from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
 from emprune.selection import Selection
@@ -77,26 +77,29 @@ class GatedEMP(Policy):
     inputs = ("loss", "memory")
     history: ClassVar[dict[str, float]] = {
         "gap": np.nan, "error": np.nan, "gamma": np.nan,
-        "log_rate": np.nan, "trained_before": 0, "planned": 0,
+        "lowest": np.nan, "log_rate": np.nan, "trained_before": 0, "planned": 0,
         "first": 0, "first_loss": 0, "first_loss_squared": 0,
         "again": 0, "again_loss": 0, "again_variance": 0,
     }  # fmt: skip
 
     def __post_init__(self) -> None:
-        check_beta(self.beta)
-        check_gamma(self.gamma)
-        for name in ("slope", "doubt"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ArgumentError(name, getattr(self, name), "a finite number of at least 0")
-        for name in ("reserve", "kept_back", "half_life"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ArgumentError(name, getattr(self, name), "a number in (0, 1]")
+        self.beta, self.gamma = check_beta(self.beta), check_gamma(self.gamma)
+        self.slope, self.doubt = (
+            number(name, getattr(self, name), "a finite number of at least 0", lambda value: 0 <= value < np.inf)
+            for name in ("slope", "doubt")
+        )
+        self.reserve, self.kept_back, self.half_life = (
+            number(name, getattr(self, name), "a number in (0, 1]", lambda value: 0 < value <= 1)
+            for name in ("reserve", "kept_back", "half_life")
+        )
 
     def select(self, request: Request) -> Selection:
         table, epoch = request.table, request.epoch
         gap = self.gap(table, epoch, request.num_epochs)
         gamma = self.sharpness(gap)
-        logs = _log_powers(table.rank(emp_score(table.loss, table.memory, self.beta), "mean"), gamma)
+        scores = table.rank(emp_score(table.loss, table.memory, self.beta), "mean")
+        lowest = table.owned.lowest(scores)
+        logs = _log_powers(scores - lowest, gamma)
         largest = np.nanmax(logs, initial=-np.inf)
         weights = np.exp(logs - (largest if np.isfinite(largest) else 0))
         due, back = self._reserve(request)
@@ -107,7 +110,8 @@ class GatedEMP(Policy):
         selection = request.sample(weights)
         before = table.last_seen >= 0
         noted: dict[str, float | np.integer] = {
-            "gap": gap.value, "error": gap.error, "gamma": gamma, "log_rate": rate - float(largest),
+            "gap": gap.value, "error": gap.error, "gamma": gamma,
+            "lowest": float(lowest), "log_rate": rate - float(largest),
             "trained_before": np.count_nonzero(before & ~np.isnan(table.loss)),
             "planned": np.count_nonzero(before[selection.ids]),
         }  # fmt: skip
@@ -122,6 +126,7 @@ class GatedEMP(Policy):
         last, loss = table.last_seen[seen.ids], seen.loss.astype(np.float64)
         # Rows not yet written in this epoch still hold the scores that it was planned by.
         scores = emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta)
+        scores -= np.float32(table.history("lowest")[seen.epoch])
         first = seen.trained & (last < 0)
         again = seen.trained & (last >= 0) & (last < seen.epoch) & ~np.isnan(scores)
         taken = inclusion(_log_powers(scores[again], gamma) + table.history("log_rate")[seen.epoch])

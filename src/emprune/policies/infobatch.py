@@ -29,7 +29,7 @@ class InfoBatch(Policy):
     partitionable = True
 
     def __post_init__(self) -> None:
-        check_threshold(self.below_share, self.weight_sum)
+        self.below_share = check_threshold(self.below_share, self.weight_sum)
 
     def select(self, request: Request) -> Selection:
         scores = request.table.rank(request.table.loss, "first")

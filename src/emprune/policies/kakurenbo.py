@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from emprune.checks import number
 from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection
@@ -33,7 +34,8 @@ class Kakurenbo(Policy):
     - Samples never seen are never hidden; quarantined ones always are.
 
     It reads ``confidence``, which :func:`emprune.scoring.confidence` gives, and keeps each sample's last value in a
-    column of that name.
+    column of that name. Of a task without classes any number in [0, 1] serves that is high where a sample is learnt,
+    such as exp(-L).
 
     Departures from the released code: it normalises confidence over the batch instead of the classes; it
     raises the learning rate by 1/(1 - F_e) also where fewer samples are hidden; ties at the F_e·N-th loss
@@ -54,8 +56,7 @@ class Kakurenbo(Policy):
     observes_pruned = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.tau <= 1:
-            raise ArgumentError("tau", self.tau, "a number in (0, 1]")
+        self.tau = number("tau", self.tau, "a number in (0, 1]", lambda tau: 0 < tau <= 1)
         if not isinstance(self.reduce, bool):
             raise ArgumentError("reduce", self.reduce, "True or False")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emprune.errors import ArgumentError
+from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection, sample, top
 
@@ -34,8 +34,7 @@ class OrderDP(Policy):
     source = "Jin et al. 2026, arXiv:2606.08574 (ICLR), and its released code"
 
     def __post_init__(self) -> None:
-        if not 0 < self.pool <= 1:
-            raise ArgumentError("pool", self.pool, "a number in (0, 1]")
+        self.pool = number("pool", self.pool, "a number in (0, 1]", lambda pool: 0 < pool <= 1)
 
     def select(self, request: Request) -> Selection:
         table, rng = request.table, request.rng()

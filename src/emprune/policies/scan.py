@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emprune.checks import integer, number
 from emprune.distributed.rank_slice import RankSlice
-from emprune.errors import ArgumentError
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection
 from emprune.selection.topk import Floats, Mask, random_part, smallest_parts
@@ -50,9 +50,8 @@ class SCAN(Policy):
     partitionable = True
 
     def __post_init__(self) -> None:
-        _check_period(self.period)
-        if not 0 <= self.low_share <= 1:
-            raise ArgumentError("low_share", self.low_share, "a number in [0, 1]")
+        self.period = integer("period", self.period, 1)
+        self.low_share = number("low_share", self.low_share, "a number in [0, 1]", lambda share: 0 <= share <= 1)
 
     def select(self, request: Request) -> Selection:
         losses = request.table.rank(request.table.loss, "first")
@@ -68,7 +67,7 @@ def dropped_part(epoch: int, period: int = 4) -> float:
     >>> [round(dropped_part(epoch), 6) for epoch in range(6)]
     [0.0, 0.25, 0.75, 1.0, 0.0, 0.25]
     """
-    _check_period(period)
+    period = integer("period", period, 1)
     return 1.0 if period == 1 else (1 - math.cos(math.pi * (epoch % period) / (period - 1))) / 2
 
 
@@ -123,8 +122,3 @@ def _ends(
             ends[ids] = True
         keys[ends] = np.nan
     return ends
-
-
-def _check_period(period: int) -> None:
-    if not isinstance(period, int) or isinstance(period, bool) or period < 1:
-        raise ArgumentError("period", period, "an integer of at least 1")

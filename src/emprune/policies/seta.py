@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emprune.errors import ArgumentError
+from emprune.checks import integer, number
 from emprune.policies.base import Policy, Request
 from emprune.selection import Selection, sample
 
@@ -46,12 +46,9 @@ class SeTaPublished(Policy):
     source = "Zhou et al. 2025, arXiv:2503.13385 (CVPR)"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.groups, int) or self.groups < 1:
-            raise ArgumentError("groups", self.groups, "an integer of at least 1")
-        if not 0 < self.window <= 1:
-            raise ArgumentError("window", self.window, "a number in (0, 1]")
-        if not 0 <= self.anneal <= 1:
-            raise ArgumentError("anneal", self.anneal, "a number in [0, 1]")
+        self.groups = integer("groups", self.groups, 1)
+        self.window = number("window", self.window, "a number in (0, 1]", lambda window: 0 < window <= 1)
+        self.anneal = number("anneal", self.anneal, "a number in [0, 1]", lambda anneal: 0 <= anneal <= 1)
 
     def epoch_size(self, num_samples: int, k: int) -> int | None:
         return None

@@ -56,7 +56,7 @@ class StaticScores(Policy):
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise ArgumentError("rule", self.rule, f"one of {', '.join(RULES)}")
-        check_ccs(self.cutoff, self.strata)
+        self.cutoff, self.strata = check_ccs(self.cutoff, self.strata)
         from_file = isinstance(self.scores, str | Path)
         values = _column(self.scores, self.column) if from_file else self.scores  # type: ignore[arg-type]
         self._values = _finite(np.asarray(values))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from emprune.checks import integer
 from emprune.compiling import outside_graphs
 from emprune.errors import ArgumentError
 from emprune.scoring.submodules import find_modules, unwrapped
@@ -69,9 +70,8 @@ class Capture:
         max_passes: int = 16,
     ) -> None:
         modules = find_modules(model, layers)
-        if not isinstance(max_passes, int) or max_passes < 1:
-            raise ArgumentError("max_passes", max_passes, "an integer of at least 1")
-        self._max_passes, running = max_passes, _Pass(in_eval)
+        self._max_passes = max_passes = integer("max_passes", max_passes, 1)
+        running = _Pass(in_eval)
         self._layers = running.layers = [_Layer(name, running, pool, max_passes) for name in modules]
         self._handles = [
             module.register_forward_hook(layer.keep)

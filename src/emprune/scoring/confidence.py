@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from emprune.scoring.classification import check_classification
+from emprune.scoring.targets import check_classification
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def confidence(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         float32, shape [B], on the logits' device, without gradient: 0, or from 1/C to 1; higher means better learnt.
 
     Raises:
-        ArgumentError: shapes or dtypes do not fit.
+        ArgumentError: shapes, dtypes or values do not fit, as for :func:`emprune.scoring.classification`.
 
     >>> confidence(torch.tensor([[0.0, 2.0], [0.0, 2.0]]), torch.tensor([1, 0]))
     tensor([0.8808, 0.0000])

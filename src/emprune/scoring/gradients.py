@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from emprune.errors import ArgumentError
-from emprune.scoring.classification import check_classification
+from emprune.scoring.targets import check_classification
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def gradient_products(logits: torch.Tensor, labels: torch.Tensor, hidden: torch.
         autocast too.
 
     Raises:
-        ArgumentError: shapes or dtypes do not fit.
+        ArgumentError: shapes, dtypes or values do not fit, as for :func:`emprune.scoring.classification`.
 
     >>> logits, hidden = torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [3.0, 1.0]])
     >>> gradient_products(logits, torch.tensor([0, 1]), hidden)

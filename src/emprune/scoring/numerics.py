@@ -11,5 +11,7 @@ def working_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def can_read(values: torch.Tensor) -> bool:
-    """Whether reading values costs nothing: they lie on the CPU and nothing is being compiled."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether reading values costs nothing: they lie on the CPU, and nothing is being compiled or mapped over."""
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(values)

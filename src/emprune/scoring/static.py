@@ -18,6 +18,7 @@ from torch.func import grad as gradient
 from torch.nn import functional as F
 
 from emprune.errors import ArgumentError
+from emprune.scoring.targets import check_class_indices, check_logits
 
 
 def el2n(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -34,7 +35,7 @@ def el2n(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         Between 0 and √2.
 
     Raises:
-        ArgumentError: shapes or dtypes do not fit.
+        ArgumentError: shapes or dtypes do not fit, or, on the CPU, a label is not among the classes.
 
     >>> el2n(torch.tensor([[0.0, 0.0], [9.0, 0.0]]), torch.tensor([0, 1]))
     tensor([0.7071, 1.4140])
@@ -59,7 +60,7 @@ def grand_last_layer(logits: torch.Tensor, labels: torch.Tensor, hidden: torch.T
         At least 0.
 
     Raises:
-        ArgumentError: shapes or dtypes do not fit.
+        ArgumentError: shapes or dtypes do not fit, or, on the CPU, a label is not among the classes.
     """
     if hidden.ndim != 2 or len(hidden) != len(logits) or not hidden.is_floating_point():
         found = f"{hidden.dtype} of shape {tuple(hidden.shape)}"
@@ -123,7 +124,7 @@ def margin(logits: torch.Tensor) -> torch.Tensor:
     Raises:
         ArgumentError: the shape or dtype does not fit.
     """
-    _check_logits(logits)
+    check_logits(logits)
     two = torch.softmax(logits.detach().float(), dim=1).topk(2, dim=1).values
     return 1 - (two[:, 0] - two[:, 1])
 
@@ -143,7 +144,7 @@ def least_confidence(logits: torch.Tensor) -> torch.Tensor:
     Raises:
         ArgumentError: the shape or dtype does not fit.
     """
-    _check_logits(logits)
+    check_logits(logits)
     return 1 - torch.softmax(logits.detach().float(), dim=1).amax(dim=1)
 
 
@@ -161,9 +162,9 @@ def wrong_margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         Between -1 (certain and right) and 1 (certain and wrong).
 
     Raises:
-        ArgumentError: shapes or dtypes do not fit.
+        ArgumentError: shapes or dtypes do not fit, or, on the CPU, a label is not among the classes.
     """
-    _check_labels(logits, labels)
+    check_class_indices(logits, labels)
     probabilities = torch.softmax(logits.detach().float(), dim=1)
     own = labels[:, None]
     others = probabilities.scatter(1, own, -1.0)
@@ -172,7 +173,7 @@ def wrong_margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 def _error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """softmax(logits) - onehot(labels), float32, shape [B, C]."""
-    _check_labels(logits, labels)
+    check_class_indices(logits, labels)
     minus_one = torch.full((len(labels), 1), -1.0, device=logits.device)
     return torch.softmax(logits.detach().float(), dim=1).scatter_add(1, labels[:, None], minus_one)
 
@@ -186,16 +187,3 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _check_logits(logits: torch.Tensor) -> None:
-    if logits.ndim != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
-        found = f"{logits.dtype} of shape {tuple(logits.shape)}"
-        raise ArgumentError("logits", found, "floating point of shape [batch, classes], two classes or more")
-
-
-def _check_labels(logits: torch.Tensor, labels: torch.Tensor) -> None:
-    _check_logits(logits)
-    if labels.dtype != torch.int64 or labels.shape != (len(logits),):
-        found = f"{labels.dtype} of shape {tuple(labels.shape)}"
-        raise ArgumentError("labels", found, f"class indices, int64 of shape [{len(logits)}]")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from emprune.checks import integer, number
 from emprune.errors import ArgumentError
 from emprune.selection.topk import Floats, Ids, random_subset, smallest
 
@@ -128,7 +129,7 @@ def ccs(scores: Floats, k: int, rng: np.random.Generator, *, cutoff: float, stra
     if scores.ndim != 1 or not np.isfinite(scores).all():
         raise ArgumentError("scores", f"of shape {scores.shape}", "one finite score a sample, shape [N]")
     _check_k(k, len(scores))
-    check_ccs(cutoff, strata)
+    cutoff, strata = check_ccs(cutoff, strata)
     left = len(scores) - int(cutoff * len(scores))
     if k > left:
         raise ArgumentError("cutoff", cutoff, f"at most {1 - k / len(scores):.4g} where {k} of {len(scores)} stay")
@@ -184,12 +185,10 @@ def class_budgets(counts: NDArray[np.integer[Any]], k: int) -> Ids:
     return budgets
 
 
-def check_ccs(cutoff: float, strata: int) -> None:
-    """Raise ArgumentError unless the settings suit :func:`ccs`."""
-    if not 0 <= cutoff < 1:
-        raise ArgumentError("cutoff", cutoff, "a number in [0, 1), the fraction of hardest samples left out")
-    if not isinstance(strata, int) or strata < 1:
-        raise ArgumentError("strata", strata, "an integer of at least 1")
+def check_ccs(cutoff: float, strata: int) -> tuple[float, int]:
+    """The settings of :func:`ccs` as Python's numbers. Raise ArgumentError unless they suit it."""
+    allowed = "a number in [0, 1), the fraction of hardest samples left out"
+    return number("cutoff", cutoff, allowed, lambda value: 0 <= value < 1), integer("strata", strata, 1)
 
 
 def _herd(features: Floats, k: int) -> Ids:

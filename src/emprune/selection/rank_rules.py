@@ -11,11 +11,13 @@ from typing import Literal
 
 import numpy as np
 
+from emprune.checks import number
 from emprune.distributed.rank_slice import RankSlice
 from emprune.errors import ArgumentError
 from emprune.selection.topk import Floats, Ids, Mask, random_part, smallest_parts
 
 _CHUNK = 65_536
+_MOST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,15 @@ class RankRules:
     def sample(self, scores: Floats, *, gamma: float = 1.0) -> Selection:
         """See :func:`emprune.selection.sample`."""
         scores = self._checked(scores)
-        check_gamma(gamma)
-        return self._smallest(self._sampling_keys(scores, np.float32(min(gamma, float(np.finfo(np.float32).max)))))
+        gamma = check_gamma(gamma)
+        return self._smallest(self._sampling_keys(scores, np.float32(min(gamma, _MOST))))
 
     def threshold(
         self, scores: Floats, *, below_share: float = 0.8, weight_sum: Literal["kept", "all"] = "kept"
     ) -> Selection:
         """See :func:`emprune.selection.threshold`."""
         scores, owned, k = self._checked(scores), self.owned, self.k
-        check_threshold(below_share, weight_sum)
+        below_share = check_threshold(below_share, weight_sum)
         usable = owned.count(~np.isnan(scores))
         if k >= usable:
             return self._smallest(-scores)
@@ -114,13 +116,14 @@ class RankRules:
 
     def _sampling_keys(self, scores: Floats, gamma: np.float32) -> Floats:
         """log(E / score^γ) with E ~ Exp(1), NaN where the score is: the k smallest are the sample."""
+        low = self.owned.lowest(scores) if gamma else np.float32(0)
         keys = self.owned.draw(
             self.rng, lambda generator, out: generator.standard_exponential(out=out, dtype=np.float32)
         )
         for begin in range(0, len(keys), _CHUNK):  # by chunks, so that intermediate values stay in the cache
             part = slice(begin, begin + _CHUNK)
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                log_power = np.zeros_like(keys[part]) if gamma == 0 else gamma * np.log(np.maximum(scores[part], 0))
+                log_power = np.zeros_like(keys[part]) if gamma == 0 else gamma * np.log(_lifted(scores[part], low))
                 keys[part] = np.log(keys[part]) - log_power
         if gamma == 0:
             keys[np.isnan(scores)] = np.nan
@@ -133,15 +136,21 @@ class RankRules:
         return scores
 
 
-def check_gamma(gamma: float) -> None:
-    """Raise ArgumentError unless γ suits rule "sample"."""
-    if not 0 <= gamma < np.inf:
-        raise ArgumentError("gamma", gamma, "a finite number of at least 0")
+def _lifted(scores: Floats, low: np.float32) -> Floats:
+    """How far the scores lie above ``low``, which is the lowest of them or 0; +inf and NaN stay."""
+    if low == 0:
+        return np.maximum(scores, 0)
+    above = np.clip(scores.astype(np.float64) - low, 0, _MOST)
+    return np.where(np.isposinf(scores), scores, above.astype(np.float32))
 
 
-def check_threshold(below_share: float, weight_sum: str) -> None:
-    """Raise ArgumentError unless the settings suit rule "threshold"."""
-    if not 0 < below_share <= 1:
-        raise ArgumentError("below_share", below_share, "a number in (0, 1]")
+def check_gamma(gamma: float) -> float:
+    """γ as Python's number. Raise ArgumentError unless it suits rule "sample"."""
+    return number("gamma", gamma, "a finite number of at least 0", lambda value: 0 <= value < np.inf)
+
+
+def check_threshold(below_share: float, weight_sum: str) -> float:
+    """``below_share`` as Python's number. Raise ArgumentError unless the settings suit rule "threshold"."""
     if weight_sum not in ("kept", "all"):
         raise ArgumentError("weight_sum", weight_sum, "'kept' or 'all'")
+    return number("below_share", below_share, "a number in (0, 1]", lambda value: 0 < value <= 1)

@@ -41,11 +41,14 @@ def sample(scores: Floats, k: int, rng: np.random.Generator, *, gamma: float = 1
     """k samples without replacement, probability proportional to score^γ at each draw.
 
     The k smallest of E_i / score_i^γ with E_i ~ Exp(1) (Efraimidis & Spirakis 2006), compared as
-    logarithms so that no power over- or underflows. Scores below zero count as zero, and zero is drawn
-    only when nothing else is left (for γ > 0).
+    logarithms so that no power over- or underflows. Zero is drawn only when nothing else is left (for γ > 0).
+
+    Where a score is below zero, as the loss of a density may be, scores have no zero of their own: each then counts by
+    how far it lies above the lowest one, (score - lowest)^γ. What is added to all scores then changes nothing, and the
+    lowest is drawn last. One score far below all others makes those nearly alike; ``top`` looks at their order alone.
 
     Args:
-        scores: float32, shape [N], at least 0.
+        scores: float32, shape [N].
         gamma: γ ≥ 0; 0 is uniform, large is `top`.
     """
     return _whole(scores, k, rng).sample(scores, gamma=gamma)

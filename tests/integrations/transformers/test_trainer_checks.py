@@ -163,7 +163,10 @@ class TokensOfItsOwn(LossAlone):
         ({"config": {"num_labels": 2}}, "labels is 2; allowed: 0 to 1, .*num_labels"),
         ({"kind": "causal", "data_collator": masking}, "labels is 'without a token to predict"),
         ({"kind": "masked", "data_collator": masking}, "labels is 'without a token to predict"),
-        ({"kind": "token classification", "config": {"num_labels": 2}}, "labels is 2; allowed: 0 to 1"),
+        (
+            {"kind": "token classification", "config": {"num_labels": 2}},
+            "labels is '2 in row 2'; allowed: 0 to 1",
+        ),
         ({"model": LossAlone()}, "the model returns no logits, only loss; .*Give score_fn="),
         ({"model": Weighted()}, "own loss of the first batch is .*, but the cross-entropy of its logits is"),
         ({"model": TokensOfItsOwn(), "kind": "causal"}, "model is .one with logits of shape .*Give score_fn="),

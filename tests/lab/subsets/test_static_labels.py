@@ -18,15 +18,16 @@ from emprune_lab.subsets.stored import Stored
     [
         ("best", {}, "policy is 'best'; allowed: one of el2n, grand, .*moderate"),
         ("ccs", {"scores": "loss"}, "scores is 'loss'; allowed: one of el2n"),
-        ("el2n", {"cut": 1}, r"settings of el2n is \{'cut': 1\}; allowed: .*cut"),
-        ("herding", {"center": "mean"}, "settings of herding is .*center"),
-        ("k-center", {"metric": 1}, "settings of k-center is .*metric"),
+        ("el2n", {"cut": 1}, r"cut is 1; allowed: settings of el2n, rule, cutoff, strata\. Did you mean 'cutoff'\?"),
+        ("herding", {"center": "mean"}, "center is 'mean'; allowed: settings of herding, per_class"),
+        ("k-center", {"metric": 1}, "metric is 1; allowed: settings of k-center, per_class"),
+        ("k-center", {"per_class": "no"}, "per_class is 'no'; allowed: True or False"),
         ("moderate", {"center": "mode"}, "center is 'mode'"),
         ("el2n", {"rule": "best"}, "rule is 'best'"),
-        ("el2n", {"column": "aum"}, "settings of el2n is .*column"),
-        ("ccs", {"rule": "top"}, "settings of ccs is .*rule"),
+        ("el2n", {"column": "aum"}, "column is 'aum'; allowed: settings of el2n"),
+        ("ccs", {"rule": "top"}, "rule is 'top'; allowed: settings of ccs, scores"),
         ("ccs", {"cutoff": 2}, "cutoff is 2"),
-        ("ccs", {"cutoff": "much"}, "settings of ccs is .*'much'"),
+        ("ccs", {"cutoff": "much"}, "cutoff is 'much'; allowed: a number"),
     ],
 )
 def test_bad_labels_and_settings_are_named_before_anything_is_scored(

@@ -20,7 +20,7 @@ from emprune_lab.runs.runner import Interrupted, run
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.recipe import Preset, Recipe, TaskSettings
 from emprune_lab.specs.spec import RunSpec
-from emprune_lab.tasks import Kind, Scores, TrainingSet, build_task, recipe_for, training_data
+from emprune_lab.tasks import Kind, Scores, TrainingSet, build_task, preset_for, recipe_for, training_data
 
 CPU = torch.device("cpu")
 
@@ -182,8 +182,47 @@ def test_its_recipes_are_stored_and_read_with_its_own_settings():
         "text": "", "contrastive": None,
     }  # fmt: skip
     assert spec(slope=2.0).run_id != spec().run_id
-    with pytest.raises(ArgumentError, match=r"preset is 'one with LineSettings'.* meant for digits"):
+    with pytest.raises(
+        ArgumentError, match=r"data is 'digits'; allowed: data of the recipe's task, line\..* simclr, .* digits"
+    ):
         training_data(dataclasses.replace(spec(), data="digits"))
+
+
+@pytest.mark.parametrize(
+    ("option", "changes"),
+    [("label_noise is 0.2; allowed: 0", {"label_noise": 0.2}), ("imbalance is 10.0; allowed: 1", {"imbalance": 10.0})],
+)
+def test_what_it_does_not_carry_out_is_refused(option, changes, tmp_path):
+    asked = dataclasses.replace(spec(), **changes)
+    with pytest.raises(ArgumentError, match=f"{option}, since the task of line does not know it"):
+        compare.check([asked])
+    with pytest.raises(ArgumentError, match=option):
+        run(asked, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["compile", "compile-graph"])
+def test_a_mode_that_it_does_not_carry_out_is_refused(mode, tmp_path):
+    with pytest.raises(ArgumentError, match="mode is 'compile'; allowed: plain, since the task of line"):
+        run(spec(), tmp_path, mode=mode)
+
+
+def test_a_recipe_of_a_task_that_nobody_registered_is_answered_with_how_to():
+    @dataclasses.dataclass(frozen=True)
+    class RegressionSettings(TaskSettings):
+        pass
+
+    recipe = Recipe("linear", epochs=1, batch_size=8, max_lr=0.1, task=RegressionSettings())
+    with pytest.raises(
+        ArgumentError, match=r"recipe is 'one whose task is RegressionSettings'; .*register\(name, KIND\)"
+    ):
+        training_data(RunSpec("line", "emp", 0.5, 0, recipe))
+
+
+def test_a_preset_of_other_data_is_answered_with_those_that_fit():
+    with pytest.raises(ArgumentError, match=r"preset is 'simclr'; allowed: one for line: line\."):
+        preset_for("line", "simclr")
+    with pytest.raises(ArgumentError, match=r"preset is 'simcl'; .* Did you mean 'simclr'\?"):
+        preset_for("digits", "simcl")
 
 
 def test_images_are_scored_as_by_hand():

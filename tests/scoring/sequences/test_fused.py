@@ -173,3 +173,33 @@ def test_the_kernel_is_triton_s_where_it_is_asked_for_and_plain_on_a_processor(m
     monkeypatch.setattr(fused, "has_triton", lambda: False)
     with pytest.raises(ArgumentError, match=r"triton for torch\.float32 logits, without Triton installed"):
         fused._implementation("triton", logits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_class_weights_are_those_of_torch(dtype: torch.dtype, smoothing: float, compiled: bool) -> None:
+    logits, labels = example(dtype)
+    logits = logits.masked_fill(logits == -torch.inf, -20)  # with masked entries torch's smoothed loss is infinite
+    weight = torch.linspace(0, 3, 31)
+    ours, theirs = logits.clone().requires_grad_(), logits.double().requires_grad_()
+    function = torch.compile(token_loss, backend="eager", fullgraph=True) if compiled else token_loss
+    found = function(ours, labels, weight=weight, label_smoothing=smoothing)
+    expected = F.cross_entropy(
+        theirs.flatten(0, 1), labels.flatten(), weight.double(), reduction="none", label_smoothing=smoothing
+    ).view(labels.shape)
+    tolerance = TOLERANCE[torch.float32 if dtype == torch.bfloat16 else dtype]
+    torch.testing.assert_close(found.loss.double(), expected, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(found.entropy, token_loss(logits, labels).entropy)
+    slopes = torch.linspace(-1, 2, labels.numel(), dtype=torch.float64).view(labels.shape)
+    (found.loss * slopes).sum().backward()
+    (expected * slopes).sum().backward()
+    torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_a_masked_entry_s_weight_does_not_count() -> None:
+    logits, weight = torch.tensor([[0.0, -torch.inf, 1.0]]), torch.tensor([1.0, 100.0, 2.0])
+    log_q = torch.log_softmax(torch.tensor([0.0, 1.0]), dim=0)
+    expected = -0.9 * 2 * log_q[1] - 0.1 / 2 * (log_q[0] + 2 * log_q[1])
+    found = token_loss(logits, torch.tensor([2]), weight=weight, label_smoothing=0.1).loss
+    torch.testing.assert_close(found, expected[None])

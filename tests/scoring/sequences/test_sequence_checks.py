@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -21,13 +23,23 @@ LOGITS, LABELS = torch.zeros(2, 3, VOCABULARY), torch.zeros(2, 3, dtype=torch.in
     ("change", "message"),
     [
         ({"logits": LOGITS.long()}, "logits is 'torch.int64 of shape"),
-        ({"logits": torch.zeros(2, 3, 4, 5)}, "logits is"),
+        ({"logits": torch.zeros(2, 3, 4, 5)}, "logits is .*emprune.scoring.dense"),
         ({"logits": torch.zeros(2, 3, 0)}, "logits is"),
         ({"labels": LABELS.int()}, "labels is 'torch.int32.*int64 of shape"),
-        ({"labels": LABELS.float()}, "labels is 'torch.float32"),
+        ({"labels": LABELS.float()}, "labels is 'torch.float32.*emprune.scoring.regression"),
+        ({"labels": [[0, 0, 0]] * 2}, "labels is 'list'"),
+        ({"labels": LABELS.bool()}, r"labels is 'torch.bool.*labels.long\(\)"),
+        ({"labels": torch.tensor([[0, -100, 0], [0, 8, 9]])}, "labels is '9 in row 1'"),
+        ({"logits": [[0.0]]}, "logits is 'list'"),
+        ({"logits": SimpleNamespace(logits=LOGITS)}, "logits is 'SimpleNamespace'; .*pass its logits"),
+        ({"weight": torch.ones(6)}, r"weight is 'torch.float32 of shape \(6,\)'; allowed: one weight a class"),
+        ({"weight": torch.full((7,), torch.nan)}, "weight is 'nan of class 0'; allowed: finite"),
         ({"labels": LABELS[:, :2]}, r"labels is 'torch.int64 of shape \(2, 2\)'.*\(2, 3\)"),
-        ({"labels": LABELS + VOCABULARY}, "labels is 7; allowed: 0 to 6.*Vocabulary mismatch: a token is 7 .* for 7"),
-        ({"labels": LABELS - 1}, "labels is -1; allowed: 0 to 6, or ignore_index, -100"),
+        (
+            {"labels": LABELS + VOCABULARY},
+            "labels is '7 in row 0'; allowed: 0 to 6.*Vocabulary mismatch: a token is 7 .* for 7",
+        ),
+        ({"labels": LABELS - 1}, "labels is '-1 in row 0'; allowed: 0 to 6, or ignore_index, -100"),
         ({"labels": LABELS - 100}, "labels is 'without a token to predict among 6'.*require_labels=False"),
         ({"labels": torch.tensor([[1, -100, -100]] * 2), "shift": True}, "without a token to predict"),
         ({"label_smoothing": 1.5}, "label_smoothing is 1.5"),

@@ -211,3 +211,13 @@ def test_where_values_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> No
     assert torch.isnan(tokens(logits, torch.zeros_like(ids), sequence_ids=ids, num_sequences=2).loss).all()
     fine = torch.tensor([[0, 0, -100], [1, 1, -100]])
     assert torch.isfinite(tokens(logits, fine, sequence_ids=ids, num_sequences=2).loss).all()
+
+
+def test_weighted_losses_of_a_sequence_are_averaged_over_its_labelled_tokens() -> None:
+    logits, labels = drawn([9, 9, 9], seed=3)
+    weight = torch.linspace(0.5, 2, VOCABULARY)
+    found = tokens(torch.stack(logits), torch.stack(labels), weight=weight)
+    for loss, x, y in zip(found.loss, logits, labels, strict=True):
+        each = torch.nn.functional.cross_entropy(x, y, weight, reduction="none")
+        torch.testing.assert_close(loss, each.sum() / (y != -100).sum())
+    assert torch.equal(found.memory, tokens(torch.stack(logits), torch.stack(labels)).memory)

@@ -13,9 +13,9 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, did_you_mean
 from emprune_lab.commandline.console import LiveView, Stop
-from emprune_lab.commandline.options import Fractions, Names, Publication, Setting, check_least
+from emprune_lab.commandline.options import Fractions, FractionsOrNone, Names, Publication, Setting, check_least
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
 from emprune_lab.report.costs import RANDOM
 from emprune_lab.report.page import write_report
@@ -40,7 +40,7 @@ class Compare:
     first_seed: int = 0
     label_noise: Fractions = (0.0,)
     """Fractions of wrong training labels, each a comparison of its own."""
-    anneal: Fractions | None = None
+    anneal: FractionsOrNone = None
     """Fractions of the epochs, at the end, that use all the data, likewise; else the preset's."""
     out: Path = Path("runs/compare")
     """Folder of the results; a second call goes on where the first stopped."""
@@ -173,7 +173,10 @@ def carry_out(
     """
     policies = list(dict.fromkeys(spec.policy for spec in specs))
     if publication.reference not in (RANDOM, *policies):
-        raise ArgumentError("reference", publication.reference, f"one of the policies, {', '.join(policies)}")
+        raise ArgumentError(
+            "reference", publication.reference, f"one of the policies, {', '.join(policies)}",
+            did_you_mean(publication.reference, policies),
+        )  # fmt: skip
     check_least(1, jobs=jobs)
     stop, comparison = Stop(budget_minutes), Comparison(specs, out)
     missing = comparison.missing

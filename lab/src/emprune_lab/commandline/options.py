@@ -18,18 +18,26 @@ from emprune_lab.tasks import KINDS, data_sets, preset_for
 
 
 def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
-    """A tuple written as one argument, "0.7,0.9"."""
+    """A tuple written as one argument, "0.7,0.9"; or None, where the default is."""
+
+    def read(words: list[str]) -> tuple[Any, ...]:
+        meant = ",".join(part for word in words for part in word.split(",") if part)
+        if words != [meant]:
+            raise ValueError(f"a list is one argument, without spaces: {meant or metavar}")
+        return tuple(convert(part) for part in meant.split(","))
+
     return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
+        nargs="*",
         metavar=metavar,
-        instance_from_str=lambda words: tuple(convert(word) for word in words[0].split(",")),
-        is_instance=lambda value: isinstance(value, tuple),
-        str_from_instance=lambda value: [",".join(str(item) for item in value)],
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, tuple),
+        str_from_instance=lambda value: [str(value) if value is None else ",".join(str(item) for item in value)],
     )
 
 
 Names = Annotated[tuple[str, ...], _comma_list(str, "NAME,NAME")]
 Fractions = Annotated[tuple[float, ...], _comma_list(float, "X,X")]
+FractionsOrNone = Annotated[tuple[float, ...] | None, _comma_list(float, "X,X")]
 _PRESETS = "; ".join(f"{name.capitalize()}: {', '.join(kind.presets)}" for name, kind in KINDS.items())
 
 

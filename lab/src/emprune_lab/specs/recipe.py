@@ -87,7 +87,7 @@ class Recipe:
         """The task's settings. Raises ArgumentError where they are those of another task."""
         if not isinstance(self.task, settings):
             given = type(self.task).__name__
-            raise ArgumentError("preset", f"one with {given}", f"one with {settings.__name__}")
+            raise ArgumentError("recipe", f"one whose task is {given}", f"one whose task is {settings.__name__}")
         return self.task
 
     def as_dict(self) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emprune import DynamicRandom, Policy, Pruner, StaticRandom, get_policy
-from emprune.errors import ArgumentError
+from emprune import DynamicRandom, Policy, Pruner, StaticRandom, StaticScores, get_policy
+from emprune.errors import ArgumentError, did_you_mean
 from emprune.policies import REGISTRY
+from emprune.policies.registry import check_settings, missing_settings
 from emprune_lab.data import Split
 from emprune_lab.specs.recipe import Recipe
 from emprune_lab.subsets.static import LABELS as STATIC_LABELS
@@ -63,18 +64,19 @@ def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
     """Split "emp:beta=2:rule=top" into the name and its settings.
 
     Raises:
-        ArgumentError: unknown name, or a setting without "=".
+        ArgumentError: unknown name, or a setting without "=" or given twice.
 
     >>> parse_policy("emp:beta=2:rule=top")
     ('emp', {'beta': 2, 'rule': 'top'})
     """
     name, *pairs = label.split(":")
-    if name not in (*REGISTRY, SHORT, *STATIC_LABELS):
-        raise ArgumentError("policy", name, f"one of {', '.join([*REGISTRY, SHORT, *STATIC_LABELS])}")
+    known = [*REGISTRY, SHORT, *STATIC_LABELS]
+    if name not in known:
+        raise ArgumentError("policy", name, f"one of {', '.join(known)}", did_you_mean(name.lower(), known))
     settings = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
-        if not separator:
+        if not separator or key in settings:
             raise ArgumentError("policy", label, "name:setting=value:setting=value")
         try:
             settings[key] = ast.literal_eval(value)
@@ -87,13 +89,25 @@ def build_policy(label: str) -> Policy:
     """The policy that a label names; ``short`` draws its last, partial epoch at random.
 
     A static label's policy needs scores; a random subset stands for it where only the sizes matter.
+
+    Raises:
+        ArgumentError: a setting is unknown, out of range or missing.
     """
     name, settings = parse_policy(label)
     settings = {key: value for key, value in settings.items() if key not in _OF_THE_TASK}
     if name in STATIC_LABELS:
         needs_of(name, settings)
         return StaticRandom()
-    return DynamicRandom() if name == SHORT else get_policy(name, **settings)
+    if name == SHORT:
+        check_settings(SHORT, DynamicRandom, settings)
+        return DynamicRandom()
+    for missing in missing_settings(REGISTRY[name], settings):
+        raise ArgumentError(
+            "policy", label, f"one without {missing}, which only a program can give" if name != StaticScores.name
+            else f"{name}:{missing}=FILE, with a file of scores",
+            f"Subsets that a scoring run chooses: {', '.join(STATIC_LABELS)}.",
+        )  # fmt: skip
+    return get_policy(name, **settings)
 
 
 def memory_of(spec: RunSpec) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune import Policy, StaticScores, StaticSubset
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, did_you_mean
 from emprune.seeding import generator
 from emprune.selection import coresets
 from emprune_lab.subsets.stored import Floats, Stored
@@ -35,6 +34,11 @@ FEATURES: dict[str, str] = {
 """Labels whose subset is chosen by features, with their source."""
 LABELS: dict[str, str] = SCORES | {"ccs": "Zheng et al. 2023, arXiv:2210.15809"} | FEATURES
 """Every static label."""
+_OF_SCORES = ("rule", "cutoff", "strata")
+_SETTINGS = {
+    "ccs": ("scores", "cutoff", "strata"), "herding": ("per_class",), "k-center": ("per_class",),
+    "moderate": ("center",),
+}  # fmt: skip
 
 
 def needs_of(name: str, settings: Mapping[str, Any]) -> str:
@@ -49,7 +53,7 @@ def needs_of(name: str, settings: Mapping[str, Any]) -> str:
     'least_confidence'
     """
     if name not in LABELS:
-        raise ArgumentError("policy", name, f"one of {', '.join(LABELS)}")
+        raise ArgumentError("policy", name, f"one of {', '.join(LABELS)}", did_you_mean(name, LABELS))
     if name in FEATURES:
         labels = np.zeros(1, dtype=np.int64)
         _subset(name, settings, np.zeros((1, 1), dtype=np.float32), labels, 1, np.random.default_rng(0))
@@ -88,11 +92,11 @@ def policy_for(
 
 
 def _by_scores(name: str, settings: Mapping[str, Any], scores: Path | list[float], column: str | None) -> Policy:
-    with _naming(name, settings):
-        if name != "ccs":
-            return StaticScores(scores, column=column, **settings)
-        rest = {key: value for key, value in settings.items() if key != "scores"}
-        return StaticScores(scores, "ccs", column, **rest)
+    _check_known(name, settings)
+    if name != "ccs":
+        return StaticScores(scores, column=column, **settings)
+    rest = {key: value for key, value in settings.items() if key != "scores"}
+    return StaticScores(scores, "ccs", column, **rest)
 
 
 def _subset(
@@ -100,20 +104,21 @@ def _subset(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:  # fmt: skip
     """The k ids, best first, that a label of :data:`FEATURES` chooses."""
-    with _naming(name, settings):
-        if name == "moderate":
-            return coresets.moderate(features, labels, k, **settings)
-        rest = dict(settings)
-        by_class = labels if rest.pop("per_class", True) else None
-        if name == "herding":
-            return coresets.herding(features, k, labels=by_class, **rest)
-        return coresets.k_center(features, k, rng, labels=by_class, **rest)
+    _check_known(name, settings)
+    if name == "moderate":
+        return coresets.moderate(features, labels, k, **settings)
+    per_class = settings.get("per_class", True)
+    if not isinstance(per_class, bool):
+        raise ArgumentError("per_class", per_class, "True or False")
+    by_class = labels if per_class else None
+    if name == "herding":
+        return coresets.herding(features, k, labels=by_class)
+    return coresets.k_center(features, k, rng, labels=by_class)
 
 
-@contextmanager
-def _naming(name: str, settings: Mapping[str, Any]) -> Iterator[None]:
-    """Say whose settings they are where a call does not take them."""
-    try:
-        yield
-    except TypeError as error:
-        raise ArgumentError(f"settings of {name}", dict(settings), str(error)) from error
+def _check_known(name: str, settings: Mapping[str, Any]) -> None:
+    known = _SETTINGS.get(name, _OF_SCORES)
+    for setting, value in settings.items():
+        if setting not in known:
+            allowed = f"settings of {name}, {', '.join(known)}"
+            raise ArgumentError(setting, value, allowed, did_you_mean(setting, known))

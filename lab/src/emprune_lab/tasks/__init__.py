@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, did_you_mean
 from emprune_lab.data import LabelledData, Split, load_from
 from emprune_lab.data.sets import DataSet
 from emprune_lab.records.metrics import METRICS
@@ -52,9 +52,12 @@ def training_data(spec: RunSpec) -> Data:
     """The data that a spec trains on, read from its files.
 
     Raises:
-        ArgumentError: the data set is unknown, or none of the recipe's task. Others as of :class:`Kind`.
+        ArgumentError: the data set is unknown, or none of the recipe's task, or the task does not know label noise or
+            imbalance. Others as of :class:`Kind`.
     """
-    return _kind(spec).load(spec)
+    kind = _kind(spec)
+    _check_honoured(spec, kind)
+    return kind.load(spec)
 
 
 def build_task(spec: RunSpec, data: Data, device: torch.device, *, compiled: bool = False) -> Task:
@@ -64,6 +67,7 @@ def build_task(spec: RunSpec, data: Data, device: torch.device, *, compiled: boo
         ArgumentError: it cannot be trained as the spec says, or has another number of samples than its data.
     """
     kind = _kind(spec)
+    _check_honoured(spec, kind, compiled=compiled)
     kind.check(spec, len(data))
     task = kind.build(spec, data, device, compiled=compiled)
     if task.num_samples != len(data):
@@ -81,12 +85,14 @@ def preset_for(data: str, name: str | None = None) -> Preset:
     """The named preset, or the data set's own where none is named.
 
     Raises:
-        ArgumentError: the preset or the data set is unknown.
+        ArgumentError: the preset or the data set is unknown, or they do not belong together.
     """
     own = _sets_with(data)[data].preset
     name = name or own
     if name not in PRESETS:
-        raise ArgumentError("preset", name, f"one of {', '.join(PRESETS)}")
+        raise ArgumentError("preset", name, f"one of {', '.join(PRESETS)}", did_you_mean(name, PRESETS))
+    if name not in (fitting := _presets_for(data)):
+        raise ArgumentError("preset", name, f"one for {data}: {', '.join(fitting)}")
     return PRESETS[name]
 
 
@@ -129,14 +135,36 @@ def _kind(spec: RunSpec) -> Kind:
     _sets_with(spec.data)
     settings = type(spec.recipe.task)
     kind = next((kind for kind in KINDS.values() if kind.settings is settings), None)
-    if kind is None or spec.data not in kind.sets:
-        raise ArgumentError("preset", f"one with {settings.__name__}", f"one that is meant for {spec.data}")
+    if kind is None:
+        known = ", ".join(kind.settings.__name__ for kind in KINDS.values())
+        raise ArgumentError(
+            "recipe", f"one whose task is {settings.__name__}", f"one whose task is {known}",
+            "A task of your own is made known by emprune_lab.tasks.register(name, KIND).",
+        )  # fmt: skip
+    if spec.data not in kind.sets:
+        raise ArgumentError(
+            "data", spec.data, f"data of the recipe's task, {', '.join(kind.sets)}",
+            f"Recipes for {spec.data} are the presets {', '.join(_presets_for(spec.data))}.",
+        )  # fmt: skip
     return kind
+
+
+def _check_honoured(spec: RunSpec, kind: Kind, *, compiled: bool = False) -> None:
+    """Raise ArgumentError where a run is asked for something that its task does not carry out."""
+    for name, value, none in (("label_noise", spec.label_noise, 0), ("imbalance", spec.imbalance, 1)):
+        if value != none and name not in kind.honours:
+            raise ArgumentError(name, value, f"{none}, since the task of {spec.data} does not know it")
+    if compiled and "compile" not in kind.honours:
+        raise ArgumentError("mode", "compile", f"plain, since the task of {spec.data} does not know torch.compile")
+
+
+def _presets_for(data: str) -> list[str]:
+    return [name for kind in KINDS.values() if data in kind.sets for name in kind.presets]
 
 
 def _sets_with(data: str) -> dict[str, DataSet]:
     """Every data set by name. Raises ArgumentError unless ``data`` is among them."""
     sets = data_sets()
     if data not in sets:
-        raise ArgumentError("data", data, f"one of {', '.join(sets)}")
+        raise ArgumentError("data", data, f"one of {', '.join(sets)}", did_you_mean(data, sets))
     return sets

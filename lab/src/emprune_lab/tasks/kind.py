@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from emprune_lab.data.sets import DataSets
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Preset, TaskSettings
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks.base import Data, Task
+
+Honoured = Literal["label_noise", "imbalance", "compile"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Kind:
         build: (spec, data, device, compiled=whether through torch.compile) → the task.
         check: (spec, N) raises ArgumentError where the run could not be trained; before ``build``.
         targets: what the runs of a stored recipe are trained on, in a word or two.
+        honours: what may be asked of its runs since ``load`` and ``build`` carry it out, of "label_noise", "imbalance"
+            and "compile"; anything else is refused.
         labelled: whether its data sets are :class:`emprune_lab.data.LabelledData`.
         listed: what `emprune methods` says of it: rows of kind, name, what and source.
     """
@@ -39,5 +43,6 @@ class Kind:
     build: Callable[..., Task]
     check: Callable[[RunSpec, int], None] = lambda spec, num_samples: None
     targets: Callable[[Mapping[str, Any]], str] = lambda recipe: "clean"
+    honours: tuple[Honoured, ...] = ()
     labelled: bool = False
     listed: tuple[tuple[str, str, str, str], ...] = ()

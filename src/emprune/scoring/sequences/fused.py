@@ -33,25 +33,34 @@ def loss_and_entropy(
     memory_gradient: bool,
     overwrite_logits: bool,
     kernel: Kernel,
+    weight: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss and entropy of each token, shape [n], float32 (float64 for float64 logits); 0 where there is no target.
+
+    Class weights are a factor of each token's loss where labels are not smoothed. Where they are, each entry of the
+    vocabulary has its own, for which there is no kernel: whole tensors are computed with.
 
     Args:
         logits: shape [batch, length, vocabulary], any strides.
         targets: int64, shape [batch·length], on the logits' device; in [0, vocabulary), or negative for none.
         label_smoothing, memory_gradient, overwrite_logits, kernel: as in :func:`emprune.scoring.tokens`.
     """
-    if torch.compiler.is_compiling():
-        return formula(logits, targets, label_smoothing, memory_gradient=memory_gradient)
+    if torch.compiler.is_compiling() or (weight is not None and label_smoothing):
+        return formula(logits, targets, label_smoothing, memory_gradient=memory_gradient, weight=weight)
     implementation = _implementation(kernel, logits)
     loss, entropy = _LossAndEntropy.apply(  # type: ignore[no-untyped-call]
         logits, targets, float(label_smoothing), memory_gradient, overwrite_logits, implementation
     )
-    return loss, entropy
+    return loss if weight is None else loss * weight.to(loss.dtype)[targets.clamp_min(0)], entropy
 
 
 def formula(
-    logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float, *, memory_gradient: bool
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    label_smoothing: float,
+    *,
+    memory_gradient: bool,
+    weight: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same from whole tensors, for a compiler to fuse; holds several tensors of the logits' size otherwise."""
     logits = logits.flatten(0, 1)
@@ -59,10 +68,14 @@ def formula(
     has, safe = targets >= 0, targets.clamp_min(0)[:, None]
     log_z = torch.logsumexp(x, dim=1)
     loss = log_z - x.gather(1, safe)[:, 0]
+    weight = None if weight is None else weight.to(x.dtype)
+    if weight is not None:
+        loss = loss * weight[safe[:, 0]]
     if label_smoothing:
         live = x != -torch.inf
-        spread = torch.where(live, x, 0).sum(dim=1) / live.sum(dim=1)
-        loss = (1 - label_smoothing) * loss + label_smoothing * (log_z - spread)
+        each = torch.where(live, log_z[:, None] - x, 0)
+        spread = each.sum(dim=1) if weight is None else each @ weight
+        loss = (1 - label_smoothing) * loss + label_smoothing * spread / live.sum(dim=1)
     log_p = x - log_z[:, None]
     if not memory_gradient:
         log_p = log_p.detach()

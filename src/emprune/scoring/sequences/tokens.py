@@ -35,6 +35,7 @@ def tokens(
     shift: bool = False,
     sequence_ids: torch.Tensor | None = None,
     num_sequences: int | None = None,
+    weight: torch.Tensor | None = None,
     label_smoothing: float = 0.0,
     require_labels: bool = True,
     memory_gradient: bool = False,
@@ -68,6 +69,10 @@ def tokens(
             padding. Only the ids of labelled tokens matter.
         num_sequences: S, samples in a packed batch: as many as it has ids. Without it the largest id plus one, for
             which an accelerator must be waited for.
+        weight: floating point, shape [vocabulary], at least 0, on the logits' device: factor of the loss of each label,
+            as in torch.nn.functional.cross_entropy; None: ones. The mean of a sequence still divides by its labelled
+            tokens and not by their weights. Together with label smoothing, several tensors of the logits' size are
+            held, and neither ``kernel`` nor ``overwrite_logits`` matters.
         label_smoothing: s in [0, 1]: the target is (1 - s)·onehot + s/V, as in torch.nn.functional.cross_entropy,
             V counting the entries of the vocabulary that are not masked.
         require_labels: raise where no token of the batch has a label. A training set's odd batch of one truncated
@@ -95,7 +100,7 @@ def tokens(
     >>> [round(value, 4) for value in loss.tolist() + memory.tolist()]
     [1.3863, 0.0, 1.3863, 0.0]
     """
-    check_shapes(logits, labels, label_smoothing)
+    check_shapes(logits, labels, label_smoothing, weight)
     num_sequences = check_sequences(logits, sequence_ids, num_sequences)
     targets = targets_of(
         labels, logits.shape[-1], ignore_index=ignore_index, shift=shift, sequence_ids=_beside(sequence_ids, labels)
@@ -107,7 +112,7 @@ def tokens(
         check_ids_in_range(sequence_ids, targets != NO_TARGET, num_sequences)
     targets, sequence_ids = _beside(targets, logits), _beside(sequence_ids, logits)
     labelled = targets != NO_TARGET
-    loss, entropy = _per_token(logits, targets, label_smoothing, memory_gradient, overwrite_logits, kernel)
+    loss, entropy = _per_token(logits, targets, weight, label_smoothing, memory_gradient, overwrite_logits, kernel)
     loss = sequence_means(loss, labelled, sequence_ids, num_sequences)
     if sequence_ids is not None and not seen:
         loss = loss.masked_fill((labelled & (sequence_ids >= num_sequences)).any(), torch.nan)
@@ -119,6 +124,7 @@ def token_loss(
     labels: torch.Tensor,
     *,
     ignore_index: int = -100,
+    weight: torch.Tensor | None = None,
     label_smoothing: float = 0.0,
     memory_gradient: bool = False,
     overwrite_logits: bool = False,
@@ -138,7 +144,7 @@ def token_loss(
     Args:
         logits: floating point, shape [batch, length, vocabulary] or [tokens, vocabulary], any strides.
         labels: int64, shape [batch, length] or [tokens].
-        ignore_index, label_smoothing, memory_gradient, overwrite_logits, kernel: as in :func:`tokens`.
+        ignore_index, weight, label_smoothing, memory_gradient, overwrite_logits, kernel: as in :func:`tokens`.
 
     Returns:
         PerToken(loss, entropy), float32 (float64 for float64 logits), the labels' shape, on the logits' device.
@@ -150,12 +156,12 @@ def token_loss(
     >>> token_loss(torch.tensor([[0.0, -torch.inf, 0.0], [1.0, 2.0, 3.0]]), torch.tensor([2, -100]))
     PerToken(loss=tensor([0.6931, 0.0000]), entropy=tensor([0.6931, 0.0000]))
     """
-    check_shapes(logits, labels, label_smoothing)
+    check_shapes(logits, labels, label_smoothing, weight)
     targets = targets_of(labels, logits.shape[-1], ignore_index=ignore_index, shift=False, sequence_ids=None)
     if can_read(labels):
         check_targets(labels, targets, logits.shape[-1], ignore_index, require_labels=False)
     targets = _beside(targets, logits)
-    return PerToken(*_per_token(logits, targets, label_smoothing, memory_gradient, overwrite_logits, kernel))
+    return PerToken(*_per_token(logits, targets, weight, label_smoothing, memory_gradient, overwrite_logits, kernel))
 
 
 def check_labels(
@@ -184,6 +190,7 @@ def check_labels(
 def _per_token(
     logits: torch.Tensor,
     targets: torch.Tensor,
+    weight: torch.Tensor | None,
     smoothing: float,
     memory_gradient: bool,
     overwrite: bool,
@@ -192,7 +199,7 @@ def _per_token(
     matrix = logits if logits.ndim == 3 else logits[None]
     loss, entropy = loss_and_entropy(
         matrix, targets.flatten(), label_smoothing=smoothing, memory_gradient=memory_gradient,
-        overwrite_logits=overwrite, kernel=kernel,
+        overwrite_logits=overwrite, kernel=kernel, weight=weight,
     )  # fmt: skip
     loss = loss.view(targets.shape).masked_fill(targets == BAD_TARGET, torch.nan)
     return loss, entropy.view(targets.shape)

@@ -86,8 +86,8 @@ def test_the_first_windows_alone_can_be_trained(text_file, tmp_path):
 @pytest.mark.parametrize(
     ("policy", "changes", "recipe", "says"),
     [
-        ("emp", {"label_noise": 0.2}, {}, "label_noise is 0.2.*no labels"),
-        ("emp", {"imbalance": 10.0}, {}, "imbalance is 10.0.*no labels"),
+        ("emp", {"label_noise": 0.2}, {}, "label_noise is 0.2; allowed: 0, since the task of text"),
+        ("emp", {"imbalance": 10.0}, {}, "imbalance is 10.0; allowed: 1, since the task of text"),
         ("kakurenbo", {}, {}, "policy"),
         ("divbs", {}, {}, "policy"),
         ("el2n", {}, {}, "policy is 'el2n'"),

@@ -59,10 +59,8 @@ def load(spec: RunSpec) -> LabelledData:
     """The images of a spec; their labels only serve to evaluate what was learnt without them.
 
     Raises:
-        ArgumentError: label noise is asked for. DataError: a file is missing or not the published one.
+        DataError: a file is missing or not the published one.
     """
-    if spec.label_noise:
-        raise ArgumentError("label_noise", spec.label_noise, "0: contrastive training looks at no label")
     return classification.load(IMAGES, spec)
 
 
@@ -218,5 +216,5 @@ class ContrastiveTask(Task):
 
 KIND = Kind(
     Contrastive, IMAGES, PRESETS, METRICS, load, build, check, lambda recipe: str(recipe["contrastive"]["method"]),
-    labelled=True, listed=LISTED
+    honours=("imbalance", "compile"), labelled=True, listed=LISTED,
 )  # fmt: skip

@@ -50,5 +50,6 @@ def build(spec: RunSpec, data: LabelledData, device: torch.device, *, compiled: 
 
 
 KIND = Kind(
-    ImageSettings, IMAGES, PRESETS, (ACCURACY,), partial(load, IMAGES), build, check, labelled=True
+    ImageSettings, IMAGES, PRESETS, (ACCURACY,), partial(load, IMAGES), build, check,
+    honours=("label_noise", "imbalance", "compile"), labelled=True,
 )  # fmt: skip

@@ -78,4 +78,7 @@ def glue_measures(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> di
     }
 
 
-KIND = Kind(SentenceSettings, GLUE, PRESETS, METRICS, partial(load, GLUE), build, check, labelled=True)
+KIND = Kind(
+    SentenceSettings, GLUE, PRESETS, METRICS, partial(load, GLUE), build, check,
+    honours=("label_noise", "imbalance", "compile"), labelled=True,
+)  # fmt: skip

@@ -51,12 +51,8 @@ def load(spec: RunSpec) -> TextData:
     """The windows of a spec's text.
 
     Raises:
-        ArgumentError: label noise or imbalance is asked for; text has no labels. DataError: the text is missing, or
-            another one than the recipe names.
+        DataError: the text is missing, or another one than the recipe names.
     """
-    for name, value, none in (("label_noise", spec.label_noise, 0.0), ("imbalance", spec.imbalance, 1.0)):
-        if value != none:
-            raise ArgumentError(name, value, f"{none:g}: {spec.data} has no labels")
     settings, text = spec.recipe.of_task(TextSettings), TEXTS.read(spec.data, spec.data_dir)
     if settings.text not in ("", digest_of(text)):
         raise DataError(
@@ -134,8 +130,9 @@ class PretrainingTask(Task):
         Raises:
             ArgumentError: the policy reads more than loss and memory term.
         """
-        if set(inputs) - {"loss", "memory"}:
-            raise ArgumentError("policy", "one that needs class labels", "one that needs loss and entropy alone")
+        if more := sorted(set(inputs) - {"loss", "memory"}):
+            found = f"one that reads {', '.join(more)}, which a text does not have"
+            raise ArgumentError("policy", found, "one that reads the loss, or loss and memory term")
         self.model.train(batch.seed is not None)
         with seeded(batch.seed, self._device):
             logits = self._logits(batch.inputs)
@@ -173,4 +170,4 @@ class PretrainingTask(Task):
             return self._called(inputs)
 
 
-KIND = Kind(TextSettings, TEXTS, PRESETS, METRICS, load, build, check, lambda recipe: "no labels")
+KIND = Kind(TextSettings, TEXTS, PRESETS, METRICS, load, build, check, lambda recipe: "no labels", honours=("compile",))
