@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,21 @@ from numpy.typing import NDArray
 from emprune.checks import check_batch_size
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
-from emprune.distributed.world import World, check_agreement, current_world
+from emprune.distributed.world import World, check_agreement, check_current, current_world, raise_together
 from emprune.epoch.inputs import check_inputs
 from emprune.epoch.observations import OnNonFinite
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.rank_plan import planner_for
 from emprune.epoch.running import RunningEpoch
-from emprune.epoch.schedule import Budget, PruneRate, kept_per_epoch
+from emprune.epoch.schedule import Budget, PruneRate, Schedule, kept_per_epoch
 from emprune.epoch.uninterrupted import uninterrupted
-from emprune.errors import ArgumentError, EpochOrderError
+from emprune.errors import ArgumentError, EpochOrderError, StateError
 from emprune.export import export
+from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies import get_policy
-from emprune.policies.base import BatchSelection, Policy, Request
+from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.report import Report, summarise, totals_of
-from emprune.state import Counters, fingerprint, pack, unpack
+from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
 from emprune.table import ScoreTable
 
 
@@ -57,7 +58,7 @@ class Pruner:
         policy: the policy object.
         num_samples: N.
         num_epochs: E.
-        kept: samples that each epoch keeps, E counts.
+        kept: samples that each epoch keeps, E counts; of a run that was extended, what its first epochs did keep.
         seed: as given.
         on_nonfinite: as given.
         world: the ranks that train together.
@@ -89,9 +90,10 @@ class Pruner:
         world: World | None = None,
         partition_batch_size: int | None = None,
     ) -> None:
-        self.kept = kept_per_epoch(
+        kept = kept_per_epoch(
             num_samples, num_epochs, prune_rate, warmup_epochs=warmup_epochs, anneal=anneal, budget=budget
         )
+        self._schedule = Schedule(kept, (num_samples,) * num_epochs)
         if on_nonfinite not in ("error", "quarantine"):
             raise ArgumentError("on_nonfinite", on_nonfinite, "'error' or 'quarantine'")
         self.policy = get_policy(policy) if isinstance(policy, str) else policy
@@ -100,7 +102,7 @@ class Pruner:
         check_inputs(self.policy)
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
-        self.world = world or current_world()
+        self.world, self._is_default_world = world or current_world(), world is None
         self._planner = planner_for(self.policy, self.world, partition_batch_size)
         self.table = ScoreTable(num_samples, self.policy.columns, self._planner.owned(num_samples, self.world))
         self.epoch = 0
@@ -113,6 +115,10 @@ class Pruner:
         check_agreement(self.world, {**self.fingerprint, "on_nonfinite": on_nonfinite})
         self._update_totals()
         self._agree_on_plan()
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        return self._schedule.kept
 
     @property
     def is_partitioned(self) -> bool:
@@ -142,7 +148,7 @@ class Pruner:
     @property
     def learning_rate_factor(self) -> float:
         """Factor of the learning rate in the running epoch: 1, but for policies whose rule changes it."""
-        return self.policy.learning_rate_factor(self.plan.count, self.num_samples)
+        return self.policy.learning_rate_factor(self.plan.count, self._schedule.num_samples[self.epoch])
 
     @property
     def selects_in_batch(self) -> bool:
@@ -271,6 +277,7 @@ class Pruner:
             ArgumentError: the batch size is below 1, or missing with several ranks.
             StateError: the epoch was begun with another global batch (batch size times ranks) than this one.
         """
+        self._check_world()
         running, ranks = self._now(), self.world.size
         if batch_size is None:
             if ranks > 1:
@@ -295,7 +302,8 @@ class Pruner:
         Raises:
             ArgumentError: the policy's epochs have no fixed size.
         """
-        sizes = [self.policy.epoch_size(self.num_samples, k) for k in self.kept]
+        schedule = zip(self._schedule.num_samples, self.kept, strict=True)
+        sizes = [self.policy.epoch_size(num_samples, k) for num_samples, k in schedule]
         known = tuple(size for size in sizes if size is not None)
         if len(known) < len(sizes):
             raise ArgumentError("policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand")
@@ -309,9 +317,11 @@ class Pruner:
         if self.world.size == 1:
             self._flush()
         running, counters = self._current(), self._counters
+        epochs = self.epoch + (self.consumed > 0)
         return summarise(
             self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
-            epochs=self.epoch + (self.consumed > 0), samples_forward=counters.samples_forward,
+            epochs=epochs, samples_there=sum(self._schedule.num_samples[:epochs]),
+            samples_forward=counters.samples_forward,
             steps=counters.steps + (running.unflushed_steps if running else 0),
             seconds_selecting=counters.seconds_selecting,
         )  # fmt: skip
@@ -338,33 +348,83 @@ class Pruner:
             ordered, consumed = running.consumed_first()
             counters = replace(counters, consumed=consumed, global_batch=running.global_batch)
             plan = ordered.state_dict(running.consumed_rows)
-        return pack(self.fingerprint, counters, self.table) | plan
+        return pack(self.fingerprint, counters, self.table, self._schedule) | plan
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` was taken.
+    def load_state_dict(self, state: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
+        """Go on where ``state`` was taken: exactly, or with the changes that ``allow`` names.
+
+        Of several ranks all must call it; all of them raise where one does.
+
+        Args:
+            state: what :meth:`state_dict` gave; with a partitioned table, on the same rank.
+            allow: settings that may differ from the saved ones; see :func:`emprune.checkpoint.restore`. With
+                ``("num_epochs",)`` a run is extended, with ``("num_samples",)`` its data set may have grown.
 
         Raises:
-            StateError: it was saved by a pruner with other settings, or is incomplete; nothing is changed.
+            StateError: it was saved by a pruner with other settings, or is incomplete or malformed; nothing is
+                changed.
             RankError: the ranks loaded different states.
+            ArgumentError: a setting in ``allow`` cannot differ.
         """
-        counters, columns = unpack(state, self.fingerprint, self.table)
-        restored = None
-        if "plan.ids" in state:
-            restored = self._planner.restore(state, counters.epoch, self.table.owned, counters.consumed)
-        self.table.load_state_dict(columns)
-        self.epoch, self._counters, self._running = counters.epoch, counters, None
+        fields = allowed_fields(allow)
+        failure: Exception | None = None
+        try:
+            loaded = unpack(state, self.fingerprint, self.table, fields)
+            schedule, running = self._schedule_after(loaded), self._running_of(state, loaded, fields)
+        except Exception as error:  # any: the other ranks must not wait for this one
+            failure = error
+        raise_together(self.world, failure)
+        values = {"epoch": loaded.counters.epoch, "kept": schedule.kept, "consumed": loaded.counters.consumed}
+        check_agreement(self.world, {**values, "plan": running and running[0].agreed})
+        self.table.replace(loaded.columns)
+        self._schedule = schedule
+        self.epoch, self._counters, self._running = loaded.counters.epoch, loaded.counters, None
         self._update_totals()
-        if restored:
-            plan, consumed_rows = restored
-            self._run(plan, counters.consumed, consumed_rows, counters.global_batch)
+        if running:
+            self._run(*running)
         self._agree_on_plan()
+
+    def _schedule_after(self, loaded: Loaded) -> Schedule:
+        """The saved run's schedule; where settings of it have changed, that of the epochs that it has begun is kept."""
+        if not loaded.changed & SCHEDULED:
+            return loaded.schedule
+        try:
+            return schedule_of(self.fingerprint, loaded.begun)
+        except ArgumentError as error:
+            raise StateError(f"the run cannot go on with these settings: {error}") from error
+
+    def _running_of(
+        self, state: Mapping[str, Any], loaded: Loaded, allow: Collection[str]
+    ) -> tuple[EpochPlan, int, NDArray[np.bool_], int] | None:
+        """The saved epoch's plan, how far it has come, and its global batch; None between epochs."""
+        if not loaded.in_epoch:
+            return None
+        if loaded.changed and isinstance(self.policy, InBatchPolicy):
+            raise StateError(
+                f"{', '.join(sorted(loaded.changed))} cannot change in mid-epoch for the in-batch policy "
+                f"{self.policy.name!r}: its epoch would keep another number of samples. Restore a state saved between "
+                "epochs."
+            )
+        counters = loaded.counters
+        plan, consumed_rows = self._planner.restore(state, counters.epoch, self.table.owned, counters.consumed)
+        global_batch = 0 if "batch_size" in allow else counters.global_batch  # not known: the epoch may go on with any
+        return plan, counters.consumed, consumed_rows, global_batch
+
+    def _check_world(self) -> None:
+        """Raise RankError where the ranks that train together are others than those that the pruner was built for."""
+        if self._is_default_world:
+            check_current(self.world)
 
     def _now(self) -> RunningEpoch:
         """The running epoch; begins it if need be."""
         if running := self._current():
             return running
         if self.epoch >= self.num_epochs:
-            raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
+            raise EpochOrderError(
+                f"the run of {self.num_epochs} epochs is over; build a Pruner with more num_epochs to train on: a new "
+                'one, or one that goes on from this one\'s state, load_state_dict(state, allow=("num_epochs",)).'
+            )
+        self._check_world()
         began = time.perf_counter()
         request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
         plan = self._planner.make(self.policy, request)

@@ -21,7 +21,8 @@ class Report:
         samples_forward: samples that went through the model in training steps.
         samples_backward: samples that went through backward.
         steps: calls of ``Pruner.loss`` (or ``select_batch``, or ``observe`` of trained samples).
-        realised_rate: 1 - samples_backward / (N·epochs), annealing and warm-up counted.
+        realised_rate: 1 - samples_backward / (N·epochs), annealing and warm-up counted; where the data set has grown,
+            each epoch has an N of its own.
         seconds_selecting: wall time spent on making plans.
         never_trained: samples without any backward.
         quarantined: samples whose last loss or memory term was not finite.
@@ -59,7 +60,11 @@ def totals_of(table: ScoreTable) -> Totals:
     return Totals(backward, never, bad, tuple(table.owned.all_gather(quarantined[:10])[:10].tolist()))
 
 
-def summarise(totals: Totals, *, num_samples: int, epochs: int, **counters: Any) -> Report:
-    """The report of what the tables count and of the pruner's counters, by the names of :class:`Report`."""
-    rate = 1 - totals.samples_backward / (num_samples * epochs) if epochs else 0.0
-    return Report(epochs=epochs, num_samples=num_samples, realised_rate=rate, **vars(totals), **counters)
+def summarise(totals: Totals, *, samples_there: int, **counters: Any) -> Report:
+    """The report of what the tables count and of the pruner's counters, by the names of :class:`Report`.
+
+    Args:
+        samples_there: the sum of N over the epochs that have begun.
+    """
+    rate = 1 - totals.samples_backward / samples_there if samples_there else 0.0
+    return Report(realised_rate=rate, **vars(totals), **counters)

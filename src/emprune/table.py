@@ -17,6 +17,7 @@ _T = TypeVar("_T", bound=np.generic)
 Unseen = Literal["first", "mean"]
 
 _COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
+_UNSEEN = {"loss": np.inf, "memory": 0, "last_seen": -1, "times_trained": 0}
 
 
 @dataclass
@@ -95,13 +96,14 @@ class ScoreTable:
         self, num_samples: int, extra: Mapping[str, float] | None = None, owned: RankSlice | None = None
     ) -> None:
         self.owned = owned or RankSlice.whole(num_samples)
-        self._columns = {name: np.zeros(self.owned.size, dtype=dtype) for name, dtype in _COLUMNS.items()}
-        self._columns["loss"].fill(np.inf)
-        self._columns["last_seen"].fill(-1)
-        for name, value in (extra or {}).items():
+        for name in extra or {}:
             if name in _COLUMNS:
                 raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
-            self._columns[name] = np.full(self.owned.size, value, dtype=np.float32)
+        self._unseen: dict[str, float] = {**_UNSEEN, **(extra or {})}
+        self._columns = {
+            name: np.full(self.owned.size, value, dtype=_COLUMNS.get(name, np.float32))
+            for name, value in self._unseen.items()
+        }
 
     def __len__(self) -> int:
         return len(self._columns["loss"])
@@ -213,24 +215,57 @@ class ScoreTable:
         Raises:
             StateError: a column is missing or has another shape or dtype; nothing is changed then.
         """
-        loaded = {}
+        self._columns = self.columns_of(state)
+
+    def columns_of(self, state: Mapping[str, Any], rows: int | None = None) -> dict[str, NDArray[Any]]:
+        """Copies of a state's columns, as this table would hold them.
+
+        Args:
+            rows: how many the state holds, at most as many as this table; those behind them have never been seen.
+                None: as many.
+
+        Raises:
+            StateError: as :meth:`load_state_dict`.
+        """
+        shape = (len(self) if rows is None else rows,)
+        found = {}
         for name, column in self._columns.items():
             if name not in state:
                 raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
-            value = state[name].cpu().numpy()
-            if value.shape != column.shape or value.dtype != column.dtype:
+            value = array_of(f"column {name!r}", state[name])
+            if value.shape != shape or value.dtype != column.dtype:
                 raise StateError(
                     f"column {name!r} is {value.dtype} of shape {value.shape}; "
-                    f"this table holds {column.dtype} of shape {column.shape}."
+                    f"this table holds {column.dtype} of shape {shape}."
                 )
-            loaded[name] = value.copy()
-        self._columns = loaded
+            found[name] = np.full_like(column, self._unseen[name])
+            found[name][: shape[0]] = value
+        return found
+
+    def replace(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Replace the columns by those of :meth:`columns_of`."""
+        self._columns = columns
 
 
 def check_unseen(unseen: str) -> None:
     """Raise ArgumentError unless ``unseen`` is a place that :meth:`ScoreTable.rank` knows."""
     if unseen not in ("first", "mean"):
         raise ArgumentError("unseen", unseen, "'first' or 'mean'")
+
+
+def array_of(name: str, value: Any) -> NDArray[Any]:
+    """A state's tensor on the host, without a copy where it lies there.
+
+    Raises:
+        StateError: it is no tensor, or one that NumPy does not hold.
+    """
+    if not isinstance(value, torch.Tensor):
+        raise StateError(f"{name} is a {type(value).__name__}; allowed: a tensor.")
+    try:
+        return value.detach().cpu().numpy()
+    except (RuntimeError, TypeError) as error:
+        found = f"{value.dtype}, {value.layout}"
+        raise StateError(f"{name} is {found}; allowed: a dense tensor of plain numbers.") from error
 
 
 def has_duplicates(ids: NDArray[np.int64]) -> bool:

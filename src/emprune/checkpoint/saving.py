@@ -24,28 +24,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from emprune.atomic import atomic_write, previous_of
 from emprune.checkpoint.fingerprint import fingerprint_of
 from emprune.checkpoint.format import read, write
 from emprune.checkpoint.rank_files import check_ranks, consistent_state, rank_path
-from emprune.distributed.world import World
-from emprune.errors import ArgumentError, EmpruneError, StateError
-from emprune.policies.base import InBatchPolicy
+from emprune.distributed.world import raise_together
+from emprune.errors import EmpruneError, StateError
+from emprune.overrides import OVERRIDABLE, allowed_fields
 from emprune.pruner import Pruner
 
 __all__ = ["OVERRIDABLE", "fingerprint_of", "load_state", "restore", "save", "save_state"]
-
-OVERRIDABLE = frozenset(
-    {"prune_rate", "num_epochs", "warmup_epochs", "anneal", "budget", "policy_settings", "seed"}
-    | {"dataset_fingerprint", "batch_size"}
-)
-"""Fields that may differ from the saved ones if :func:`restore` is given their names.
-
-Not ``num_samples``, since the table has a row for each sample; nor ``policy``, since what a policy has not seen (a
-memory term, a column of its own) cannot be made up. Build a new pruner for those.
-"""
 
 
 def save(
@@ -81,7 +69,7 @@ def save(
             save_state(own, {**state, "run": _run_settings(pruner, dataset_fingerprint, batch_size)})
         except EmpruneError as error:
             failure = error
-    _raise_everywhere(pruner.world, failure)
+    raise_together(pruner.world, failure)
     return own
 
 
@@ -102,9 +90,12 @@ def restore(
         pruner: built as the saved one was.
         dataset_fingerprint, batch_size: must be those given to :func:`save`, or left out there and here.
         allow: fields of :data:`OVERRIDABLE` that may differ from the saved ones. The running epoch keeps its
-            saved plan; what differs holds from the next epoch on. An in-batch policy, which has no plan,
-            can change between epochs only. Another ``batch_size`` cuts the same ids and weights differently,
-            at once. A run's budget is then no longer exact.
+            saved plan; what differs holds from the next epoch on, and the epochs that have begun keep what they kept:
+            ``pruner.kept`` has their counts and then those of the new settings, annealing at the new end. With
+            ``budget="run"`` what they have trained counts, and the whole run, extended, meets its budget exactly.
+            An in-batch policy, which has no plan, can change between epochs only. Another ``batch_size`` cuts the
+            same ids and weights differently, at once. With ``num_samples`` the data set may have grown, by samples at
+            its end, which count as never seen; what identifies it is then another, and not compared.
         fall_back: as for :func:`load_state`; model and optimizer must then be as old.
 
     Raises:
@@ -112,10 +103,7 @@ def restore(
             names the field and both values); the pruner is left as it was. The same on every rank.
         ArgumentError: a field in ``allow`` cannot differ.
     """
-    allow = {allow} if isinstance(allow, str) else set(allow)
-    for field in sorted(allow):
-        if field not in OVERRIDABLE:
-            raise ArgumentError("allow", field, f"fields among {', '.join(sorted(OVERRIDABLE))}")
+    allow = allowed_fields(allow)
     failure, state, owned = None, {}, pruner.table.owned
     own = rank_path(Path(path), owned)
     try:
@@ -123,15 +111,14 @@ def restore(
         state = load_state(own, fall_back=fall_back)
     except EmpruneError as error:
         failure = error
-    _raise_everywhere(pruner.world, failure)
+    raise_together(pruner.world, failure)
     state = consistent_state(state, owned, previous_of(own) if fall_back else None, load_state)
     try:
         _check_run(state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size), allow)
-        state = _overridden(state, pruner, allow)
     except EmpruneError as error:
         failure = error
-    _raise_everywhere(pruner.world, failure)
-    pruner.load_state_dict(state)
+    raise_together(pruner.world, failure)
+    pruner.load_state_dict(state, allow=allow)
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
@@ -207,38 +194,14 @@ def _run_settings(pruner: Pruner, dataset_fingerprint: str | None, batch_size: i
     return {"dataset_fingerprint": dataset_fingerprint, "batch_size": whole}
 
 
-def _check_run(saved: Mapping[str, Any], here: Mapping[str, Any], allow: Collection[str]) -> None:
+def _check_run(saved: object, here: Mapping[str, Any], allow: Collection[str]) -> None:
+    if not isinstance(saved, Mapping):
+        raise StateError(f"the state's run is a {type(saved).__name__}; allowed: a dict.")
+    if "num_samples" in allow:  # of other data than was saved with
+        allow = {*allow, "dataset_fingerprint"}
     for field, value in here.items():
         if value != saved.get(field) and field not in allow:
             raise StateError(
                 f"{field} is {value!r} here, but the state was saved with {saved.get(field)!r}. Give what was given "
                 f"when saving, or allow={{{field!r}}} if the run may go on with another."
             )
-
-
-def _overridden(state: dict[str, Any], pruner: Pruner, allow: Collection[str]) -> dict[str, Any]:
-    """The state with the pruner's own values in the allowed fields of its fingerprint."""
-    here, saved, counters = pruner.fingerprint, state.get("fingerprint", {}), state.get("counters", {})
-    changed = {field: here[field] for field in allow if field in here and here[field] != saved.get(field)}
-    in_epoch = "plan.ids" in state
-    if changed and in_epoch and isinstance(pruner.policy, InBatchPolicy):
-        raise StateError(
-            f"{', '.join(sorted(changed))} cannot change in mid-epoch for the in-batch policy {pruner.policy.name!r}: "
-            "its epoch would keep another number of samples. Restore a state saved between epochs."
-        )
-    least = counters.get("epoch", 0) + in_epoch
-    if "num_epochs" in changed and pruner.num_epochs < least:
-        raise StateError(f"num_epochs is {pruner.num_epochs} here, but the state needs at least {least}.")
-    if "batch_size" in allow:
-        counters = {**counters, "global_batch": 0}  # not known: the epoch may go on with any
-    return {**state, "fingerprint": {**saved, **changed}, "counters": counters}
-
-
-def _raise_everywhere(world: World, failure: EmpruneError | None) -> None:
-    """Raise on every rank what happened on one; the others wait for it otherwise."""
-    messages = world.all_gather(np.frombuffer(str(failure or "").encode(), np.uint8))
-    if failure:
-        raise failure
-    for rank, message in enumerate(messages):
-        if len(message):
-            raise StateError(f"rank {rank}: {message.tobytes().decode()}")

@@ -21,7 +21,7 @@ from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
 from emprune.selection.permutation import order
-from emprune.table import has_duplicates
+from emprune.table import array_of, has_duplicates
 
 Ids = NDArray[np.int64]
 
@@ -161,15 +161,14 @@ class Planner:
         """
         ids, weights = arrays(state, "ids", "weights")
         num_samples = owned.num_samples
-        fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
+        fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (ids.size,)
         if not fits or has_duplicates(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
             raise StateError(
                 f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape "
                 f"{weights.shape}; allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for "
                 "each."
             )
-        if consumed not in range(len(ids) + 1):
-            raise StateError(f"the state has consumed {consumed} of {len(ids)} samples of its plan.")
+        check_consumed(consumed, ids)
         consumed_rows = np.zeros(owned.size, dtype=bool)
         consumed_rows[ids[:consumed]] = True
         return EpochPlan(epoch, num_samples, ids, weights), consumed_rows
@@ -197,12 +196,18 @@ def arrays(state: Mapping[str, Any], *names: str) -> list[NDArray[Any]]:
     """Copies of a plan's arrays in a state.
 
     Raises:
-        StateError: one is missing.
+        StateError: one is missing, or no tensor.
     """
     missing = [f"plan.{name}" for name in names if f"plan.{name}" not in state]
     if missing:
         raise StateError(f"state is incomplete; it lacks {', '.join(missing)}.")
-    return [state[f"plan.{name}"].cpu().numpy().copy() for name in names]
+    return [array_of(f"plan.{name}", state[f"plan.{name}"]).copy() for name in names]
+
+
+def check_consumed(consumed: int, ids: Ids) -> None:
+    """Raise StateError unless a state's plan has as many ids as were consumed."""
+    if consumed not in range(len(ids) + 1):
+        raise StateError(f"the state has consumed {consumed} of {len(ids)} samples of its plan.")
 
 
 def selected(policy: Policy, request: Request) -> Selection:

@@ -19,7 +19,7 @@ from emprune.checks import check_batch_size
 from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
-from emprune.epoch.plan import EpochPlan, Ids, Planner, arrays, selected
+from emprune.epoch.plan import EpochPlan, Ids, Planner, arrays, check_consumed, selected
 from emprune.epoch.weights import SparseWeights, Weights
 from emprune.errors import ArgumentError, StateError
 from emprune.policies import partitionable
@@ -27,6 +27,7 @@ from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
 from emprune.selection.permutation import order
+from emprune.table import has_duplicates
 
 _ANSWER = np.dtype([("id", np.int64), ("weight", np.float32)])
 
@@ -146,18 +147,28 @@ class PartitionedPlanner(Planner):
             StateError: a part is missing or does not fit the rank.
         """
         ids, weights, rows, consumed_rows = arrays(state, "ids", "weights", "rows", "reported")
-        if "plan.shares" not in state:
-            raise StateError("state is incomplete; it lacks plan.shares.")
+        shares = state.get("plan.shares")
+        if not isinstance(shares, Mapping) or not all(type(shares.get(name)) is int for name in ("total", "repeats")):
+            raise StateError(f"plan.shares is {shares!r}; allowed: whole numbers 'total' and 'repeats'.")
+        total, padding = shares["total"], shares["repeats"]
         fits = ids.dtype == np.int64 and weights.dtype == rows.dtype == np.float32 and consumed_rows.dtype == bool
-        fits = fits and ids.shape == weights.shape == (len(ids),) and rows.shape == consumed_rows.shape == (owned.size,)
+        fits = fits and ids.shape == weights.shape == (ids.size,) and rows.shape == consumed_rows.shape == (owned.size,)
         if not fits or (len(ids) and not 0 <= ids.min() <= ids.max() < owned.num_samples):
             raise StateError(
                 f"the plan has {ids.dtype} ids of shape {ids.shape}, and {rows.dtype} weights of rows of shape "
                 f"{rows.shape}; allowed: int64 ids from 0 to {owned.num_samples - 1} and one weight for each of "
                 f"{owned.size} rows."
             )
-        shares = state["plan.shares"]
-        return RankPlan(epoch, owned.num_samples, ids, weights, shares["total"], rows, shares["repeats"]), consumed_rows
+        check_consumed(consumed, ids)
+        ranks = owned.world.size
+        if not 0 <= padding <= len(ids) or not 0 <= total <= owned.num_samples or len(ids) != -(-total // ranks):
+            raise StateError(
+                f"the plan of this rank has {len(ids)} ids, {padding} of them padding, and all {ranks} ranks {total}; "
+                f"allowed: an equal part of at most {owned.num_samples} samples for each rank, padding included."
+            )
+        if has_duplicates(ids[: len(ids) - padding]):
+            raise StateError("the plan of this rank has an id twice; allowed: distinct ids beside its padding.")
+        return RankPlan(epoch, owned.num_samples, ids, weights, total, rows, padding), consumed_rows
 
 
 def planner_for(policy: Policy, world: World, partition_batch_size: int | None) -> Planner:
