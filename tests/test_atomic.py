@@ -30,8 +30,9 @@ def test_a_writer_that_fails_half_way_leaves_the_old_file_alone(tmp_path: Path) 
         new.write_text("ne")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         atomic_write(path, fail)
+    assert caught.value.filename == str(path)
     assert names(tmp_path) == ["a.txt"]
     assert path.read_text() == "old"
 

@@ -1,4 +1,4 @@
-"""A malformed state is a StateError on every rank, and changes nothing; one bad state makes all ranks raise together."""
+"""A malformed state is a StateError on every rank, one bad one alone too, and changes nothing."""
 
 from __future__ import annotations
 
@@ -159,5 +159,5 @@ def test_a_subclass_without_a_name_of_its_own_shares_no_state_with_its_parent() 
     assert list(identities.values()) == ["infobatch", "infobatch as Unnamed", "another", "policy as Plain"]
     state = build(policy=Unnamed()).state_dict()
     build(policy=Unnamed()).load_state_dict(state)
-    with pytest.raises(StateError, match="policy is 'infobatch' here, .* saved with 'infobatch as Unnamed'"):
+    with pytest.raises(StateError, match=r"policy is 'infobatch' here, .* saved with 'infobatch as Unnamed'"):
         build().load_state_dict(state)

@@ -30,7 +30,7 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object], 
         keep_previous: whether the file that is replaced becomes ``PATH.previous``.
 
     Raises:
-        OSError: a file cannot be written or renamed; ``path`` is whole, if it was there.
+        OSError: a file cannot be written or renamed; it names ``path``, which is whole, if it was there.
     """
     path = Path(path)
     if path.is_dir():
@@ -51,6 +51,11 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object], 
         else:
             new.replace(path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # As write() and fsync() raise it: without a name.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

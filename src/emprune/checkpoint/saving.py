@@ -18,11 +18,15 @@ tensors, then once.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from emprune.atomic import atomic_write, previous_of
 from emprune.checkpoint.fingerprint import fingerprint_of
@@ -141,10 +145,19 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
         atomic_write(path, lambda new: write(new, state), keep_previous=True)
     except OSError as error:
         raise StateError(
-            f"the state cannot be saved to {path}: {error}. What was saved there before is still whole; make room, or "
-            "save to an existing folder that can be written."
+            f"the state cannot be saved to {path}: {error}. {_room(path, state)}What was saved there before is still "
+            "whole; make room, or save to an existing folder that can be written."
         ) from error
     return path
+
+
+def _room(path: Path, state: Mapping[str, Any]) -> str:
+    """What the tensors need and what is free, as a sentence; nothing where that cannot be said."""
+    needed = sum(value.nbytes for value in state.values() if isinstance(value, torch.Tensor))
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(path.parent).free
+        return f"It needs {needed / 1e6:.3f} MB and a little more; {free / 1e6:.3f} MB are free there. "
+    return ""
 
 
 def load_state(path: str | os.PathLike[str], *, fall_back: bool = False) -> dict[str, Any]:
