@@ -94,6 +94,11 @@ class PrunedLoader(DataLoader[Any]):
         seed_workers(self.generator, self.pruner)  # DataLoader draws its workers' seeds here
         return super().__iter__()
 
+    @property
+    def _is_accelerate_prepared(self) -> bool:
+        """Asked by ``accelerator.prepare``, which partitions the batches of a loader unless it has done so before."""
+        return check_not_dealt(self.pruner)
+
 
 def loader_arguments(
     dataset: Dataset[Any],
@@ -122,6 +127,21 @@ def loader_arguments(
         "collate_fn": _CollateWithIds(collate_fn or default_collate),
         "generator": torch.Generator() if options.get("generator") is None else options["generator"],
     }
+
+
+def check_not_dealt(pruner: Pruner) -> bool:
+    """False; with several ranks an error, since a pruner's loader gives each of them its part already.
+
+    Raises:
+        ArgumentError: there are several.
+    """
+    if pruner.world.size > 1:
+        raise ArgumentError(
+            "loader", "a pruner's, given to accelerator.prepare",
+            "what emprune.integrations.accelerate.prepare_loader(accelerator, loader) makes of it",
+            f"Each of the {pruner.world.size} ranks would train a part of its part of the plan.",
+        )  # fmt: skip
+    return False
 
 
 def seed_workers(generator: torch.Generator | None, pruner: Pruner) -> None:

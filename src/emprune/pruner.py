@@ -172,7 +172,8 @@ class Pruner:
         """Move the epoch's observations into the table and go to the next epoch.
 
         Raises:
-            EpochOrderError: the run is over, or nothing was observed in this epoch.
+            EpochOrderError: the run is over, nothing was observed in this epoch, or its loader was partitioned among
+                the ranks a second time, or skipped a second time what was trained before a restart.
             NonFiniteError: a loss was NaN or infinite (on_nonfinite="error").
         """
         running = self._now()
@@ -182,6 +183,7 @@ class Pruner:
                 "call pruner.loss(ids, ...) in every step."
             )
         self._flush()
+        running.check_gaps()
         self.epoch += 1  # this alone ends it: an interrupt before or after leaves a whole state
         self._running = None
         self._agree_on_plan()

@@ -5,7 +5,7 @@ as JSON) and ``blake2b``: the digest of the whole file, header included, with ze
 A tensor costs its bytes; any reader of safetensors reads the file. Nothing in it is ever unpickled.
 
 Tensors that are one and the same, as tied weights are, are written once and are one again when read: ``tied`` says
-which name stands for which. A file that has any is of version 2, so that a reader that does not know of them refuses it.
+which name stands for which. A file that has any is of version 2, so that a reader that does not know of it refuses it.
 """
 
 from __future__ import annotations

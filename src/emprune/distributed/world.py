@@ -127,7 +127,7 @@ def check_current(world: World) -> None:
         return
     raise RankError(
         f"the pruner was built for {world.size} rank(s), but the process group that is running now has "
-        f"{dist.get_world_size()}: every rank would train the same samples, or none of some. Build the pruner after "
+        f"{dist.get_world_size()}: they would train the same samples, or leave some out. Build the pruner after "
         "init_process_group (after the Accelerator or the TrainingArguments, which call it). Where the pruner's ranks "
         "are others than the group's, as with tensor or pipeline parallelism, give "
         "Pruner(world=emprune.distributed.ProcessGroup(group)), or world=emprune.distributed.World() for one alone."

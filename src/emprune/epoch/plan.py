@@ -121,9 +121,13 @@ class EpochPlan:
         Args:
             consumed_rows: bool, shape [rows], of this rank's rows. All ranks must call it.
         """
-        done = consumed_rows[self.ids]
+        done = self.done(consumed_rows, owned)
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
+
+    def done(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> NDArray[np.bool_]:
+        """bool, shape [len(ids)]: which of the ids are consumed; arguments as for :meth:`consumed_first`."""
+        return consumed_rows[self.ids]
 
     def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
         """Flat tensors and JSON values from which the plan is restored, with the rows that have been consumed."""

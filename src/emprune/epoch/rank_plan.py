@@ -72,7 +72,7 @@ class RankPlan(EpochPlan):
         Raises:
             StateError: the ranks have different numbers of samples left.
         """
-        done = owned.ask(owned.owner(self.ids), self.ids, lambda asked: consumed_rows[asked - owned.begin])
+        done = self.done(consumed_rows, owned)
         # What pads the last global batch stands at the plan's head as well, and was consumed there.
         own = len(self) - self.padding
         done[own:] = owned.total(int(np.count_nonzero(~done[:own]))) == 0
@@ -84,6 +84,9 @@ class RankPlan(EpochPlan):
             )
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
+
+    def done(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> NDArray[np.bool_]:
+        return owned.ask(owned.owner(self.ids), self.ids, lambda asked: consumed_rows[asked - owned.begin])
 
     def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from emprune.checks import check_ids, check_range
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.exchange import deduplicated, exchange
+from emprune.epoch.gaps import dealt_twice, skipped_twice
 from emprune.epoch.inputs import StepInputs, StepValues
 from emprune.epoch.observations import (
     ObservationBuffer,
@@ -165,6 +166,34 @@ class RunningEpoch:
         restored from here trains exactly what is left, batches skipped or overtaken included.
         """
         return self.plan.consumed_first(self.consumed_rows, self._owned)
+
+    def check_gaps(self) -> None:
+        """Raise where the samples left out by the last flush say that the loader was wrapped; all ranks must call it.
+
+        Raises:
+            EpochOrderError: each rank's part was dealt out among the ranks again, or batches were skipped that the
+                restored plan begins after.
+        """
+        owned, ranks = self._owned, self._world.size
+        if owned.count(self.consumed_rows) >= self.plan.count or (ranks == 1 and not self.start):
+            return
+        done = self.plan.done(self.consumed_rows, owned)
+        batch = self.global_batch if owned.is_whole else self.global_batch // ranks
+        # With a partitioned plan each rank has looked at its own part.
+        twice, skipped = owned.counts(dealt_twice(done, ranks, batch), skipped_twice(done, self.start)).sum(axis=0)
+        if twice:
+            raise EpochOrderError(
+                f"epoch {self.plan.epoch} ends, but only about one in {ranks} samples of its plan was trained: its "
+                f"loader gives each rank its part, which was dealt out among the {ranks} ranks once more. Take "
+                "emprune.integrations.accelerate.prepare_loader instead of accelerator.prepare, and no "
+                "DistributedSampler around the loader's own sampler (Lightning: use_distributed_sampler=False)."
+            )
+        if skipped:
+            raise EpochOrderError(
+                f"epoch {self.plan.epoch} ends, but {skipped} samples were never trained, the first ones after where "
+                "it was restored: the loader of a restored pruner begins there by itself. Do not skip batches of it "
+                "(accelerate's skip_first_batches, or a loader's own state)."
+            )
 
     @cached_property
     def _weight_of(self) -> Weights:

@@ -15,7 +15,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from emprune.errors import ArgumentError, EmpruneError, StateError
-from emprune.loader import PlanSampler, loader_arguments, seed_workers
+from emprune.loader import PlanSampler, check_not_dealt, loader_arguments, seed_workers
 from emprune.pruner import Pruner
 
 
@@ -80,6 +80,10 @@ def _loader_class() -> Any:
         def __iter__(self) -> Any:
             seed_workers(self.generator, self.sampler.pruner)
             return super().__iter__()
+
+        @property
+        def _is_accelerate_prepared(self) -> bool:
+            return check_not_dealt(self.sampler.pruner)
 
         def state_dict(self) -> dict[str, Any]:
             seed_workers(self.generator, self.sampler.pruner)  # it may make the iterator
