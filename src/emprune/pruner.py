@@ -64,6 +64,8 @@ class Pruner:
         world: the ranks that train together.
         table: what training has shown so far.
         epoch: the running epoch, from 0; E when the run is over.
+        steps_reported: how many batches training steps have reported to this object, by :meth:`loss` or
+            :meth:`select_batch`.
         fingerprint: JSON values that a state must agree on to be loaded.
 
     Raises:
@@ -105,7 +107,7 @@ class Pruner:
         self.world, self._is_default_world = world or current_world(), world is None
         self._planner = planner_for(self.policy, self.world, partition_batch_size)
         self.table = ScoreTable(num_samples, self.policy.columns, self._planner.owned(num_samples, self.world))
-        self.epoch = 0
+        self.epoch = self.steps_reported = 0
         self.fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
             warmup_epochs=warmup_epochs, anneal=anneal, budget=budget, **self._planner.fingerprint(self.world),
@@ -239,7 +241,9 @@ class Pruner:
         :meth:`loss` does this and the mean. Call it alone to forward a batch without gradient and then
         train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
         """
-        return self._now().select_batch(ids, {"loss": loss, "memory": memory, **values})
+        chosen = self._now().select_batch(ids, {"loss": loss, "memory": memory, **values})
+        self.steps_reported += 1
+        return chosen
 
     @outside_graphs
     def observe(

@@ -78,8 +78,9 @@ def test_workers_draw_by_seed_and_epoch_and_the_global_generator_is_left_alone()
         """What is drawn in epoch 1, after some iterations through epoch 0."""
         accelerator, pruner = Accelerator(cpu=True), new_pruner()
         loader = prepare_loader(accelerator, PrunedLoader(Drawing(N), pruner, BATCH, num_workers=1))
-        values = [[value for _, (drawn, _) in loader for value in drawn.flatten().tolist()] for _ in range(iterations)]
-        assert values == values[:1] * iterations
+        looks = [next(iter(loader))[1][0].flatten().tolist() for _ in range(iterations - 1)]
+        values = [[value for _, (drawn, _) in loader for value in drawn.flatten().tolist()]]
+        assert looks == [values[0][:BATCH]] * (iterations - 1)
         step(pruner, torch.from_numpy(pruner.plan.ids.copy()))
         pruner.end_epoch()
         second = [value for _, (drawn, _) in loader for value in drawn.flatten().tolist()]
@@ -115,6 +116,15 @@ def test_a_loader_is_refused_by_accelerators_prepare_where_there_are_several_ran
             ArgumentError, match=r"accelerator.prepare\"; allowed: what .*prepare_loader.*of the 2 ranks"
         ):
             accelerator.prepare(loader(new_pruner(world=TwoRanks())))
+
+
+def test_a_loop_that_reports_nothing_to_the_pruner_ends_with_its_first_epoch() -> None:
+    accelerator, pruner = Accelerator(cpu=True), new_pruner()
+    loader = prepare_loader(accelerator, PrunedLoader(Positions(N), pruner, BATCH))
+    next(iter(loader))  # a look at the data is no fault
+    assert len(list(loader)) == 6
+    with pytest.raises(EpochOrderError, match=r"epoch 0 was gone through whole, .*`loss = pruner.loss\(ids, "):
+        next(iter(loader))
 
 
 def test_updates_of_each_epoch() -> None:

@@ -85,7 +85,7 @@ def restore(
     batch_size: int | None = None,
     allow: Collection[str] = (),
     fall_back: bool = False,
-) -> None:
+) -> dict[str, tuple[Any, Any]]:
     """Let a pruner go on where :func:`save` was called: exactly, or with the changes that ``allow`` names.
 
     Of several ranks all must call it, and all must see the file.
@@ -102,6 +102,9 @@ def restore(
             its end, which count as never seen; what identifies it is then another, and not compared.
         fall_back: as for :func:`load_state`; model and optimizer must then be as old.
 
+    Returns:
+        The fields of ``allow`` that do differ: their saved value and the one here, by name.
+
     Raises:
         StateError: the file cannot be loaded, or was saved by a pruner with other settings (the message
             names the field and both values); the pruner is left as it was. The same on every rank.
@@ -117,12 +120,19 @@ def restore(
         failure = error
     raise_together(pruner.world, failure)
     state = consistent_state(state, owned, previous_of(own) if fall_back else None, load_state)
+    run, run_here = state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size)
     try:
-        _check_run(state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size), allow)
+        _check_run(run, run_here, allow)
     except EmpruneError as error:
         failure = error
     raise_together(pruner.world, failure)
     pruner.load_state_dict(state, allow=allow)
+    saved, here = {**state["fingerprint"], **run}, {**pruner.fingerprint, **run_here}
+    return {
+        field: (saved.get(field), here[field])
+        for field in sorted(allow & here.keys())
+        if saved.get(field) != here[field]
+    }
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
