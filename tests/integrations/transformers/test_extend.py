@@ -31,7 +31,7 @@ def run(
     folder: Path, epochs: int, resume: int | None = None, **changed: Any
 ) -> tuple[Any, list[Any], dict[int, float]]:
     """Train; the trainer, what it told of each forward pass, and the learning rate of each update."""
-    settings = {"num_train_epochs": epochs, "save_strategy": "steps", "save_steps": 1, **changed}
+    settings = {"num_train_epochs": epochs, "save_strategy": "epoch", **changed}
     size = settings.get("size", N)
     trainer = new_trainer(folder, pruner=new_pruner(size, num_epochs=epochs), **settings)
     rows, rates = [], Rates()
@@ -76,8 +76,8 @@ def test_a_finished_run_is_extended_twice(tmp_path: Path) -> None:
 
 
 def test_extended_in_mid_epoch(tmp_path: Path) -> None:
-    _, told, _ = run(tmp_path, 4)
-    longer, rows, rates = run(tmp_path, 8, 6)
+    _, told, _ = run(tmp_path, 4, save_strategy="steps", save_steps=6)
+    longer, rows, rates = run(tmp_path, 8, 6, save_strategy="no")
     assert rows[:2] == told[6:8]
     assert longer.pruner.kept == (13,) * 6 + (26, 26)
     assert per_epoch(rows) == {1: 13 - 8, 2: 13, 3: 13, 4: 13, 5: 13, 6: 26, 7: 26}
@@ -86,11 +86,12 @@ def test_extended_in_mid_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [4, 6])  # an epoch's end, and in mid-epoch
-@pytest.mark.parametrize(("batch_size", "accumulation"), [(2, 1), (4, 3), (13, 1)])
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(2, 3), (13, 1)])
 def test_another_batch_size_or_accumulation(batch_size: int, accumulation: int, at: int, tmp_path: Path) -> None:
-    _, told, _ = run(tmp_path, 4)
+    _, told, _ = run(tmp_path, 4, save_strategy="steps", save_steps=at)
     other, rows, rates = run(
-        tmp_path, 4, at, per_device_train_batch_size=batch_size, gradient_accumulation_steps=accumulation
+        tmp_path, 4, at, save_strategy="no", per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
     )  # fmt: skip
     left = 13 - 8 if at == 6 else 13
     assert per_epoch(rows) == {1: left, 2: 13, 3: 26}
@@ -127,7 +128,7 @@ def test_a_data_set_that_has_grown(at: int, tmp_path: Path) -> None:
     def trainer(size: int, **allow: Any) -> Watched:
         rows = Rows(size=40)
         columns = {"input_ids": rows.tokens.tolist()[:size], "labels": rows.labels.tolist()[:size]}
-        args = arguments(tmp_path, save_strategy="steps", save_steps=1)
+        args = arguments(tmp_path, save_strategy="steps", save_steps=at)
         return Watched(
             new_model(), args, train_dataset=datasets.Dataset.from_dict(columns), pruner=new_pruner(size), **allow
         )  # fmt: skip
