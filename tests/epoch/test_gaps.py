@@ -75,6 +75,23 @@ def test_dealt_out_twice(loader: Any, partitioned: bool) -> None:
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
+def test_dealt_out_twice_after_a_restart(partitioned: bool) -> None:
+    def restarted(world: World) -> int:
+        pruner, again = build(world, partitioned), build(world, partitioned)
+        for ids, _ in zip(IdBatches(pruner, BATCH), range(4), strict=False):
+            step(pruner, ids)
+        again.load_state_dict(pruner.state_dict())
+        for batch in by_batches(again, world.rank):
+            step(again, torch.tensor(batch))
+        again.end_epoch()
+        return again.epoch
+
+    for error in on_all_ranks(restarted, RANKS):
+        assert isinstance(error, EpochOrderError), error
+        assert "only about one in 3" in str(error)
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
 @pytest.mark.parametrize("loader", [once, left_early, some_skipped])
 def test_what_is_dealt_out_once_ends(loader: Any, partitioned: bool) -> None:
     assert on_all_ranks(lambda world: ended(world, loader, partitioned), RANKS) == [1] * RANKS

@@ -180,7 +180,8 @@ class RunningEpoch:
         done = self.plan.done(self.consumed_rows, owned)
         batch = self.global_batch if owned.is_whole else self.global_batch // ranks
         # With a partitioned plan each rank has looked at its own part.
-        twice, skipped = owned.counts(dealt_twice(done, ranks, batch), skipped_twice(done, self.start)).sum(axis=0)
+        found = dealt_twice(done[self.start :], ranks, batch), skipped_twice(done, self.start)
+        twice, skipped = owned.counts(*found).sum(axis=0)
         if twice:
             raise EpochOrderError(
                 f"epoch {self.plan.epoch} ends, but only about one in {ranks} samples of its plan was trained: its "
