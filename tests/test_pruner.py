@@ -120,7 +120,9 @@ def test_consumed_samples_are_those_of_the_running_epoch() -> None:
     step(pruner, batches[0])
     step(pruner, batches[1])
     assert pruner.consumed == 8
-    pruner.end_epoch()
+    step(pruner, batches[1])
+    assert pruner.consumed == 8
+    pruner.end_epoch(partial=True)
     assert pruner.consumed == 0
 
 

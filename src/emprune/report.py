@@ -18,8 +18,8 @@ class Report:
         epochs: epochs begun; the running one counts whole.
         num_epochs: length of the run.
         num_samples: N.
-        samples_forward: samples that went through the model in training steps.
-        samples_backward: samples that went through backward.
+        samples_forward: samples that went through the model in steps and observations, in each pass over them.
+        samples_backward: samples that went through backward, once an epoch however many passes there were.
         steps: calls of ``Pruner.loss`` (or ``select_batch``, or ``observe`` of trained samples).
         realised_rate: 1 - samples_backward / (N·epochs), annealing and warm-up counted; where the data set has grown,
             each epoch has an N of its own.
@@ -40,6 +40,20 @@ class Report:
     never_trained: int
     quarantined: int
     quarantined_ids: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """For people, in five lines or six."""
+        lines = [
+            f"epochs {self.epochs} of {self.num_epochs}, {self.num_samples:,} samples, {self.steps:,} steps",
+            f"realised prune rate {self.realised_rate:.4g}",
+            f"samples through backward {self.samples_backward:,}, forward {self.samples_forward:,}",
+            f"never trained {self.never_trained:,}",
+            f"seconds selecting {self.seconds_selecting:.3g}",
+        ]
+        if self.quarantined:
+            shown = ", ".join(map(str, self.quarantined_ids)) + (", …" if self.quarantined > 10 else "")
+            lines.append(f"quarantined {self.quarantined:,}, ids {shown}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,7 @@ def test_another_batch_size_is_named_where_it_was_given(saved: int | None, here:
 def test_another_batch_size_cuts_the_same_ids_where_it_is_allowed(tmp_path: Path) -> None:
     path, pruner = save(stopped(), tmp_path / "run.state", batch_size=BATCH), build()
     restore(pruner, path, batch_size=BATCH)
-    with pytest.raises(StateError, match=r"global batch is 5 here .* was begun with 8"):
-        list(IdBatches(pruner, 5))
+    assert sum(len(ids) for ids in IdBatches(pruner, 5)) == 30 - 2 * BATCH
     restore(pruner, path, batch_size=5, allow="batch_size")
     rest = [i for epoch, ids, _ in uninterrupted()[6:] if epoch == 1 for i in ids]
     run = play(pruner, 5)

@@ -20,6 +20,10 @@ PLAN = EpochPlan(0, N, np.array([5, 2, 7, 0]), np.array([1, 2, 1, 0.5], dtype=np
 ALL = EpochPlan(0, N, np.arange(N), np.ones(N, dtype=np.float32))
 
 
+class TwoRanks(World):
+    size = 2
+
+
 class TopOfBatch(InBatchPolicy):
     """The highest losses of a batch."""
 
@@ -47,7 +51,7 @@ def test_what_steps_observed_is_there_until_it_is_applied() -> None:
     assert epoch.exchanged() is None
     step(epoch, [5, 2], [0.1, 0.2])
     epoch.observe(torch.tensor([1]), {"loss": torch.tensor([0.3]), "memory": None})
-    assert (epoch.consumed, epoch.global_batch, epoch.unflushed_steps) == (2, 2, 1)
+    assert (epoch.consumed, epoch.global_batch, epoch.unflushed_steps) == (2, 0, 1)
     found = epoch.exchanged()
     assert found.seen.ids.tolist() == [5, 2, 1]
     assert found.seen.trained.tolist() == found.seen.is_train_step.tolist() == [True, True, False]
@@ -68,10 +72,15 @@ def test_consumed_samples_come_first_and_the_rest_keeps_its_order() -> None:
 
 def test_a_restored_epoch_begins_behind_what_was_consumed() -> None:
     epoch = epoch_of(start=2, global_batch=2)
+    assert epoch.rank_ids(3, drop_last=False).tolist() == [7, 0]
+    epoch = epoch_of(start=2, global_batch=4, world=TwoRanks())
     assert np.flatnonzero(epoch.consumed_rows).tolist() == [2, 5]
-    assert epoch.rank_ids(2, drop_last=False).tolist() == [7, 0]
-    with pytest.raises(StateError, match=r"the global batch is 3 here .* but the epoch was begun with 2"):
+    assert epoch.rank_ids(2, drop_last=False).tolist() == [7]
+    message = r"the global batch is 6 here .* was begun with 4\. Give the loader batch_size=2; or .*allow={\"batch_size\"}"
+    with pytest.raises(StateError, match=message):
         epoch.rank_ids(3, drop_last=False)
+    with pytest.raises(StateError, match=r"Start a number of ranks that divides 5"):
+        epoch_of(start=2, global_batch=5, world=TwoRanks()).rank_ids(3, drop_last=False)
 
 
 def test_the_shares_of_batches_add_up_to_k() -> None:

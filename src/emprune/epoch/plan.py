@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.distributed.partition import rank_positions
+from emprune.distributed.partition import rank_count, rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.weights import Weights
@@ -114,6 +114,19 @@ class EpochPlan:
         """
         mine = rank_positions(start, len(self), batch_size, world.size, world.rank, drop_last=drop_last)
         return self.ids[mine.positions]
+
+    def rank_count(self, start: int, batch_size: int, world: World, *, drop_last: bool) -> int:
+        """M of :meth:`rank_ids`."""
+        return rank_count(len(self) - start, batch_size, world.size, drop_last=drop_last)
+
+    def places(self, ids: Ids) -> Ids:
+        """int64, shape [M]: a place below :attr:`num_places` for each id of the plan, the same for equal ids."""
+        return ids
+
+    @property
+    def num_places(self) -> int:
+        """How many different values :meth:`places` may have."""
+        return self.num_samples
 
     def consumed_first(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
         """The plan with the consumed samples at its head, and how many these are; the rest keeps its order.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,20 @@ class RankPlan(EpochPlan):
     def rank_ids(self, start: int, batch_size: int, world: World, *, drop_last: bool) -> Ids:
         end = self.total // (batch_size * world.size) * batch_size if drop_last else len(self)
         return self.ids[start : max(start, end)]
+
+    def rank_count(self, start: int, batch_size: int, world: World, *, drop_last: bool) -> int:
+        return len(self.rank_ids(start, batch_size, world, drop_last=drop_last))
+
+    def places(self, ids: Ids) -> Ids:
+        return np.searchsorted(self._ordered, ids).clip(max=max(0, len(self._ordered) - 1))
+
+    @property
+    def num_places(self) -> int:
+        return len(self._ordered)
+
+    @cached_property
+    def _ordered(self) -> Ids:
+        return np.unique(self.ids)
 
     def consumed_first(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
         """As :meth:`EpochPlan.consumed_first`, of the rank's partition.
