@@ -134,6 +134,13 @@ def test_no_head_of_a_plan_is_taken_for_either(size: int) -> None:
             assert skipped_twice(done, start) == 0
 
 
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_a_step_of_ones_own_choice_is_no_dealing(ranks: int) -> None:
+    for seed in range(20):
+        done = np.random.default_rng(seed).permutation(103) < 6
+        assert not dealt_twice(done, ranks, 6 * ranks)
+
+
 @pytest.mark.parametrize("ranks", [2, 3, 8])
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
 def test_every_dealing_is_found(ranks: int, steps: int) -> None:

@@ -30,8 +30,9 @@ def dealt_twice(done: NDArray[np.bool_], ranks: int, batch: int) -> bool:
     size, expected = len(done), (trained + gaps) * (ranks - 1) // ranks
     if ranks == 1 or not 0 < batch * ranks <= size:
         return False
+    least = size // batch // ranks * batch
     to_the_end = trained + gaps >= size - batch * ranks
-    return to_the_end and abs(trained * ranks - size) <= batch * ranks and gaps >= max(1, expected - batch)
+    return to_the_end and least <= trained <= least + 2 * batch and gaps >= max(1, expected - batch)
 
 
 def skipped_twice(done: NDArray[np.bool_], start: int) -> int:
