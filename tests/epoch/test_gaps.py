@@ -17,7 +17,8 @@ from emprune import EpochOrderError, IdBatches, PlanSampler, Pruner
 from emprune.distributed import World
 from emprune.epoch.gaps import dealt_twice, skipped_twice
 
-N, BATCH, RANKS = 192, 4, 3
+N, BATCH, RANKS = 288, 6, 3
+pytestmark = pytest.mark.filterwarnings(r"ignore:epoch \d+ ended with")
 
 
 def build(world: World | None = None, partitioned: bool = False) -> Pruner:
@@ -38,7 +39,7 @@ def by_batches(pruner: Pruner, rank: int) -> Iterable[list[int]]:
 
 
 def by_parts_of_batches(pruner: Pruner, rank: int) -> Iterable[list[int]]:
-    return ([ids[rank]] for ids in batches_of(pruner) if len(ids) > rank)
+    return BatchSamplerShard(batches_of(pruner), RANKS, rank, split_batches=True)
 
 
 def by_samples(pruner: Pruner, rank: int) -> Iterable[list[int]]:
@@ -133,9 +134,17 @@ def test_no_head_of_a_plan_is_taken_for_either(size: int) -> None:
             assert skipped_twice(done, start) == 0
 
 
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_a_step_of_ones_own_choice_is_no_dealing(ranks: int) -> None:
+    for seed in range(20):
+        done = np.random.default_rng(seed).permutation(103) < 6
+        assert not dealt_twice(done, ranks, 6 * ranks)
+
+
 @pytest.mark.parametrize("ranks", [2, 3, 8])
-@pytest.mark.parametrize("steps", [2, 3, 7, 40])
+@pytest.mark.parametrize("steps", [1, 2, 7, 40])
 def test_every_dealing_is_found(ranks: int, steps: int) -> None:
-    """Batch s of rank r, of steps · ranks in the plan's order, is trained where s % ranks == r."""
+    """Batch s of rank r, in the plan's order, is trained where s % ranks == r."""
+    steps *= ranks
     mine = np.arange(steps)[:, None] % ranks == np.arange(ranks)
     assert dealt_twice(np.repeat(mine.reshape(-1), 4), ranks, 4 * ranks)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 
 def dealt_twice(done: NDArray[np.bool_], ranks: int, batch: int) -> bool:
-    """Whether about one in ``ranks`` samples was trained, with gaps between them.
+    """Whether one in ``ranks`` samples was trained, up to a batch, with gaps between them and up to the end.
+
+    Not said of so few steps that a few samples of one's own choice would look the same.
 
     Args:
         done: bool, shape [k]: which samples were trained, in the order of the plan, or of a rank's part of it.
@@ -25,8 +27,12 @@ def dealt_twice(done: NDArray[np.bool_], ranks: int, batch: int) -> bool:
     False
     """
     trained, gaps = _trained_and_gaps(done)
-    expected = (trained + gaps) * (ranks - 1) // ranks
-    return ranks > 1 and trained * ranks <= len(done) + batch * ranks and gaps >= max(1, expected - batch)
+    size, expected = len(done), (trained + gaps) * (ranks - 1) // ranks
+    if ranks == 1 or not 0 < batch * ranks <= size:
+        return False
+    least = size // batch // ranks * batch
+    to_the_end = trained + gaps >= size - batch * ranks
+    return to_the_end and least <= trained <= least + 2 * batch and gaps >= max(1, expected - batch)
 
 
 def skipped_twice(done: NDArray[np.bool_], start: int) -> int:
