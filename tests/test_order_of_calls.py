@@ -306,7 +306,9 @@ def test_the_ids_of_another_pruner_are_an_error() -> None:
 
 @pytest.mark.parametrize("make", [by_loader, ByIds, lambda p, **o: PlanSampler(p, BATCH * 10, **o)])
 def test_drop_last_that_leaves_nothing_is_named_when_the_loader_is_built(make: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"batch_size is 4.*; allowed: with drop_last at most 3, since epoch 0 trains"):
+    with pytest.raises(
+        ArgumentError, match=r"batch_size is 4.*; allowed: with drop_last at most 3, since epoch 0 trains"
+    ):
         make(build(rate=0.95), drop_last=True)
     make(build(rate=0.95))
 
