@@ -333,7 +333,8 @@ def _other_global_batch(batch_size: int, ranks: int, begun_with: int) -> str:
     return (
         f"the global batch is {batch_size * ranks} here ({batch_size} on each of {ranks} ranks), but the epoch was "
         f"begun with {begun_with}. {hint}; or go on with what is left in other batches: "
-        'emprune.checkpoint.restore(..., allow={"batch_size"}), or state["counters"]["global_batch"] = 0 before load_state_dict.'
+        'emprune.checkpoint.restore(..., allow={"batch_size"}), or state["counters"]["global_batch"] = 0 before '
+        "load_state_dict."
     )
 
 
