@@ -134,3 +134,10 @@ def test_a_batch_is_selected_from_by_an_in_batch_policy_in_pruned_epochs_alone()
             found.append(pruner.selects_in_batch)
             step(pruner, torch.from_numpy(pruner.plan.ids.copy()))
     assert found == [False, True, False, False]
+
+
+def test_a_pruner_is_shown_by_what_it_does() -> None:
+    pruner = Pruner(1000, "emp", prune_rate=0.7, num_epochs=2, anneal=0.5)
+    assert repr(pruner) == "Pruner(emp, rate 0.7, epoch 0 of 2, keeps 300 of 1000)"
+    list(play(pruner, 100))
+    assert repr(pruner) == "Pruner(emp, all 2 epochs done, 1000 samples)"

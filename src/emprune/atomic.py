@@ -20,7 +20,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-
 _writes = itertools.count()
 
 

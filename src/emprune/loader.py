@@ -76,7 +76,7 @@ class IdBatches:
         """Yield int64 tensors of shape [B] on the CPU."""
         pruner, epoch = self.pruner, self.pruner.epoch
         ids = torch.from_numpy(pruner.rank_ids(self.batch_size, drop_last=self.drop_last).copy())
-        for batch in torch.split(ids, self.batch_size) if len(ids) else ():  # type: ignore[no-untyped-call]
+        for batch in torch.split(ids, self.batch_size) if len(ids) else ():
             if pruner.epoch != epoch:
                 raise _stale(pruner, epoch)
             yield batch
@@ -246,8 +246,8 @@ class _CollateWithIds:
 
 def _changed(pruner: Pruner, found: str, before: str) -> DataError:
     return DataError(
-        f"the data set {found} in epoch {pruner.epoch}, when the loader was built {before}. Ids are positions in it, and "
-        "scores are kept by id: keep each sample at its place for the whole run, and begin a new run on other data."
+        f"the data set {found} in epoch {pruner.epoch}, when the loader was built {before}. Ids are positions in it, "
+        "and scores are kept by id: keep each sample at its place for the whole run, and begin a new run on other data."
     )
 
 

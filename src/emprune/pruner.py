@@ -6,8 +6,9 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -531,20 +532,21 @@ class Pruner:
         if self.world.size > 1:
             return self._settled_together(then)
         while True:
-            running, outcome = self._current(), []
+            running = self._current()
             exchanged = running.exchanged() if running else None
+            settled, outcome = self._exclusive.uninterrupted(partial(self._settle, running, exchanged, then))
+            if settled:
+                return cast(T, outcome)
 
-            def settle(running: RunningEpoch | None = running, exchanged: Exchanged | None = exchanged) -> bool:
-                # A thread, or the handler of a signal, may have done the same while this one collected.
-                if self._current() is not running or (running and exchanged and not running.is_next(exchanged)):
-                    return False
-                if running and exchanged:
-                    self._apply(running, exchanged)
-                outcome.append(then())  # noqa: B023
-                return True
-
-            if self._exclusive.uninterrupted(settle):
-                return outcome[0]
+    def _settle(
+        self, running: RunningEpoch | None, exchanged: Exchanged | None, then: Callable[[], T]
+    ) -> tuple[bool, T | None]:
+        """Whether it was done: a thread, or a signal's handler, may have done the same since this one collected."""
+        if self._current() is not running or (running and exchanged and not running.is_next(exchanged)):
+            return False, None
+        if running and exchanged:
+            self._apply(running, exchanged)
+        return True, then()
 
     def _settled_together(self, then: Callable[[], T]) -> T:
         """The same on several ranks, whose collectives only one thread of each may call."""

@@ -42,18 +42,16 @@ class Report:
     quarantined_ids: tuple[int, ...]
 
     def __str__(self) -> str:
-        """For people, in five lines or six."""
-        lines = [
-            f"epochs {self.epochs} of {self.num_epochs}, {self.num_samples:,} samples, {self.steps:,} steps",
-            f"realised prune rate {self.realised_rate:.4g}",
-            f"samples through backward {self.samples_backward:,}, forward {self.samples_forward:,}",
-            f"never trained {self.never_trained:,}",
-            f"seconds selecting {self.seconds_selecting:.3g}",
-        ]
-        if self.quarantined:
-            shown = ", ".join(map(str, self.quarantined_ids)) + (", …" if self.quarantined > 10 else "")
-            lines.append(f"quarantined {self.quarantined:,}, ids {shown}")
-        return "\n".join(lines)
+        """For people, on one line."""
+        text = (
+            f"{self.epochs} of {self.num_epochs} epochs, realised rate {self.realised_rate:.4g}: "
+            f"{self.samples_backward} samples through backward, {self.samples_forward} forward, {self.steps} steps; "
+            f"{self.seconds_selecting:.2g} s selecting; {self.never_trained} of {self.num_samples} never trained"
+        )
+        if not self.quarantined:
+            return text
+        shown = ", ".join(map(str, self.quarantined_ids)) + (", …" if self.quarantined > 10 else "")
+        return f"{text}; {self.quarantined} quarantined: {shown}"
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class ScoreTable:
         loss: float32, nats, last observed loss. +inf: never seen; NaN: quarantined.
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
-        times_trained: int32, number of times that the sample went through backward.
+        times_trained: int32, number of epochs in which the sample went through backward.
         extra: by name, float32 columns that a policy keeps for itself.
 
     Args:

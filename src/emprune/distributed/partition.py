@@ -55,20 +55,6 @@ def rank_count(count: int, batch_size: int, world_size: int, *, drop_last: bool 
     return full * batch_size + (0 if drop_last else -(-left // world_size))
 
 
-def rank_of(
-    positions: NDArray[np.int64], start: int, end: int, batch_size: int, world_size: int
-) -> NDArray[np.int64]:
-    """int64, shape [M]: which rank trains a position from ``start`` to ``end``; padding aside.
-
-    >>> rank_of(np.arange(7), 0, 7, 2, world_size=2).tolist()
-    [0, 0, 1, 1, 0, 0, 1]
-    """
-    global_batch = batch_size * world_size
-    tail = start + (end - start) // global_batch * global_batch
-    share = max(1, -(-(end - tail) // world_size))
-    return np.where(positions < tail, (positions - start) // batch_size % world_size, (positions - tail) // share)
-
-
 def rank_positions(
     start: int, end: int, batch_size: int, world_size: int, rank: int, *, drop_last: bool = False
 ) -> RankPositions:

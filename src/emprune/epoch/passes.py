@@ -1,4 +1,4 @@
-"""Whether a training step passes a batch again, which is welcome, or begins a second round over its epoch, which is not.
+"""Whether a step passes a batch again, which is welcome, or begins a second round over its epoch, which is not.
 
 Closures (SAM, LBFGS), two views, and parts of a batch one by one pass the same samples several times. A second round
 comes back to where the epoch began: to its first step in an iteration that was begun later, or to its first half when
@@ -28,11 +28,12 @@ class Passes:
 
     Attributes:
         passed: samples in training steps, each as often as it was passed.
+        largest: samples in the largest of them.
         share: as given, or told by :meth:`iteration_begins`.
     """
 
     def __init__(self, plan: EpochPlan, share: int) -> None:
-        self.passed, self.share = 0, share
+        self.passed, self.largest, self.share = 0, 0, share
         self._plan, self._limit, self._in_one_batch = plan, share, False
         self._unread: deque[tuple[torch.Tensor, bool]] = deque()
         self._began_later = self._looks = False
@@ -62,6 +63,7 @@ class Passes:
         """
         self._unread.append((ids, self._began_later))
         self.passed += len(ids)
+        self.largest = max(self.largest, len(ids))
 
     def begins_second_round(self, ids: torch.Tensor) -> bool:
         """Whether a step with these ids would be one, or one that was added was.

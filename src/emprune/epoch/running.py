@@ -63,7 +63,6 @@ class RunningEpoch:
             by row of this rank's score table.
         global_batch: samples that all ranks train in a step, as far as known: that of the loader which iterates, or
             restored; else 0.
-        dropped: samples that the loader which iterates leaves out.
         selects_in_batch: whether the policy chooses a part of each batch.
     """
 
@@ -81,7 +80,8 @@ class RunningEpoch:
         global_batch: int = 0,
     ) -> None:
         self.plan, self.start = plan, start
-        self.global_batch, self.dropped = global_batch, 0
+        self.global_batch = global_batch
+        self._dropped: int | None = None
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._world, self._owned = world, owned
         self.selects_in_batch = isinstance(policy, InBatchPolicy) and k < plan.num_samples
@@ -131,14 +131,13 @@ class RunningEpoch:
         self, ids: torch.Tensor, step: Step, values: StepValues, whole: BatchSelection
     ) -> BatchSelection:
         """Let an in-batch policy choose the batch's share; ``whole`` where that is all of it."""
-        policy = self._policy
+        policy, chosen = self._policy, whole
         begin, k = self._shares.of(step.ids, self._passes.passed)
-        if not isinstance(policy, InBatchPolicy) or k >= len(ids):
-            return whole
-        rng = generator(self._seed, self.plan.epoch, f"batch at {begin}")
-        inputs = self._read(step) | self._inputs.of_batch(values, len(ids))
-        chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
-        _check_chosen(policy, chosen, k, len(ids))
+        if isinstance(policy, InBatchPolicy) and k < len(ids):
+            rng = generator(self._seed, self.plan.epoch, f"batch at {begin}")
+            inputs = self._read(step) | self._inputs.of_batch(values, len(ids))
+            chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
+            _check_chosen(policy, chosen, k, len(ids))
         self._shares.keep(ids, step.ids, chosen)
         return chosen
 
@@ -164,15 +163,13 @@ class RunningEpoch:
             raise StateError(_other_global_batch(batch_size, ranks, begun_with))
         ids = self.plan.rank_ids(self.start, batch_size, self._world, drop_last=drop_last)
         self.global_batch = batch_size * ranks
-        self.dropped = (self.plan.count - self.start) % self.global_batch if drop_last else 0
-        self._shares.batch_size = batch_size
+        self._dropped = (self.plan.count - self.start) % self.global_batch if drop_last else 0
         self._passes.iteration_begins(len(ids), batch_size)
         return ids
 
     def remaining_ids(self) -> NDArray[np.int64]:
         """What is left of the epoch in the plan's order, for one rank alone."""
         ids = self.plan.ids[self.start :]
-        self.dropped = 0
         self._passes.iteration_begins(len(ids), None)
         return ids
 
@@ -222,6 +219,13 @@ class RunningEpoch:
         self._buffer.clear(len(exchanged.taken))
         if self._owned.is_whole:
             self._flushed = int(np.count_nonzero(self.consumed_rows))
+
+    @property
+    def dropped(self) -> int:
+        """Samples that the loader which iterates leaves out; less than a global batch where it has not said."""
+        if self._dropped is None:
+            return max(0, self._passes.largest * self._world.size - 1)
+        return self._dropped
 
     def untrained(self) -> int:
         """Samples of the plan that no training step has consumed up to the last flush; all ranks must call it."""
@@ -357,9 +361,10 @@ def _other_global_batch(batch_size: int, ranks: int, begun_with: int) -> str:
     if begun_with % ranks:
         hint = f"Start a number of ranks that divides {begun_with}"
     return (
-        f"the global batch is {batch_size * ranks} here ({batch_size} on each of {ranks} ranks), but the epoch was begun "
-        f"with {begun_with}. {hint}; or go on with what is left in other batches: emprune.checkpoint.restore(..., "
-        'allow={"batch_size"}), or state["counters"]["global_batch"] = 0 before load_state_dict.'
+        f"the global batch is {batch_size * ranks} here ({batch_size} on each of {ranks} ranks), but the epoch was "
+        f"begun with {begun_with}. {hint}; or go on with what is left in other batches: "
+        'emprune.checkpoint.restore(..., allow={"batch_size"}), or state["counters"]["global_batch"] = 0 before '
+        "load_state_dict."
     )
 
 

@@ -163,7 +163,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
             return
         if self.pruner.policy.observes_pruned:
             self._observe_pruned()
-        self.pruner.end_epoch()
+        self.pruner.end_epoch(partial=stopped)
         self._pruning_logs["realised_rate"] = self.pruner.report().realised_rate
 
     def progress(self, epoch: float) -> float:
