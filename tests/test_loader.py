@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from cases import Positions, loss_of, memory_of, step
+from thread_world import on_all_ranks
 from torch.utils.data import DataLoader, Dataset
 
-from emprune import EMP, IdBatches, PlanSampler, PrunedLoader, Pruner
+from emprune import EMP, DataError, IdBatches, PlanSampler, PrunedLoader, Pruner
+from emprune.checkpoint import fingerprint_of
+from emprune.distributed import World
 
 LOADERS: dict[str, dict[str, Any]] = {
     "in process": {},
@@ -90,7 +93,7 @@ def test_a_half_read_epoch_leaves_the_rest_untrained_and_unseen() -> None:
     half = pruner.plan.ids[:10].tolist()
     for ids, _ in islice(loader, 2):
         step(pruner, ids)
-    pruner.end_epoch()
+    pruner.end_epoch(partial=True)
     assert np.flatnonzero(pruner.table.times_trained).tolist() == sorted(half)
     assert pruner.report().samples_backward == 10
     assert sum(i not in half for i in pruner.plan.ids.tolist()) == 24  # never seen ones come first, 30 are left
@@ -126,8 +129,8 @@ def test_global_generators_are_left_alone() -> None:
 
     for policy in ("emp", "infobatch", "rs2", "random", "static-random", "lfl"):
         before = states()
-        pruner = Pruner(40, policy, prune_rate=0.5, num_epochs=2, warmup_epochs=1, anneal=0.0)
         for options in LOADERS.values():
+            pruner = Pruner(40, policy, prune_rate=0.5, num_epochs=2, warmup_epochs=1, anneal=0.0)
             loader = PrunedLoader(Positions(40), pruner, batch_size=9, **options)
             for ids, _ in loader:
                 step(pruner, ids)
@@ -184,3 +187,85 @@ def test_the_loaders_dataset_can_be_indexed_singly() -> None:
     loader = PrunedLoader(data, Pruner(4, "random", prune_rate=0.5, num_epochs=1), batch_size=2)
     index, (value,) = loader.dataset[3]
     assert (index, value.item(), len(loader.dataset)) == (3, 3.0, 4)
+
+
+def drawn(loader: PrunedLoader) -> list[float]:
+    return torch.cat([values for _, values in loader]).tolist()
+
+
+def test_workers_of_each_rank_draw_differently() -> None:
+    def of_rank(rank: int, size: int) -> list[float]:
+        world = World()
+        world.rank, world.size = rank, size
+        world.all_gather = lambda column: [column] * size
+        pruner = Pruner(40, "full", prune_rate=0.0, num_epochs=1, world=world)
+        return drawn(PrunedLoader(Augmented(), pruner, batch_size=10, num_workers=1))
+
+    first, second, alone = of_rank(0, 2), of_rank(1, 2), of_rank(0, 1)
+    assert not set(first) & set(second)
+    assert first == of_rank(0, 2)
+    plain = Pruner(40, "full", prune_rate=0.0, num_epochs=1)
+    assert alone == drawn(PrunedLoader(Augmented(), plain, batch_size=10, num_workers=1))
+
+
+def test_a_generator_of_the_user_s_is_used_as_without_pruning() -> None:
+    ours, plain = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    loader = PrunedLoader(Augmented(), new_pruner(), batch_size=10, num_workers=1, generator=ours)
+    plain_loader = DataLoader(Augmented(), batch_size=10, num_workers=1, generator=plain)
+    first = drawn(loader)
+    list(plain_loader)
+    assert torch.equal(ours.get_state(), plain.get_state())
+    assert drawn(loader) != first
+
+
+def test_a_data_set_that_changes_between_epochs_is_noticed_by_its_length() -> None:
+    data, pruner = list(range(40)), new_pruner()
+    loader = PrunedLoader(data, pruner, batch_size=8)
+    data.append(40)
+    with pytest.raises(DataError, match="the data set has 41 samples in epoch 0, when the loader was built 40"):
+        iter(loader)
+
+
+def test_a_data_set_that_changes_between_epochs_is_noticed_by_choice() -> None:
+    calls, data, pruner = [], [float(i) for i in range(40)], new_pruner()
+
+    def fingerprint(dataset: Any) -> str:
+        calls.append(len(calls))
+        return fingerprint_of(dataset, samples=5)
+
+    loader = PrunedLoader(data, pruner, batch_size=8, fingerprint=fingerprint)
+    for _ in range(2):
+        next(iter(loader))
+        for ids, _ in loader:
+            step(pruner, ids)
+        pruner.end_epoch()
+    assert len(calls) == 2  # when it was built, and in epoch 1
+    data.reverse()
+    with pytest.raises(DataError, match=r"the data set is '40 samples, .*' in epoch 2, when .* built '40 samples, "):
+        iter(loader)
+    list(PrunedLoader(data, pruner, batch_size=8))
+
+
+def test_the_length_is_never_an_error() -> None:
+    pruner = new_pruner(num_epochs=1)
+    loaders = [
+        PrunedLoader(Positions(40), pruner, 7), IdBatches(pruner, 7), PlanSampler(pruner), PlanSampler(pruner, 7),
+    ]  # fmt: skip
+    assert [len(loader) for loader in loaders] == [4, 4, 24, 24]
+    for ids in loaders[1]:
+        step(pruner, ids)
+    assert [len(loader) for loader in loaders] == [4, 4, 24, 24]
+    pruner.end_epoch()
+    assert [len(loader) for loader in loaders] == [0] * 4
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_the_length_is_the_number_of_batches_on_every_rank(drop_last: bool) -> None:
+    def run(world: World) -> None:
+        pruner = new_pruner(world=world, partition_batch_size=3)
+        batches = IdBatches(pruner, 3, drop_last=drop_last)
+        assert len(batches) == len(list(batches))
+        sampler = PlanSampler(new_pruner(world=world), 3, drop_last=drop_last)
+        assert len(sampler) == len(list(sampler))
+
+    assert on_all_ranks(run, 3) == [None] * 3

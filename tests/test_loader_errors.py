@@ -9,7 +9,8 @@ import pytest
 from cases import Positions
 from torch.utils.data import IterableDataset
 
-from emprune import ArgumentError, IdBatches, PrunedLoader, Pruner
+from emprune import ArgumentError, IdBatches, PlanSampler, PrunedLoader, Pruner
+from emprune.distributed import World
 
 
 def new_pruner() -> Pruner:
@@ -21,11 +22,25 @@ class Stream(IterableDataset):
         return iter(range(40))
 
 
+class SizedStream(Stream):
+    """As a WebDataset with a length."""
+
+    def __len__(self) -> int:
+        return 40
+
+
+class Bare:
+    def __len__(self) -> int:
+        return 40
+
+
 @pytest.mark.parametrize(
     ("dataset", "options", "message"),
     [
         (Positions(39), {}, "dataset is 'of 39 samples'; allowed: 40, the pruner's num_samples"),
         (Stream(), {}, "dataset is 'Stream'; allowed: a map-style dataset"),
+        (SizedStream(), {}, "dataset is 'SizedStream'; allowed: a map-style dataset .* A stream cannot be asked"),
+        (Bare(), {}, "dataset is 'Bare'; allowed: a map-style dataset"),
         (Positions(40), {"shuffle": True}, "shuffle is True; allowed: nothing: the pruner's plan decides"),
         (Positions(40), {"sampler": [1]}, r"sampler is \[1\]; allowed: nothing"),
         (Positions(40), {"batch_size": 0}, "batch_size is 0; allowed: an integer of at least 1"),
@@ -42,3 +57,10 @@ def test_bad_batch_sizes_are_named(batch_size: Any) -> None:
     for build in (lambda: IdBatches(new_pruner(), batch_size), lambda: new_pruner().total_steps(batch_size)):
         with pytest.raises(ArgumentError, match=f"batch_size is {batch_size}; allowed: an integer of at least 1"):
             build()
+
+
+def test_several_ranks_need_the_batch_size_of_a_sampler() -> None:
+    world = World()
+    world.size, world.all_gather = 2, lambda column: [column] * 2
+    with pytest.raises(ArgumentError, match="batch_size is None; allowed: an integer of at least 1"):
+        PlanSampler(Pruner(40, "random", prune_rate=0.4, num_epochs=3, world=world))

@@ -120,7 +120,9 @@ def test_consumed_samples_are_those_of_the_running_epoch() -> None:
     step(pruner, batches[0])
     step(pruner, batches[1])
     assert pruner.consumed == 8
-    pruner.end_epoch()
+    step(pruner, batches[1])
+    assert pruner.consumed == 8
+    pruner.end_epoch(partial=True)
     assert pruner.consumed == 0
 
 
@@ -132,3 +134,10 @@ def test_a_batch_is_selected_from_by_an_in_batch_policy_in_pruned_epochs_alone()
             found.append(pruner.selects_in_batch)
             step(pruner, torch.from_numpy(pruner.plan.ids.copy()))
     assert found == [False, True, False, False]
+
+
+def test_a_pruner_is_shown_by_what_it_does() -> None:
+    pruner = Pruner(1000, "emp", prune_rate=0.7, num_epochs=2, anneal=0.5)
+    assert repr(pruner) == "Pruner(emp, rate 0.7, epoch 0 of 2, keeps 300 of 1000)"
+    list(play(pruner, 100))
+    assert repr(pruner) == "Pruner(emp, all 2 epochs done, 1000 samples)"

@@ -35,10 +35,23 @@ def test_all_ranks_count_together() -> None:
 
 
 def test_the_realised_rate_counts_every_epoch_that_began() -> None:
-    report = summarise(Totals(30, 10, 1, (4,)), num_samples=30, epochs=4, **COUNTERS)
+    report = summarise(Totals(30, 10, 1, (4,)), num_samples=30, epochs=4, samples_there=120, **COUNTERS)
     assert report.realised_rate == pytest.approx(1 - 30 / (4 * 30))
     assert (report.samples_backward, report.never_trained, report.quarantined_ids, report.steps) == (30, 10, (4,), 3)
 
 
 def test_before_the_first_epoch_nothing_is_pruned() -> None:
-    assert summarise(Totals(0, 30, 0, ()), num_samples=30, epochs=0, **COUNTERS).realised_rate == 0
+    assert summarise(Totals(0, 30, 0, ()), num_samples=30, epochs=0, samples_there=0, **COUNTERS).realised_rate == 0
+
+
+def test_a_report_is_printed_for_people() -> None:
+    report = summarise(Totals(30, 10, 2, (4, 7)), num_samples=30, epochs=4, samples_there=120, **COUNTERS)
+    assert str(report) == (
+        "4 of 5 epochs, realised rate 0.75: 30 samples through backward, 9 forward, 3 steps; 0.5 s selecting; "
+        "10 of 30 never trained; 2 quarantined: 4, 7"
+    )
+    report = summarise(Totals(30, 10, 12, tuple(range(10))), num_samples=30, epochs=4, samples_there=120, **COUNTERS)
+    assert str(report).endswith("; 12 quarantined: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …")
+    assert "quarantined" not in str(
+        summarise(Totals(0, 30, 0, ()), num_samples=30, epochs=0, samples_there=0, **COUNTERS)
+    )

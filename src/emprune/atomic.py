@@ -1,22 +1,26 @@
 """Atomic writes: a file is written whole or not at all, and the one that it replaces may be kept beside it.
 
-The new file is written in a folder ``.NAME.HOST.PID.tmp`` beside the old one and takes its name by a rename,
+The new file is written in a folder ``.NAME.HOST.PID.COUNT.tmp`` beside the old one and takes its name by a rename,
 when it is complete and on the disk. A kill at any point leaves ``NAME`` whole, old or new, and at worst such
 a folder, which the next write on the same machine removes. With ``keep_previous`` the old one keeps its name until that
 instant, and then becomes ``NAME.previous`` by a hard link made before. Where the file system has no hard links, it
 is renamed first: a kill between two renames then leaves ``NAME.previous`` alone.
 
-One process at a time writes a name; if several do, one of them wins, whole.
+One process at a time writes a name; if several do, or several threads, or a signal's handler in the middle of a write,
+one of them wins, whole.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+_writes = itertools.count()
 
 
 def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object], *, keep_previous: bool = False) -> None:
@@ -30,12 +34,12 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object], 
         keep_previous: whether the file that is replaced becomes ``PATH.previous``.
 
     Raises:
-        OSError: a file cannot be written or renamed; ``path`` is whole, if it was there.
+        OSError: a file cannot be written or renamed; it names ``path``, which is whole, if it was there.
     """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    folder = path.with_name(f"{_head(path)}{os.getpid()}.tmp")
+    folder = path.with_name(f"{_head(path)}{os.getpid()}.{next(_writes)}.tmp")
     _remove_left_over(path)
     folder.mkdir(exist_ok=True)
     try:
@@ -51,6 +55,11 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object], 
         else:
             new.replace(path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # As write() and fsync() raise it: without a name.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -94,7 +103,7 @@ def _head(path: Path) -> str:
 def _remove_left_over(path: Path) -> None:
     """Remove what killed processes of this machine were writing."""
     for folder in path.parent.glob("*.tmp"):
-        pid = folder.name.removeprefix(_head(path)).removesuffix(".tmp")
+        pid = folder.name.removeprefix(_head(path)).partition(".")[0]
         if folder.name.startswith(_head(path)) and pid.isdigit() and not _is_running(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 

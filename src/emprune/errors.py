@@ -58,4 +58,8 @@ class RankError(EmpruneError):
 
 
 class DataError(EmpruneError):
-    """A data set is missing, incomplete or not the one that was published."""
+    """A data set is missing, incomplete, not the one that was published, or another one than when the run began."""
+
+
+class EmpruneWarning(UserWarning):
+    """Category of the library's warnings: a run goes on, but not as it was probably meant."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from emprune.checks import check_batch_size
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, DataError, EpochOrderError
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 
@@ -20,25 +20,38 @@ _CHUNK = 65_536
 class PlanSampler(Sampler[int]):
     """The running epoch's sample ids in training order.
 
-    Iterating changes nothing: every iterator of an epoch gives the same ids, until ``end_epoch``. With several ranks
-    these are this rank's, as by :mod:`emprune.distributed.partition`.
+    Iterating changes nothing about the plan: every iterator of an epoch gives the same ids, until ``end_epoch``; one
+    that is kept beyond that raises EpochOrderError. With several ranks these are this rank's, as by
+    :mod:`emprune.distributed.partition`.
 
     Args:
         pruner: whose running epoch is iterated.
         batch_size: samples a batch of this rank; may be left out where there is one rank alone.
         drop_last: leave out a smaller last global batch.
+
+    Raises:
+        ArgumentError: the batch size is below 1, missing with several ranks, or so large that ``drop_last`` leaves
+            nothing of an epoch.
     """
 
     def __init__(self, pruner: Pruner, batch_size: int | None = None, *, drop_last: bool = False) -> None:
+        if batch_size is not None or pruner.world.size > 1:
+            check_batch_size(batch_size)
+        if drop_last and batch_size is not None:
+            _check_dropped(pruner, batch_size)
         self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
 
     def __iter__(self) -> Iterator[int]:
-        ids = self.pruner.rank_ids(self.batch_size, drop_last=self.drop_last)
+        pruner, epoch = self.pruner, self.pruner.epoch
+        ids = pruner.rank_ids(self.batch_size, drop_last=self.drop_last)
         for begin in range(0, len(ids), _CHUNK):
-            yield from ids[begin : begin + _CHUNK].tolist()
+            for index in ids[begin : begin + _CHUNK].tolist():
+                if pruner.epoch != epoch:
+                    raise _stale(pruner, epoch)
+                yield index
 
     def __len__(self) -> int:
-        return len(self.pruner.rank_ids(self.batch_size, drop_last=self.drop_last))
+        return self.pruner.rank_count(self.batch_size, drop_last=self.drop_last)
 
 
 class IdBatches:
@@ -48,33 +61,56 @@ class IdBatches:
         pruner: whose running epoch is iterated.
         batch_size: samples a batch of this rank, the last one smaller unless dropped.
         drop_last: leave out a smaller last (global) batch; those samples then stay untrained in this epoch.
+
+    Raises:
+        ArgumentError: as :class:`PlanSampler`.
     """
 
     def __init__(self, pruner: Pruner, batch_size: int, *, drop_last: bool = False) -> None:
-        self.pruner, self.batch_size, self.drop_last = pruner, check_batch_size(batch_size), drop_last
+        batch_size = check_batch_size(batch_size)
+        if drop_last:
+            _check_dropped(pruner, batch_size)
+        self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         """Yield int64 tensors of shape [B] on the CPU."""
-        ids = torch.from_numpy(self.pruner.rank_ids(self.batch_size, drop_last=self.drop_last).copy())
-        if len(ids):
-            yield from torch.split(ids, self.batch_size)
+        pruner, epoch = self.pruner, self.pruner.epoch
+        ids = torch.from_numpy(pruner.rank_ids(self.batch_size, drop_last=self.drop_last).copy())
+        for batch in torch.split(ids, self.batch_size) if len(ids) else ():
+            if pruner.epoch != epoch:
+                raise _stale(pruner, epoch)
+            yield batch
 
     def __len__(self) -> int:
-        ids = self.pruner.rank_ids(self.batch_size, drop_last=self.drop_last)
-        return -(-len(ids) // self.batch_size)
+        return -(-self.pruner.rank_count(self.batch_size, drop_last=self.drop_last) // self.batch_size)
 
 
 class PrunedLoader(DataLoader[Any]):
     """A DataLoader over the running epoch's plan; yields ``(ids, batch)``.
 
+        for _ in pruner.epochs():
+            for ids, (images, labels) in loader:  # not: for images, labels in loader
+                loss = pruner.loss(ids, *classification(model(images), labels))
+
+    A batch is always a pair: the samples' ids, int64 of shape [B], and what a DataLoader without pruning would give.
+    Ids are positions in the data set, and scores are kept by id. So each position must hold the same sample for the
+    whole run: a data set that shuffles itself, or is made anew with other samples, between epochs would train one
+    sample by another's score. Its length is compared whenever iteration begins, and more of it by choice.
+
     Args:
         dataset: map-style, of the pruner's length.
         pruner: decides what each epoch holds.
         batch_size, collate_fn, options: as for DataLoader. ``sampler``, ``batch_sampler`` and ``shuffle``
-            are the pruner's; ``drop_last=True`` leaves out up to batch_size - 1 samples an epoch.
+            are the pruner's; ``drop_last=True`` leaves out up to batch_size - 1 samples an epoch. Seeds of workers
+            follow from the pruner's seed, the epoch and the rank; with a ``generator`` DataLoader draws them from that,
+            as without pruning.
+        fingerprint: what identifies a data set, for instance :func:`emprune.checkpoint.fingerprint_of`, which reads 64
+            samples. Called with the data set here and once in each epoch; another value than the first is an error.
 
     Raises:
-        ArgumentError: the dataset has another length than the pruner, or an option is the pruner's.
+        ArgumentError: the dataset has another length than the pruner, or is a stream; an option is the pruner's; or
+            ``drop_last`` leaves nothing of an epoch, whose samples are fewer than a batch.
+        DataError: when iteration begins: the data set has changed.
     """
 
     def __init__(
@@ -84,14 +120,22 @@ class PrunedLoader(DataLoader[Any]):
         batch_size: int = 1,
         *,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        fingerprint: Callable[[Any], object] | None = None,
         **options: Any,
     ) -> None:
         self.pruner = pruner
         super().__init__(**loader_arguments(dataset, pruner, batch_size, collate_fn, PlanSampler, options))
+        self._stays = _Unchanged(dataset, fingerprint, pruner)
 
     def __iter__(self) -> Any:
+        self._stays.check()
         seed_workers(self.generator, self.pruner)  # DataLoader draws its workers' seeds here
         return super().__iter__()
+
+    @property
+    def _is_accelerate_prepared(self) -> bool:
+        """Asked by ``accelerator.prepare``, which partitions the batches of a loader unless it has done so before."""
+        return check_not_dealt(self.pruner)
 
 
 def loader_arguments(
@@ -119,14 +163,55 @@ def loader_arguments(
         "batch_size": batch_size,
         "sampler": sampler(pruner, batch_size, drop_last=bool(options.get("drop_last", False))),
         "collate_fn": _CollateWithIds(collate_fn or default_collate),
-        "generator": torch.Generator() if options.get("generator") is None else options["generator"],
+        "generator": _WorkerSeeds() if options.get("generator") is None else options["generator"],
     }
 
 
+def check_not_dealt(pruner: Pruner) -> bool:
+    """False; with several ranks an error, since a pruner's loader gives each of them its part already.
+
+    Raises:
+        ArgumentError: there are several.
+    """
+    if pruner.world.size > 1:
+        raise ArgumentError(
+            "loader", "a pruner's, given to accelerator.prepare",
+            "what emprune.integrations.accelerate.prepare_loader(accelerator, loader) makes of it",
+            f"Each of the {pruner.world.size} ranks would train a part of its part of the plan.",
+        )  # fmt: skip
+    return False
+
+
+class _WorkerSeeds(torch.Generator):
+    """The generator of a loader whose user gave none."""
+
+
 def seed_workers(generator: torch.Generator | None, pruner: Pruner) -> None:
-    """Fix what a loader draws its workers' seeds from by the epoch; the global generator is left alone."""
-    if generator is not None:
-        generator.manual_seed(derive_seed(pruner.seed, pruner.epoch, "workers", bits=32))
+    """Fix what a loader draws its workers' seeds from by epoch and rank; a user's generator is left alone."""
+    if isinstance(generator, _WorkerSeeds):
+        purpose = "workers" if pruner.world.size == 1 else f"workers of rank {pruner.world.rank}"
+        generator.manual_seed(derive_seed(pruner.seed, pruner.epoch, purpose, bits=32))
+
+
+class _Unchanged:
+    """Notices that a data set is another one than when its loader was built."""
+
+    def __init__(self, dataset: Any, fingerprint: Callable[[Any], object] | None, pruner: Pruner) -> None:
+        self._dataset, self._fingerprint, self._pruner = dataset, fingerprint, pruner
+        self._first = fingerprint(dataset) if fingerprint else None
+        self._checked = pruner.epoch
+
+    def check(self) -> None:
+        """Raise DataError if so; the fingerprint is taken once an epoch."""
+        length, known = len(self._dataset), self._pruner.num_samples
+        if length != known:
+            raise _changed(self._pruner, f"has {length} samples", f"{known}")
+        if self._fingerprint is None or self._checked == self._pruner.epoch:
+            return
+        found = self._fingerprint(self._dataset)
+        if found != self._first:
+            raise _changed(self._pruner, f"is {found!r}", f"{self._first!r}")
+        self._checked = self._pruner.epoch
 
 
 class _WithId(Dataset[Any]):
@@ -159,12 +244,43 @@ class _CollateWithIds:
         return torch.from_numpy(np.array(ids, dtype=np.int64)), self.collate_fn(samples)
 
 
+def _changed(pruner: Pruner, found: str, before: str) -> DataError:
+    return DataError(
+        f"the data set {found} in epoch {pruner.epoch}, when the loader was built {before}. Ids are positions in it, "
+        "and scores are kept by id: keep each sample at its place for the whole run, and begin a new run on other data."
+    )
+
+
+def _stale(pruner: Pruner, epoch: int) -> EpochOrderError:
+    return EpochOrderError(
+        f"this iterator is of epoch {epoch}, but the pruner is in epoch {pruner.epoch}. Begin a new one after each "
+        "end_epoch: for ids, batch in loader."
+    )
+
+
+def _check_dropped(pruner: Pruner, batch_size: int) -> None:
+    """Raise ArgumentError where an epoch to come has no whole global batch."""
+    whole, policy = batch_size * pruner.world.size, pruner.policy
+    for epoch, k in list(enumerate(pruner.kept))[pruner.epoch :]:
+        size = policy.epoch_size(pruner.num_samples, k)
+        if size is not None and size < whole:
+            raise ArgumentError(
+                "batch_size", batch_size, f"with drop_last at most {size // pruner.world.size}, since epoch {epoch} "
+                f"trains {size} samples" + (f" on {pruner.world.size} ranks" if pruner.world.size > 1 else ""),
+                "No batch would be left. Lower the batch size or the prune rate, or leave drop_last out.",
+            )  # fmt: skip
+
+
 def _check_loader(dataset: Dataset[Any], pruner: Pruner, options: dict[str, Any]) -> None:
     for name in ("sampler", "batch_sampler", "shuffle"):
         if name in options:
             raise ArgumentError(name, options[name], "nothing: the pruner's plan decides the order")
     length = len(dataset) if hasattr(dataset, "__len__") else None
-    if length is None:
-        raise ArgumentError("dataset", type(dataset).__name__, "a map-style dataset with __len__ and __getitem__")
+    if length is None or isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
+        raise ArgumentError(
+            "dataset", type(dataset).__name__, "a map-style dataset with __len__ and __getitem__",
+            "A stream cannot be asked for chosen samples, although it may have a length: load or index its samples "
+            "first, for instance as a list.",
+        )  # fmt: skip
     if length != pruner.num_samples:
         raise ArgumentError("dataset", f"of {length} samples", f"{pruner.num_samples}, the pruner's num_samples")

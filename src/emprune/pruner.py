@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,25 +17,37 @@ from numpy.typing import NDArray
 from emprune.checks import check_batch_size, integer
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
-from emprune.distributed.world import World, check_agreement, current_world
+from emprune.distributed.world import World, check_agreement, check_current, current_world, raise_together
 from emprune.epoch.inputs import check_inputs
 from emprune.epoch.observations import OnNonFinite
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.rank_plan import planner_for
-from emprune.epoch.running import RunningEpoch
-from emprune.epoch.schedule import Budget, PruneRate, checked_anneal, kept_per_epoch, rates_of
-from emprune.epoch.uninterrupted import uninterrupted
-from emprune.errors import ArgumentError, EpochOrderError
+from emprune.epoch.running import Exchanged, RunningEpoch
+from emprune.epoch.schedule import Budget, PruneRate, Schedule, checked_anneal, kept_per_epoch, rates_of
+from emprune.epoch.uninterrupted import Exclusive, uninterrupted
+from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
-from emprune.policies.base import BatchSelection, Policy, Request
+from emprune.overrides import SCHEDULED, allowed_fields
+from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.registry import as_policy
 from emprune.report import Report, summarise, totals_of
-from emprune.state import Counters, fingerprint, pack, unpack
+from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
 from emprune.table import ScoreTable
+
+T = TypeVar("T")
 
 
 class Pruner:
     """Decides, epoch by epoch, which samples to train on, from what training showed of them.
+
+    An epoch lasts until it is told to end: ``for _ in pruner.epochs():`` does so after each round of the loop's body,
+    :meth:`end_epoch` in a loop of one's own. A batch may be passed several times within it (closures of an optimizer,
+    views, parts of a batch one by one): a sample counts as trained once an epoch and keeps its last score. A second
+    round over the epoch's plan is an error, and an epoch that ends with a part of its plan untrained is a warning.
+
+    One process may call :meth:`state_dict`, :meth:`report` and :meth:`export` at any time, in another thread or a
+    signal's handler too. Of several ranks all must take part in ``state_dict``, and a rank that is in the middle of
+    exchanging observations then raises.
 
     Args:
         num_samples: N, the length of the training set.
@@ -57,12 +71,14 @@ class Pruner:
         policy: the policy object.
         num_samples: N.
         num_epochs: E.
-        kept: samples that each epoch keeps, E counts.
+        kept: samples that each epoch keeps, E counts; of a run that was extended, what its first epochs did keep.
         seed: as given.
         on_nonfinite: as given.
         world: the ranks that train together.
         table: what training has shown so far.
         epoch: the running epoch, from 0; E when the run is over.
+        steps_reported: how many batches training steps have reported to this object, by :meth:`loss` or
+            :meth:`select_batch`.
         fingerprint: JSON values that a state must agree on to be loaded.
 
     Raises:
@@ -92,31 +108,45 @@ class Pruner:
         num_samples, num_epochs = integer("num_samples", num_samples, 1), integer("num_epochs", num_epochs, 1)
         warmup_epochs, seed = integer("warmup_epochs", warmup_epochs, 0), integer("seed", seed)
         anneal, prune_rate = checked_anneal(anneal), rates_of(prune_rate, num_epochs)
-        self.kept = kept_per_epoch(
+        kept = kept_per_epoch(
             num_samples, num_epochs, prune_rate, warmup_epochs=warmup_epochs, anneal=anneal, budget=budget
         )
+        self._schedule = Schedule(kept, (num_samples,) * num_epochs)
         if on_nonfinite not in ("error", "quarantine"):
             raise ArgumentError("on_nonfinite", on_nonfinite, "'error' or 'quarantine'")
         self.policy = as_policy(policy)
         check_inputs(self.policy)
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
-        self.world = world or current_world()
+        self.world, self._is_default_world = world or current_world(), world is None
         self._planner = planner_for(self.policy, self.world, partition_batch_size)
         self.table = ScoreTable(
             num_samples, self.policy.columns, self._planner.owned(num_samples, self.world), self.policy.history,
             num_epochs,
         )  # fmt: skip
-        self.epoch = 0
+        self.epoch = self.steps_reported = 0
         self.fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
             warmup_epochs=warmup_epochs, anneal=anneal, budget=budget, **self._planner.fingerprint(self.world),
         )  # fmt: skip
         self._running: RunningEpoch | None = None
         self._counters = Counters()
+        self._exclusive, self._collectives, self._warned_unfinished = Exclusive(), Exclusive(), False
         check_agreement(self.world, {**self.fingerprint, "on_nonfinite": on_nonfinite})
         self._update_totals()
         self._agree_on_plan()
+
+    def __repr__(self) -> str:
+        head = f"Pruner({self.policy.name}, "
+        if self.epoch >= self.num_epochs:
+            return f"{head}all {self.num_epochs} epochs done, {self.num_samples} samples)"
+        kept = self.kept[self.epoch]
+        rate = 1 - kept / self.num_samples
+        return f"{head}rate {rate:.3g}, epoch {self.epoch} of {self.num_epochs}, keeps {kept} of {self.num_samples})"
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        return self._schedule.kept
 
     @property
     def is_partitioned(self) -> bool:
@@ -139,14 +169,18 @@ class Pruner:
 
     @property
     def consumed(self) -> int:
-        """Samples of the running epoch's plan that training steps have consumed; 0 before it begins."""
+        """Samples of the running epoch's plan that training steps have consumed; 0 before it begins.
+
+        However often and in which parts they were passed. Of several ranks this one's estimate for all; those of ids
+        on a device are counted when observations are moved into the table.
+        """
         running = self._current()
         return running.consumed if running else 0
 
     @property
     def learning_rate_factor(self) -> float:
         """Factor of the learning rate in the running epoch: 1, but for policies whose rule changes it."""
-        return self.policy.learning_rate_factor(self.plan.count, self.num_samples)
+        return self.policy.learning_rate_factor(self.plan.count, self._schedule.num_samples[self.epoch])
 
     @property
     def selects_in_batch(self) -> bool:
@@ -158,30 +192,41 @@ class Pruner:
 
         A loop that was interrupted in mid-epoch and is run again goes on with what no step has consumed.
         """
-        running = self._current()
-        if running and running.consumed > running.start:
-            self._flush()
-            self._run(*running.consumed_first(), running.consumed_rows, running.global_batch)
+        self._settled(self._go_on)
         while self.epoch < self.num_epochs:
             yield self.epoch
             self.end_epoch()
 
-    def end_epoch(self) -> None:
+    def end_epoch(self, *, partial: bool = False) -> None:
         """Move the epoch's observations into the table and go to the next epoch.
 
+        The first time that an epoch ends with samples of its plan that no step has trained, an
+        :class:`emprune.errors.EmpruneWarning` says how many; those that ``drop_last`` leaves out are not meant.
+
+        Args:
+            partial: the rest of the epoch is left out on purpose; no warning then.
+
         Raises:
-            EpochOrderError: the run is over, or nothing was observed in this epoch.
+            EpochOrderError: the run is over, or nothing was observed in this epoch; on every rank where it was on one.
+                Or its loader was partitioned among the ranks a second time, or skipped a second time what was trained
+                before a restart.
             NonFiniteError: a loss was NaN or infinite (on_nonfinite="error").
         """
         running = self._now()
-        if running.consumed == 0:
-            raise EpochOrderError(
-                f"epoch {self.epoch} ends, but none of its {len(self.plan)} samples was observed; "
-                "call pruner.loss(ids, ...) in every step."
-            )
-        self._flush()
-        self.epoch += 1  # this alone ends it: an interrupt before or after leaves a whole state
-        self._running = None
+        begun = self.world.all_gather_same_size(np.array([running.has_begun], dtype=np.int64))
+        if not all(part[0] for part in begun):
+            raise EpochOrderError(self._nothing_observed(running, [int(part[0]) for part in begun]))
+
+        def end() -> int:
+            running.check_gaps()
+            untrained = running.untrained()
+            self.epoch += 1  # this alone ends it: an interrupt before or after leaves a whole state
+            self._running = None
+            return untrained
+
+        untrained = self._settled(end)
+        if untrained > running.dropped and not partial:
+            self._warn_unfinished(running, untrained)
         self._agree_on_plan()
 
     @outside_graphs
@@ -195,8 +240,8 @@ class Pruner:
         """The batch's training loss: the weighted mean over the samples chosen; records the observation.
 
         Args:
-            ids: int64, shape [B], as they came with the batch. An id that occurs twice counts as trained
-                once and keeps its last score.
+            ids: int64, shape [B], as they came with the batch. An id that occurs again, in this batch or in another
+                pass of this epoch, counts as trained once and keeps its last score.
             loss: floating point, shape [B], in nats, per sample, with gradient.
             memory: floating point, shape [B], the memory term; only policies that read it need it.
             values: whatever else the policy reads, by the names in its ``inputs``: ``confidence=``, floating point of
@@ -209,9 +254,10 @@ class Pruner:
         Raises:
             ArgumentError: shapes, dtypes or ids do not fit, a value that the policy reads is missing, or one is given
                 that it does not read.
-            EpochOrderError: an id is not in the running epoch's plan.
+            EpochOrderError: an id is not in the running epoch's plan, or a second round over the plan begins.
             NonFiniteError: a value is NaN or infinite (on_nonfinite="error"). For tensors on a device
-                this and the checks of ids come at the end of the epoch, so that no step waits.
+                this and the checks of ids come at the end of the epoch, so that no step waits; a second round is
+                noticed when it has begun.
         """
         chosen = self.select_batch(ids, loss, memory, **values)
         if self.on_nonfinite == "quarantine":
@@ -235,7 +281,9 @@ class Pruner:
         :meth:`loss` does this and the mean. Call it alone to forward a batch without gradient and then
         train only a part of it, or to weight the loss yourself. Arguments and errors as in :meth:`loss`.
         """
-        return self._now().select_batch(ids, {"loss": loss, "memory": memory, **values})
+        chosen = self._now().select_batch(ids, {"loss": loss, "memory": memory, **values})
+        self.steps_reported += 1
+        return chosen
 
     @outside_graphs
     def observe(
@@ -265,7 +313,8 @@ class Pruner:
     def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
         """int64, shape [M]: the ids that this rank trains in the rest of the epoch, in its order.
 
-        All ranks get as many; see :mod:`emprune.distributed.partition`.
+        All ranks get as many; see :mod:`emprune.distributed.partition`. Called by what begins to iterate, since the
+        epoch learns its batch size from it.
 
         Args:
             batch_size: samples of this rank in a step; may be left out where there is one rank alone.
@@ -273,16 +322,23 @@ class Pruner:
 
         Raises:
             ArgumentError: the batch size is below 1, or missing with several ranks.
-            StateError: the epoch was begun with another global batch (batch size times ranks) than this one.
+            StateError: several ranks, and the epoch was begun with another global batch (batch size times ranks).
         """
+        self._check_world()
         running, ranks = self._now(), self.world.size
         if batch_size is None:
             if ranks > 1:
                 raise ArgumentError("batch_size", None, f"the samples of each of {ranks} ranks in a step")
-            return running.plan.ids[running.start :]
+            return running.remaining_ids()
         batch_size = check_batch_size(batch_size)
         self._planner.check_batch_size(batch_size)
         return running.rank_ids(batch_size, drop_last=drop_last)
+
+    def rank_count(self, batch_size: int | None = None, *, drop_last: bool = False) -> int:
+        """M of :meth:`rank_ids`, without beginning to iterate; 0 when the run is over."""
+        if self.epoch >= self.num_epochs:
+            return 0
+        return self._now().rank_count(batch_size or 1, drop_last=drop_last and batch_size is not None)
 
     def total_steps(self, batch_size: int, *, drop_last: bool = False) -> int:
         """Training steps of the whole run on each rank, exact before it starts: for the learning-rate schedule.
@@ -299,7 +355,8 @@ class Pruner:
         Raises:
             ArgumentError: the policy's epochs have no fixed size.
         """
-        sizes = [self.policy.epoch_size(self.num_samples, k) for k in self.kept]
+        schedule = zip(self._schedule.num_samples, self.kept, strict=True)
+        sizes = [self.policy.epoch_size(num_samples, k) for num_samples, k in schedule]
         known = tuple(size for size in sizes if size is not None)
         if len(known) < len(sizes):
             raise ArgumentError("policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand")
@@ -310,15 +367,7 @@ class Pruner:
 
         With several ranks, as of their last exchange: a report on one rank alone does not wait for the others.
         """
-        if self.world.size == 1:
-            self._flush()
-        running, counters = self._current(), self._counters
-        return summarise(
-            self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
-            epochs=self.epoch + (self.consumed > 0), samples_forward=counters.samples_forward,
-            steps=counters.steps + (running.unflushed_steps if running else 0),
-            seconds_selecting=counters.seconds_selecting,
-        )  # fmt: skip
+        return self._settled(self._summary) if self.world.size == 1 else self._summary()
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
@@ -326,7 +375,7 @@ class Pruner:
         With several ranks, as of their last exchange.
         """
         if self.world.size == 1:
-            self._flush()
+            return self._settled(lambda: export(self.table, path))
         return export(self.table, path)
 
     def state_dict(self) -> dict[str, Any]:
@@ -335,46 +384,119 @@ class Pruner:
         The remaining batches of a restored epoch are those that no step has consumed yet, in their order.
         Of several ranks all must call it; it is the same on each, unless the table is partitioned.
         """
-        self._flush()
+        return self._settled(self._packed)
+
+    def load_state_dict(self, state: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
+        """Go on where ``state`` was taken: exactly, or with the changes that ``allow`` names.
+
+        Of several ranks all must call it; all of them raise where one does.
+
+        Args:
+            state: what :meth:`state_dict` gave; with a partitioned table, on the same rank.
+            allow: settings that may differ from the saved ones; see :func:`emprune.checkpoint.restore`. With
+                ``("num_epochs",)`` a run is extended, with ``("num_samples",)`` its data set may have grown.
+
+        Raises:
+            StateError: it was saved by a pruner with other settings, or is incomplete or malformed; nothing is
+                changed.
+            RankError: the ranks loaded different states.
+            ArgumentError: a setting in ``allow`` cannot differ.
+        """
+        fields = allowed_fields(allow)
+        failure: Exception | None = None
+        try:
+            loaded = unpack(state, self.fingerprint, self.table, fields)
+            schedule, running = self._schedule_after(loaded), self._running_of(state, loaded, fields)
+        except Exception as error:  # any: the other ranks must not wait for this one
+            failure = error
+        raise_together(self.world, failure)
+        values = {"epoch": loaded.counters.epoch, "kept": schedule.kept, "consumed": loaded.counters.consumed}
+        check_agreement(self.world, {**values, "plan": running and running[0].agreed})
+
+        def load() -> None:
+            self.table.replace(loaded.columns)
+            self._schedule = schedule
+            self.epoch, self._counters, self._running = loaded.counters.epoch, loaded.counters, None
+            if running:
+                self._run(*running)
+
+        self._exclusive.uninterrupted(load)
+        self._update_totals()
+        self._agree_on_plan()
+
+    def _schedule_after(self, loaded: Loaded) -> Schedule:
+        """The saved run's schedule; where settings of it have changed, that of the epochs that it has begun is kept."""
+        if not loaded.changed & SCHEDULED:
+            return loaded.schedule
+        try:
+            return schedule_of(self.fingerprint, loaded.begun)
+        except ArgumentError as error:
+            raise StateError(f"the run cannot go on with these settings: {error}") from error
+
+    def _running_of(
+        self, state: Mapping[str, Any], loaded: Loaded, allow: Collection[str]
+    ) -> tuple[EpochPlan, int, NDArray[np.bool_], int] | None:
+        """The saved epoch's plan, how far it has come, and its global batch; None between epochs."""
+        if not loaded.in_epoch:
+            return None
+        if loaded.changed and isinstance(self.policy, InBatchPolicy):
+            raise StateError(
+                f"{', '.join(sorted(loaded.changed))} cannot change in mid-epoch for the in-batch policy "
+                f"{self.policy.name!r}: its epoch would keep another number of samples. Restore a state saved between "
+                "epochs."
+            )
+        counters = loaded.counters
+        plan, consumed_rows = self._planner.restore(state, counters.epoch, self.table.owned, counters.consumed)
+        global_batch = 0 if "batch_size" in allow else counters.global_batch  # not known: the epoch may go on with any
+        return plan, counters.consumed, consumed_rows, global_batch
+
+    def _check_world(self) -> None:
+        """Raise RankError where the ranks that train together are others than those that the pruner was built for."""
+        if self._is_default_world:
+            check_current(self.world)
+
+    def _packed(self) -> dict[str, Any]:
         running = self._current()
         counters, plan = replace(self._counters, epoch=self.epoch, consumed=0, global_batch=0), {}
         if running:
             ordered, consumed = running.consumed_first()
             counters = replace(counters, consumed=consumed, global_batch=running.global_batch)
             plan = ordered.state_dict(running.consumed_rows)
-        return pack(self.fingerprint, counters, self.table) | plan
+        return pack(self.fingerprint, counters, self.table, self._schedule) | plan
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` was taken.
-
-        Raises:
-            StateError: it was saved by a pruner with other settings, or is incomplete; nothing is changed.
-            RankError: the ranks loaded different states.
-        """
-        counters, columns = unpack(state, self.fingerprint, self.table)
-        restored = None
-        if "plan.ids" in state:
-            restored = self._planner.restore(state, counters.epoch, self.table.owned, counters.consumed)
-        self.table.load_state_dict(columns)
-        self.epoch, self._counters, self._running = counters.epoch, counters, None
-        self._update_totals()
-        if restored:
-            plan, consumed_rows = restored
-            self._run(plan, counters.consumed, consumed_rows, counters.global_batch)
-        self._agree_on_plan()
+    def _summary(self) -> Report:
+        running, counters = self._current(), self._counters
+        epochs = self.epoch + bool(running and running.has_begun)
+        return summarise(
+            self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
+            epochs=epochs, samples_there=sum(self._schedule.num_samples[:epochs]),
+            samples_forward=counters.samples_forward,
+            steps=counters.steps + (running.unflushed_steps if running else 0),
+            seconds_selecting=counters.seconds_selecting,
+        )  # fmt: skip
 
     def _now(self) -> RunningEpoch:
         """The running epoch; begins it if need be."""
         if running := self._current():
             return running
         if self.epoch >= self.num_epochs:
-            raise EpochOrderError(f"the run of {self.num_epochs} epochs is over; build a new Pruner to train on.")
+            raise EpochOrderError(
+                f"the run of {self.num_epochs} epochs is over; build a Pruner with more num_epochs to train on: a new "
+                'one, or one that goes on from this one\'s state, load_state_dict(state, allow=("num_epochs",)).'
+            )
+        self._check_world()
         began = time.perf_counter()
         request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
         plan = self._planner.make(self.policy, request)
-        seconds = self._counters.seconds_selecting + time.perf_counter() - began
-        self._counters = replace(self._counters, seconds_selecting=seconds)
-        return self._run(plan)
+
+        def begin() -> RunningEpoch:
+            if running := self._current():  # another thread was faster
+                return running
+            seconds = self._counters.seconds_selecting + time.perf_counter() - began
+            self._counters = replace(self._counters, seconds_selecting=seconds)
+            return self._run(plan)
+
+        return self._exclusive.uninterrupted(begin)
 
     def _current(self) -> RunningEpoch | None:
         running = self._running
@@ -393,6 +515,12 @@ class Pruner:
         )  # fmt: skip
         return self._running
 
+    def _go_on(self) -> None:
+        """Let iteration begin with what no step of the running epoch has consumed."""
+        running = self._current()
+        if running and running.has_begun:
+            self._run(*running.consumed_first(), running.consumed_rows, running.global_batch)
+
     def _agree_on_plan(self) -> None:
         """With several ranks: make the epoch's plan now, where all of them are, and compare it."""
         if self.world.size > 1 and self.epoch < self.num_epochs:
@@ -400,27 +528,84 @@ class Pruner:
             values = {"epoch": self.epoch, "start": running.start, "plan": running.plan.agreed}
             check_agreement(self.world, values)
 
-    def _flush(self) -> None:
-        """Move what the running epoch's steps have observed into the table; all ranks must call it."""
-        running = self._current()
-        exchanged = running.exchanged() if running else None
-        if not running or exchanged is None:
-            return
+    def _settled(self, then: Callable[[], T]) -> T:
+        """Move what the running epoch's steps have observed into the table, and do ``then`` with nothing in between.
 
-        def apply() -> None:
-            seen, counters = exchanged.seen, self._counters
-            if self.policy.columns or self.policy.history:
-                self.policy.update(self.table, replace(seen.latest(~exchanged.bad), epoch=self.epoch))
-            self.table.record(seen.ids, seen.loss, seen.memory, running.plan.epoch, seen.trained)
-            running.applied(exchanged)
-            self._counters = replace(
-                counters, samples_forward=counters.samples_forward + exchanged.samples,
-                steps=counters.steps + exchanged.steps,
-            )  # fmt: skip
+        All ranks must call it.
+        """
+        if self.world.size > 1:
+            return self._settled_together(then)
+        while True:
+            running = self._current()
+            exchanged = running.exchanged() if running else None
+            settled, outcome = self._exclusive.uninterrupted(partial(self._settle, running, exchanged, then))
+            if settled:
+                return cast(T, outcome)
 
-        uninterrupted(apply)
-        self._update_totals()
+    def _settle(
+        self, running: RunningEpoch | None, exchanged: Exchanged | None, then: Callable[[], T]
+    ) -> tuple[bool, T | None]:
+        """Whether it was done: a thread, or a signal's handler, may have done the same since this one collected."""
+        if self._current() is not running or (running and exchanged and not running.is_next(exchanged)):
+            return False, None
+        if running and exchanged:
+            self._apply(running, exchanged)
+        return True, then()
+
+    def _settled_together(self, then: Callable[[], T]) -> T:
+        """The same on several ranks, whose collectives only one thread of each may call."""
+        if not self._collectives.lock.acquire(blocking=False):
+            raise EpochOrderError(
+                "this rank is in the middle of exchanging observations, in another thread or below a signal's handler. "
+                "Save the state of several ranks between two steps, on all of them: let a handler set a flag."
+            )
+        try:
+            if running := self._current():
+                exchanged = running.exchanged()
+                if exchanged:
+                    uninterrupted(lambda: self._apply(running, exchanged))
+            self._update_totals()
+            return then()
+        finally:
+            self._collectives.lock.release()
+
+    def _apply(self, running: RunningEpoch, exchanged: Exchanged) -> None:
+        seen, counters = exchanged.seen, self._counters
+        if self.policy.columns or self.policy.history:
+            self.policy.update(self.table, replace(seen.latest(~exchanged.bad), epoch=running.plan.epoch))
+        self.table.record(seen.ids, seen.loss, seen.memory, running.plan.epoch, seen.trained)
+        running.applied(exchanged)
+        self._counters = replace(
+            counters, samples_forward=counters.samples_forward + exchanged.samples,
+            steps=counters.steps + exchanged.steps,
+        )  # fmt: skip
 
     def _update_totals(self) -> None:
         """Sum up a partitioned table over all ranks: for reports, which do not wait for other ranks."""
         self._totals = totals_of(self.table) if self.is_partitioned else None
+
+    def _nothing_observed(self, running: RunningEpoch, begun: list[int]) -> str:
+        count = running.plan.count
+        if running.dropped and running.dropped == count - running.start:
+            return (
+                f"epoch {self.epoch} ends, but none of its {count} samples was observed: drop_last left them all out, "
+                "since they are fewer than a batch. Lower the batch size, or leave drop_last out."
+            )
+        where = "" if len(begun) == 1 else f" on rank(s) {', '.join(str(r) for r, has in enumerate(begun) if not has)}"
+        return (
+            f"epoch {self.epoch} ends, but none of its {count} samples was observed{where}; call pruner.loss(ids, ...) "
+            "in every step, and pruner.end_epoch() once after them."
+        )
+
+    def _warn_unfinished(self, running: RunningEpoch, untrained: int) -> None:
+        if self._warned_unfinished or self.world.rank:
+            return
+        self._warned_unfinished = True
+        planned = running.plan.count
+        warnings.warn(
+            f"epoch {running.plan.epoch} ended with {planned - untrained} of its {planned} planned samples trained. "
+            "Steps were taken without pruner.loss(ids, ...), batches skipped (skip_first_batches after a restore skips "
+            "a second time), samples dropped by a collate_fn, or the loop left early; if that is meant, call "
+            "pruner.end_epoch(partial=True). This is said once.",
+            EmpruneWarning, stacklevel=3,
+        )  # fmt: skip

@@ -18,10 +18,11 @@ class Report:
         epochs: epochs begun; the running one counts whole.
         num_epochs: length of the run.
         num_samples: N.
-        samples_forward: samples that went through the model in training steps.
-        samples_backward: samples that went through backward.
+        samples_forward: samples that went through the model in steps and observations, in each pass over them.
+        samples_backward: samples that went through backward, once an epoch however many passes there were.
         steps: calls of ``Pruner.loss`` (or ``select_batch``, or ``observe`` of trained samples).
-        realised_rate: 1 - samples_backward / (N·epochs), annealing and warm-up counted.
+        realised_rate: 1 - samples_backward / (N·epochs), annealing and warm-up counted; where the data set has grown,
+            each epoch has an N of its own.
         seconds_selecting: wall time spent on making plans.
         never_trained: samples without any backward.
         quarantined: samples whose last loss or memory term was not finite.
@@ -39,6 +40,18 @@ class Report:
     never_trained: int
     quarantined: int
     quarantined_ids: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """For people, on one line."""
+        text = (
+            f"{self.epochs} of {self.num_epochs} epochs, realised rate {self.realised_rate:.4g}: "
+            f"{self.samples_backward} samples through backward, {self.samples_forward} forward, {self.steps} steps; "
+            f"{self.seconds_selecting:.2g} s selecting; {self.never_trained} of {self.num_samples} never trained"
+        )
+        if not self.quarantined:
+            return text
+        shown = ", ".join(map(str, self.quarantined_ids)) + (", …" if self.quarantined > 10 else "")
+        return f"{text}; {self.quarantined} quarantined: {shown}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,11 @@ def totals_of(table: ScoreTable) -> Totals:
     return Totals(backward, never, bad, tuple(table.owned.all_gather(quarantined[:10])[:10].tolist()))
 
 
-def summarise(totals: Totals, *, num_samples: int, epochs: int, **counters: Any) -> Report:
-    """The report of what the tables count and of the pruner's counters, by the names of :class:`Report`."""
-    rate = 1 - totals.samples_backward / (num_samples * epochs) if epochs else 0.0
-    return Report(epochs=epochs, num_samples=num_samples, realised_rate=rate, **vars(totals), **counters)
+def summarise(totals: Totals, *, samples_there: int, **counters: Any) -> Report:
+    """The report of what the tables count and of the pruner's counters, by the names of :class:`Report`.
+
+    Args:
+        samples_there: the sum of N over the epochs that have begun.
+    """
+    rate = 1 - totals.samples_backward / samples_there if samples_there else 0.0
+    return Report(realised_rate=rate, **vars(totals), **counters)

@@ -18,6 +18,7 @@ Unseen = Literal["first", "mean"]
 
 _HISTORY = "history."
 _COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
+_UNSEEN = {"loss": np.inf, "memory": 0, "last_seen": -1, "times_trained": 0}
 
 
 @dataclass
@@ -83,7 +84,7 @@ class ScoreTable:
         loss: float32, nats, last observed loss. +inf: never seen; NaN: quarantined.
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
-        times_trained: int32, number of times that the sample went through backward.
+        times_trained: int32, number of epochs in which the sample went through backward.
         extra: by name, float32 columns that a policy keeps for itself.
 
     Args:
@@ -106,14 +107,16 @@ class ScoreTable:
         num_epochs: int = 0,
     ) -> None:
         self.owned = owned or RankSlice.whole(num_samples)
-        self._columns = {name: np.zeros(self.owned.size, dtype=dtype) for name, dtype in _COLUMNS.items()}
-        self._columns["loss"].fill(np.inf)
-        self._columns["last_seen"].fill(-1)
-        for name, value in (extra or {}).items():
+        for name in extra or {}:
             if name in _COLUMNS:
                 raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
-            self._columns[name] = np.full(self.owned.size, value, dtype=np.float32)
-        self._history = {name: np.full(num_epochs, value, dtype=np.float64) for name, value in (history or {}).items()}
+        self._unseen: dict[str, float] = {**_UNSEEN, **(extra or {})}
+        self._columns = {
+            name: np.full(self.owned.size, value, dtype=_COLUMNS.get(name, np.float32))
+            for name, value in self._unseen.items()
+        }
+        self._unset: dict[str, float] = dict(history or {})
+        self._history = {name: np.full(num_epochs, value, dtype=np.float64) for name, value in self._unset.items()}
 
     def __len__(self) -> int:
         return len(self._columns["loss"])
@@ -230,10 +233,54 @@ class ScoreTable:
         Raises:
             StateError: a column is missing or has another shape or dtype; nothing is changed then.
         """
-        held = self._columns | {_HISTORY + name: numbers for name, numbers in self._history.items()}
-        loaded = {name: _fitting(state, name, column).copy() for name, column in held.items()}
-        self._columns = {name: loaded[name] for name in self._columns}
-        self._history = {name: loaded[_HISTORY + name] for name in self._history}
+        self.replace(self.columns_of(state))
+
+    def columns_of(self, state: Mapping[str, Any], rows: int | None = None) -> dict[str, NDArray[Any]]:
+        """Copies of a state's columns, as this table would hold them.
+
+        Args:
+            rows: how many the state holds, at most as many as this table; those behind them have never been seen.
+                None: as many.
+
+        Raises:
+            StateError: as :meth:`load_state_dict`.
+        """
+        shape = (len(self) if rows is None else rows,)
+        found = {}
+        for name, column in self._columns.items():
+            if name not in state:
+                raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
+            value = array_of(f"column {name!r}", state[name])
+            if value.shape != shape or value.dtype != column.dtype:
+                raise StateError(
+                    f"column {name!r} is {value.dtype} of shape {value.shape}; "
+                    f"this table holds {column.dtype} of shape {shape}."
+                )
+            found[name] = np.full_like(column, self._unseen[name])
+            found[name][: shape[0]] = value
+        return found | self._history_of(state)
+
+    def replace(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Replace the columns by those of :meth:`columns_of`."""
+        self._columns = {name: columns[name] for name in self._columns}
+        self._history = {name: columns[_HISTORY + name] for name in self._history}
+
+    def _history_of(self, state: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+        """Copies of a state's numbers an epoch, cut or filled up to this table's epochs."""
+        found = {}
+        for name, numbers in self._history.items():
+            if _HISTORY + name not in state:
+                raise StateError(f"state has no column {_HISTORY + name!r}; it has {sorted(state)}.")
+            value = array_of(f"column {_HISTORY + name!r}", state[_HISTORY + name])
+            if value.ndim != 1 or value.dtype != numbers.dtype:
+                raise StateError(
+                    f"column {_HISTORY + name!r} is {value.dtype} of shape {value.shape}; "
+                    f"this table holds {numbers.dtype} of shape {numbers.shape}."
+                )
+            epochs = min(len(value), len(numbers))
+            found[_HISTORY + name] = np.full_like(numbers, self._unset[name])
+            found[_HISTORY + name][:epochs] = value[:epochs]
+        return found
 
 
 def check_unseen(unseen: str) -> None:
@@ -242,23 +289,25 @@ def check_unseen(unseen: str) -> None:
         raise ArgumentError("unseen", unseen, "'first' or 'mean'")
 
 
+def array_of(name: str, value: Any) -> NDArray[Any]:
+    """A state's tensor on the host, without a copy where it lies there.
+
+    Raises:
+        StateError: it is no tensor, or one that NumPy does not hold.
+    """
+    if not isinstance(value, torch.Tensor):
+        raise StateError(f"{name} is a {type(value).__name__}; allowed: a tensor.")
+    try:
+        return value.detach().cpu().numpy()
+    except (RuntimeError, TypeError) as error:
+        found = f"{value.dtype}, {value.layout}"
+        raise StateError(f"{name} is {found}; allowed: a dense tensor of plain numbers.") from error
+
+
 def has_duplicates(ids: NDArray[np.int64]) -> bool:
     """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
     ordered = np.sort(ids)
     return bool((ordered[1:] == ordered[:-1]).any())
-
-
-def _fitting(state: Mapping[str, torch.Tensor], name: str, column: NDArray[Any]) -> NDArray[Any]:
-    """A column of a state; raises StateError unless it is like the one that the table holds."""
-    if name not in state:
-        raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
-    value = state[name].cpu().numpy()
-    if value.shape != column.shape or value.dtype != column.dtype:
-        raise StateError(
-            f"column {name!r} is {value.dtype} of shape {value.shape}; "
-            f"this table holds {column.dtype} of shape {column.shape}."
-        )
-    return value
 
 
 def _common(observations: type[Observations]) -> list[str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
+import torch.distributed as dist
 from thread_world import on_all_ranks
 
-from emprune.distributed import World, check_agreement, current_world
-from emprune.distributed.world import places_by_rank
-from emprune.errors import RankError
+from emprune import IdBatches, Pruner
+from emprune.distributed import ProcessGroup, World, check_agreement, current_world
+from emprune.distributed.world import places_by_rank, raise_together
+from emprune.errors import EmpruneError, RankError, StateError
 
 
 def test_one_process_gets_back_what_it_gives() -> None:
@@ -43,6 +47,63 @@ def test_the_first_value_that_differs_is_named_on_every_rank(odd_rank: int) -> N
 
 def test_ranks_that_agree_go_on() -> None:
     assert on_all_ranks(lambda world: check_agreement(world, {"seed": 0})) == [None] * 3
+
+
+@contextmanager
+def group_of(size: int) -> Iterator[None]:
+    """Inside, a default process group of this many ranks is running, whose collectives do nothing."""
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=size)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def new_pruner(world: World | None = None) -> Pruner:
+    return Pruner(40, "random", prune_rate=0.5, num_epochs=2, world=world)
+
+
+def test_a_pruner_built_before_the_process_group_is_refused_at_its_first_use() -> None:
+    uses: list[Any] = [
+        lambda pruner: list(IdBatches(pruner, 5)), lambda pruner: pruner.plan, lambda pruner: pruner.rank_ids(5),
+        lambda pruner: next(pruner.epochs()) or pruner.plan,
+    ]  # fmt: skip
+    message = r"built for 1 rank\(s\), but the process group .* now has 2: .*after init_process_group"
+    for use in uses:
+        pruner = new_pruner()
+        with group_of(2), pytest.raises(RankError, match=message):
+            use(pruner)
+    begun = new_pruner()
+    assert begun.plan.epoch == 0  # looked at before the group was there
+    with group_of(2), pytest.raises(RankError, match=message):
+        list(IdBatches(begun, 5))
+
+
+def test_a_world_that_is_given_or_a_group_that_is_gone_is_no_fault() -> None:
+    pruner = new_pruner(World())
+    with group_of(2):
+        assert len(list(IdBatches(pruner, 5))) == 4
+        group = ProcessGroup()
+    assert len(list(IdBatches(pruner, 5))) == 4
+    after = new_pruner(World())
+    with group_of(1):
+        assert len(list(IdBatches(new_pruner(), 5))) == 4
+    assert group.size == 2
+    assert after.plan.epoch == 0
+
+
+def test_what_one_rank_raises_all_raise() -> None:
+    def attempt(world: World) -> None:
+        raise_together(world, EmpruneError("no such file") if world.rank == 1 else None)
+
+    first, second, third = on_all_ranks(attempt)
+    assert (type(second), str(second)) == (EmpruneError, "no such file")
+    for error in (first, third):
+        assert (type(error), str(error)) == (StateError, "rank 1: no such file")
+    assert on_all_ranks(lambda world: raise_together(world, KeyError()) if world.rank else raise_together(world, None))
+    assert on_all_ranks(lambda world: raise_together(world, None)) == [None] * 3
 
 
 def test_places_by_rank_are_those_of_a_naive_loop() -> None:

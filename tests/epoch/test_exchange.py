@@ -7,7 +7,7 @@ import pytest
 from thread_world import on_all_ranks
 
 from emprune.distributed import RankSlice, World
-from emprune.epoch.exchange import deduplicated, exchange
+from emprune.epoch.exchange import deduplicated, exchange, last_passes
 from emprune.table import Observations
 
 N = 20
@@ -64,3 +64,17 @@ def test_a_sample_is_consumed_once_an_epoch() -> None:
 def test_what_trains_nothing_is_kept() -> None:
     seen = observed([3, 3, 8], [0, 1, 1], training=False)
     assert len(deduplicated(seen, np.ones(N, dtype=bool), in_batch=False).ids) == 3
+
+
+def test_the_last_of_several_passes_is_kept_and_trained_if_one_was() -> None:
+    seen = observed([3, 5, 3, 3, 8, 5], [0, 0, 1, 2, 2, 2])
+    seen.trained[:] = [True, False, False, False, False, False]
+    seen.is_train_step[3] = False
+    found = last_passes(seen)
+    assert found.ids.tolist() == [3, 3, 8, 5]
+    assert found.loss.tolist() == [2, 3, 4, 5]
+    assert found.trained.tolist() == [True, False, False, False]
+    assert found.is_train_step.tolist() == [True, False, True, True]
+    assert seen.trained.tolist() == [True] + [False] * 5
+    once = observed([3, 5], [0, 0])
+    assert last_passes(once) is once

@@ -7,8 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cases import loss_of, memory_of
+from thread_world import on_all_ranks
 
-from emprune import ArgumentError, BatchRequest, BatchSelection, EpochOrderError, InBatchPolicy, NonFiniteError
+from emprune import (
+    ArgumentError,
+    BatchRequest,
+    BatchSelection,
+    EpochOrderError,
+    IdBatches,
+    InBatchPolicy,
+    NonFiniteError,
+    Pruner,
+)
 from emprune.distributed import RankSlice, World
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.running import RunningEpoch
@@ -18,6 +29,10 @@ from emprune.policies import get_policy
 N = 8
 PLAN = EpochPlan(0, N, np.array([5, 2, 7, 0]), np.array([1, 2, 1, 0.5], dtype=np.float32))
 ALL = EpochPlan(0, N, np.arange(N), np.ones(N, dtype=np.float32))
+
+
+class TwoRanks(World):
+    size = 2
 
 
 class TopOfBatch(InBatchPolicy):
@@ -47,7 +62,7 @@ def test_what_steps_observed_is_there_until_it_is_applied() -> None:
     assert epoch.exchanged() is None
     step(epoch, [5, 2], [0.1, 0.2])
     epoch.observe(torch.tensor([1]), {"loss": torch.tensor([0.3]), "memory": None})
-    assert (epoch.consumed, epoch.global_batch, epoch.unflushed_steps) == (2, 2, 1)
+    assert (epoch.consumed, epoch.global_batch, epoch.unflushed_steps) == (2, 0, 1)
     found = epoch.exchanged()
     assert found.seen.ids.tolist() == [5, 2, 1]
     assert found.seen.trained.tolist() == found.seen.is_train_step.tolist() == [True, True, False]
@@ -68,10 +83,15 @@ def test_consumed_samples_come_first_and_the_rest_keeps_its_order() -> None:
 
 def test_a_restored_epoch_begins_behind_what_was_consumed() -> None:
     epoch = epoch_of(start=2, global_batch=2)
+    assert epoch.rank_ids(3, drop_last=False).tolist() == [7, 0]
+    epoch = epoch_of(start=2, global_batch=4, world=TwoRanks())
     assert np.flatnonzero(epoch.consumed_rows).tolist() == [2, 5]
-    assert epoch.rank_ids(2, drop_last=False).tolist() == [7, 0]
-    with pytest.raises(StateError, match=r"the global batch is 3 here .* but the epoch was begun with 2"):
+    assert epoch.rank_ids(2, drop_last=False).tolist() == [7]
+    message = r"the global batch is 6 here .* begun with 4\. Give the loader batch_size=2; or .*allow={.batch_size.}"
+    with pytest.raises(StateError, match=message):
         epoch.rank_ids(3, drop_last=False)
+    with pytest.raises(StateError, match=r"Start a number of ranks that divides 5"):
+        epoch_of(start=2, global_batch=5, world=TwoRanks()).rank_ids(3, drop_last=False)
 
 
 def test_the_shares_of_batches_add_up_to_k() -> None:
@@ -102,3 +122,47 @@ def test_quarantined_values_are_marked() -> None:
     found = epoch.exchanged()
     assert found.bad.tolist() == [True, False]
     np.testing.assert_array_equal(found.seen.loss, np.float32([np.nan, 0.2]))
+
+
+def test_ranks_that_pass_batches_several_times_score_and_count_as_one_rank_does() -> None:
+    def run(world: World) -> tuple[Any, ...]:
+        pruner = Pruner(41, "emp", prune_rate=0.5, num_epochs=3, world=world)
+        for _ in pruner.epochs():
+            for ids in IdBatches(pruner, 12 // world.size):
+                for shift in (0, 3):
+                    pruner.loss(ids, loss_of(ids, pruner.epoch + shift), memory_of(ids))
+        report = pruner.report()
+        return pruner.table.loss.tolist(), pruner.table.times_trained.tolist(), report.samples_backward
+
+    (alone,) = on_all_ranks(run, 1)
+    assert alone[2] == 3 * 21
+    for found in (*on_all_ranks(run, 2), *on_all_ranks(run, 3)):
+        assert found == alone
+
+
+def test_a_rank_that_observed_nothing_is_an_error_on_all() -> None:
+    def run(world: World) -> str:
+        pruner = Pruner(41, "emp", prune_rate=0.5, num_epochs=3, world=world)
+        if world.rank != 1:
+            for ids in IdBatches(pruner, 4):
+                pruner.loss(ids, loss_of(ids), memory_of(ids))
+        with pytest.raises(EpochOrderError) as caught:
+            pruner.end_epoch()
+        return str(caught.value)
+
+    for message in on_all_ranks(run, 3):
+        assert "none of its 21 samples was observed on rank(s) 1; call pruner.loss" in message
+
+
+def test_a_second_round_is_an_error_on_every_rank() -> None:
+    def run(world: World) -> int:
+        pruner = Pruner(41, "emp", prune_rate=0.5, num_epochs=3, world=world, partition_batch_size=4)
+        batches = IdBatches(pruner, 4)
+        for ids in batches:
+            pruner.loss(ids, loss_of(ids), memory_of(ids))
+        ids = next(iter(batches))
+        with pytest.raises(EpochOrderError, match="second round over the plan of epoch 0"):
+            pruner.loss(ids, loss_of(ids), memory_of(ids))
+        return pruner.report().steps
+
+    assert on_all_ranks(run, 3) == [2] * 3

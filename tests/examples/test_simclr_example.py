@@ -32,5 +32,5 @@ def test_it_trains_the_share_that_it_is_to_and_tells_digits_apart(policy: str, h
         assert 2 < loss < 7
         assert (0 < memory < 2) == has_memory
     assert float(re.search(r"([\d.]+)%", neighbours)[1]) > 60  # ten classes
-    for expected in ("samples_forward=800", "samples_backward=800", "steps=16", "realised_rate=0.6,"):
+    for expected in ("4 of 4 epochs, realised rate 0.6:", "800 samples through backward, 800 forward, 16 steps"):
         assert expected in report

@@ -138,10 +138,14 @@ class Watched(PrunedTrainer):
         return loss
 
 
-def new_trainer(folder: Path | str, kind: str = "classification", pruner: Any = None, **changed: Any) -> Watched:
+def new_trainer(
+    folder: Path | str, kind: str = "classification", pruner: Any = None, cls: type = Watched, size: int = N,
+    **changed: Any,
+) -> Any:  # fmt: skip
     model = new_model(kind, **changed.pop("model", {}))
+    own = {name: changed.pop(name) for name in ("allow",) if name in changed}
     args = arguments(folder, **changed)
-    return Watched(model, args, train_dataset=Rows(kind), pruner=pruner or new_pruner())
+    return cls(model, args, train_dataset=Rows(kind, size), pruner=pruner or new_pruner(size), **own)
 
 
 def weights_of(model: Any) -> torch.Tensor:

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, skip_first_batches
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from cases import Positions, step
 from torch.utils.data import DataLoader
 
-from emprune import ArgumentError, PrunedLoader, Pruner
+from emprune import ArgumentError, EpochOrderError, PrunedLoader, Pruner
 from emprune.distributed import World
 from emprune.integrations.accelerate import prepare_loader, updates_per_epoch
+from emprune.integrations.torchdata import stateful_loader
 
 N, BATCH = 45, 4  # last batches of 3 in pruned epochs, and of 1 in full ones
 
@@ -77,8 +78,9 @@ def test_workers_draw_by_seed_and_epoch_and_the_global_generator_is_left_alone()
         """What is drawn in epoch 1, after some iterations through epoch 0."""
         accelerator, pruner = Accelerator(cpu=True), new_pruner()
         loader = prepare_loader(accelerator, PrunedLoader(Drawing(N), pruner, BATCH, num_workers=1))
-        values = [[value for _, (drawn, _) in loader for value in drawn.flatten().tolist()] for _ in range(iterations)]
-        assert values == values[:1] * iterations
+        looks = [next(iter(loader))[1][0].flatten().tolist() for _ in range(iterations - 1)]
+        values = [[value for _, (drawn, _) in loader for value in drawn.flatten().tolist()]]
+        assert looks == [values[0][:BATCH]] * (iterations - 1)
         step(pruner, torch.from_numpy(pruner.plan.ids.copy()))
         pruner.end_epoch()
         second = [value for _, (drawn, _) in loader for value in drawn.flatten().tolist()]
@@ -88,6 +90,41 @@ def test_workers_draw_by_seed_and_epoch_and_the_global_generator_is_left_alone()
     before = torch.get_rng_state()
     assert drawn(1) == drawn(2)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_batches_skipped_that_a_restored_plan_begins_after() -> None:
+    accelerator, pruner, again = Accelerator(cpu=True), new_pruner(), new_pruner()
+    for ids, _ in list(PrunedLoader(Positions(N), pruner, BATCH))[:2]:
+        step(pruner, ids)
+    again.load_state_dict(pruner.state_dict())
+    loader = prepare_loader(accelerator, PrunedLoader(Positions(N), again, BATCH))
+    for ids, _ in skip_first_batches(loader, 2):
+        step(again, ids)
+    with pytest.raises(EpochOrderError, match=r"8 samples were never trained, .*skip_first_batches"):
+        again.end_epoch()
+
+
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # torchdata 0.11 calls it
+def test_a_loader_is_refused_by_accelerators_prepare_where_there_are_several_ranks() -> None:
+    accelerator = Accelerator(cpu=True)
+    loaders: list[Any] = [lambda pruner: PrunedLoader(Positions(N), pruner, BATCH)]
+    loaders.append(lambda pruner: stateful_loader(Positions(N), pruner, BATCH))
+    for loader in loaders:
+        prepared = accelerator.prepare(loader(new_pruner()))
+        assert len(list(prepared)) == 6
+        with pytest.raises(
+            ArgumentError, match=r"accelerator.prepare\"; allowed: what .*prepare_loader.*of the 2 ranks"
+        ):
+            accelerator.prepare(loader(new_pruner(world=TwoRanks())))
+
+
+def test_a_loop_that_reports_nothing_to_the_pruner_ends_with_its_first_epoch() -> None:
+    accelerator, pruner = Accelerator(cpu=True), new_pruner()
+    loader = prepare_loader(accelerator, PrunedLoader(Positions(N), pruner, BATCH))
+    next(iter(loader))  # a look at the data is no fault
+    assert len(list(loader)) == 6
+    with pytest.raises(EpochOrderError, match=r"epoch 0 was gone through whole, .*`loss = pruner.loss\(ids, "):
+        next(iter(loader))
 
 
 def test_updates_of_each_epoch() -> None:

@@ -127,7 +127,7 @@ def test_a_run_that_is_over_stays_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"gradient_accumulation_steps": 2}, "batch_size is 8 here, but the state was saved with 4"),
+        ({"gradient_accumulation_steps": 2, "allow": ()}, "batch_size is 8 here, but the state was saved with 4"),
         ({"pruner": new_pruner(seed=9)}, "seed is 9 here, but the state was saved with 2"),
         ({"pruner": new_pruner(prune_rate=0.25)}, "prune_rate is 0.25 here, but the state was saved with 0.5"),
     ],

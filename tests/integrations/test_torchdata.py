@@ -12,7 +12,7 @@ import pytest
 import torch
 from cases import Positions, play, step, steps
 
-from emprune import ArgumentError, EmpruneError, Pruner, StateError
+from emprune import ArgumentError, EmpruneError, EpochOrderError, Pruner, StateError
 from emprune.checkpoint import restore, save
 from emprune.integrations.torchdata import _loader_class, stateful_loader
 
@@ -101,6 +101,16 @@ def test_a_pruner_that_was_not_restored_is_an_error(tmp_path: Path) -> None:
             StateError, match=f"of epoch {epoch} after {samples} samples, but the pruner .* epoch 0 after 0"
         ):
             iter(other)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loop_that_reports_nothing_to_the_pruner_ends_with_its_first_epoch(workers: int) -> None:
+    pruner = build()
+    loader = loader_of(pruner, workers)
+    next(iter(loader))
+    assert len(list(loader)) == STEPS
+    with pytest.raises(EpochOrderError, match=r"epoch 0 was gone through whole, .*`loss = pruner.loss\(ids, "):
+        next(iter(loader))
 
 
 def test_options_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:

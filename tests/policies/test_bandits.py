@@ -136,6 +136,7 @@ def test_between_two_selections_the_subset_stays(build: Any) -> None:
         assert epoch % 4 == 0 or plans[epoch] != plans[epoch - 1]  # the order is drawn anew
 
 
+@pytest.mark.filterwarnings("ignore:epoch 1 ended with 12 of its 18")
 def test_what_an_epoch_lost_is_filled_up_and_a_full_epoch_holds_nothing() -> None:
     pruner = Pruner(SIZE, UCB(period=5), prune_rate=0.7, num_epochs=5, warmup_epochs=1)
     plans, trained = [], []

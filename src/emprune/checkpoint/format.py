@@ -3,6 +3,9 @@
 The header's ``__metadata__`` holds ``kind`` ("emprune.state"), ``version``, ``state`` (all that is no tensor,
 as JSON) and ``blake2b``: the digest of the whole file, header included, with zeros in the digest's own place.
 A tensor costs its bytes; any reader of safetensors reads the file. Nothing in it is ever unpickled.
+
+Tensors that are one and the same, as tied weights are, are written once and are one again when read: ``tied`` says
+which name stands for which. A file that has any is of version 2, so that a reader that does not know of it refuses it.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 
 from emprune.errors import EmpruneError, StateError
 
-KIND, VERSION = "emprune.state", 1
+KIND, VERSION, VERSION_TIED = "emprune.state", 1, 2
 
 _MOST_HEADER = 100_000_000  # safetensors' own limit
 _NO_DIGEST = "0" * 64
@@ -32,13 +36,16 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     Tensors go from their memory to the file, without a copy (those on a device come to the host first).
 
     Raises:
-        StateError: a part is neither a tensor nor a JSON value, or of a kind that safetensors does not hold.
+        StateError: a part is neither a tensor nor a JSON value (a NumPy scalar becomes one), or of a kind that
+            safetensors does not hold.
         OSError: the file cannot be written.
         EmpruneError: the package safetensors is missing.
     """
     library = _safetensors()
-    tensors, values = _split(state)
+    tensors, tied, values = _split(state)
     metadata = {"kind": KIND, "version": str(VERSION), "state": json.dumps(values), "blake2b": _NO_DIGEST}
+    if tied:
+        metadata |= {"version": str(VERSION_TIED), "tied": json.dumps(tied)}
     try:
         library.torch.save_file(tensors, path, metadata)
     except library.SafetensorError as error:
@@ -78,10 +85,10 @@ def read(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
         raise _foreign(name, f"{size} bytes, of which a header would take {length}")
     data = start + file.read(length)
     metadata = _metadata(data[8:], name)
-    if metadata.get("version") != str(VERSION):
+    if metadata.get("version") not in (str(VERSION), str(VERSION_TIED)):
         raise StateError(
-            f"{name} has version {metadata.get('version')!r}; this emprune reads version {VERSION}. Update emprune, "
-            "or load a state that this one saved."
+            f"{name} has version {metadata.get('version')!r}; this emprune reads versions {VERSION} and "
+            f"{VERSION_TIED}. Update emprune, or load a state that this one saved."
         )
     header_end = len(data)
     file.seek(0)
@@ -89,8 +96,11 @@ def read(file: BinaryIO, size: int, name: str) -> dict[str, Any]:
     _check_digest(data, header_end, name)
     try:
         tensors, values = library.torch.load(data), json.loads(metadata["state"])
-        return {**values, **tensors}
-    except (library.SafetensorError, AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        tied = {alias: tensors[whole] for alias, whole in json.loads(metadata.get("tied", "{}")).items()}
+        return {**values, **tensors, **tied}
+    except (
+        library.SafetensorError, AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
         raise StateError(f"{name} is whole, but no state: {type(error).__name__}: {error}") from error
 
 
@@ -114,33 +124,56 @@ def _blake2b() -> Any:
     return hashlib.blake2b(digest_size=32)
 
 
-def _split(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Tensors, dense and on the host, and what JSON holds."""
-    tensors, values = {}, {}
+def _split(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, str], dict[str, Any]]:
+    """Tensors, dense and on the host; which further names stand for one of them; and what JSON holds."""
+    tensors: dict[str, torch.Tensor] = {}
+    tied: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    written: dict[object, str] = {}
     for name, value in state.items():
         if not isinstance(name, str) or name == "__metadata__":
             raise StateError(f"state has the key {name!r}; allowed: text other than '__metadata__'.")
-        if isinstance(value, torch.Tensor):
-            tensors[name] = value.detach().cpu().contiguous()
+        if not isinstance(value, torch.Tensor):
+            values[name] = _json_value(name, value)
+        elif (first := written.setdefault(_place(value), name)) != name:
+            tied[name] = first
         else:
-            _check_json(name, value)
-            values[name] = value
-    return tensors, values
+            tensors[name] = value.detach().cpu().contiguous()
+    return _apart(tensors), tied, values
 
 
-def _check_json(name: str, value: Any) -> None:
-    """Raise unless JSON gives the value back as it is (no tuples, no keys but text)."""
+def _place(tensor: torch.Tensor) -> object:
+    """What is equal for tensors that are one and the same: views of all the same numbers."""
+    if tensor.layout is not torch.strided or not tensor.numel() or not tensor.data_ptr():
+        return object()
+    return (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.is_conj())
+
+
+def _apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors, copied where they overlap one before them, since safetensors takes no memory twice."""
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        if tensor.layout is torch.strided and tensor.numel():
+            storage = tensor.untyped_storage().data_ptr()
+            tensors[name] = tensor.clone() if storage in taken else tensor
+            taken.add(storage)
+    return tensors
+
+
+def _json_value(name: str, value: Any) -> Any:
+    """The value as JSON gives it back, NumPy's scalars as Python's; raises for the rest (tuples, keys but text)."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        for key, inside in value.items():
-            _check_json(f"{name}.{key}", inside)
-    elif isinstance(value, list):
-        for position, inside in enumerate(value):
-            _check_json(f"{name}[{position}]", inside)
-    elif value is not None and type(value) not in (bool, int, float, str):
+        return {key: _json_value(f"{name}.{key}", inside) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [_json_value(f"{name}[{position}]", inside) for position, inside in enumerate(value)]
+    if value is not None and type(value) not in (bool, int, float, str):
         raise StateError(
             f"state has {name}, a {type(value).__name__}; allowed: tensors at the top, and below it None, bool, int, "
             "float, str, and lists and dicts with text keys of these."
         )
+    return value
 
 
 def _metadata(header: bytes, name: str) -> dict[str, Any]:

@@ -18,34 +18,26 @@ tensors, then once.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 
 from emprune.atomic import atomic_write, previous_of
 from emprune.checkpoint.fingerprint import fingerprint_of
 from emprune.checkpoint.format import read, write
 from emprune.checkpoint.rank_files import check_ranks, consistent_state, rank_path
-from emprune.distributed.world import World
-from emprune.errors import ArgumentError, EmpruneError, StateError
-from emprune.policies.base import InBatchPolicy
+from emprune.distributed.world import raise_together
+from emprune.errors import EmpruneError, StateError
+from emprune.overrides import OVERRIDABLE, allowed_fields
 from emprune.pruner import Pruner
 
 __all__ = ["OVERRIDABLE", "fingerprint_of", "load_state", "restore", "save", "save_state"]
-
-OVERRIDABLE = frozenset(
-    {"prune_rate", "num_epochs", "warmup_epochs", "anneal", "budget", "policy_settings", "seed"}
-    | {"dataset_fingerprint", "batch_size"}
-)
-"""Fields that may differ from the saved ones if :func:`restore` is given their names.
-
-Not ``num_samples``, since the table has a row for each sample; nor ``policy``, since what a policy has not seen (a
-memory term, a column of its own) cannot be made up. Build a new pruner for those.
-"""
 
 
 def save(
@@ -81,7 +73,7 @@ def save(
             save_state(own, {**state, "run": _run_settings(pruner, dataset_fingerprint, batch_size)})
         except EmpruneError as error:
             failure = error
-    _raise_everywhere(pruner.world, failure)
+    raise_together(pruner.world, failure)
     return own
 
 
@@ -93,7 +85,7 @@ def restore(
     batch_size: int | None = None,
     allow: Collection[str] = (),
     fall_back: bool = False,
-) -> None:
+) -> dict[str, tuple[Any, Any]]:
     """Let a pruner go on where :func:`save` was called: exactly, or with the changes that ``allow`` names.
 
     Of several ranks all must call it, and all must see the file.
@@ -102,20 +94,23 @@ def restore(
         pruner: built as the saved one was.
         dataset_fingerprint, batch_size: must be those given to :func:`save`, or left out there and here.
         allow: fields of :data:`OVERRIDABLE` that may differ from the saved ones. The running epoch keeps its
-            saved plan; what differs holds from the next epoch on. An in-batch policy, which has no plan,
-            can change between epochs only. Another ``batch_size`` cuts the same ids and weights differently,
-            at once. A run's budget is then no longer exact.
+            saved plan; what differs holds from the next epoch on, and the epochs that have begun keep what they kept:
+            ``pruner.kept`` has their counts and then those of the new settings, annealing at the new end. With
+            ``budget="run"`` what they have trained counts, and the whole run, extended, meets its budget exactly.
+            An in-batch policy, which has no plan, can change between epochs only. Another ``batch_size`` cuts the
+            same ids and weights differently, at once. With ``num_samples`` the data set may have grown, by samples at
+            its end, which count as never seen; what identifies it is then another, and not compared.
         fall_back: as for :func:`load_state`; model and optimizer must then be as old.
+
+    Returns:
+        The fields of ``allow`` that do differ: their saved value and the one here, by name.
 
     Raises:
         StateError: the file cannot be loaded, or was saved by a pruner with other settings (the message
             names the field and both values); the pruner is left as it was. The same on every rank.
         ArgumentError: a field in ``allow`` cannot differ.
     """
-    allow = {allow} if isinstance(allow, str) else set(allow)
-    for field in sorted(allow):
-        if field not in OVERRIDABLE:
-            raise ArgumentError("allow", field, f"fields among {', '.join(sorted(OVERRIDABLE))}")
+    allow = allowed_fields(allow)
     failure, state, owned = None, {}, pruner.table.owned
     own = rank_path(Path(path), owned)
     try:
@@ -123,15 +118,21 @@ def restore(
         state = load_state(own, fall_back=fall_back)
     except EmpruneError as error:
         failure = error
-    _raise_everywhere(pruner.world, failure)
+    raise_together(pruner.world, failure)
     state = consistent_state(state, owned, previous_of(own) if fall_back else None, load_state)
+    run, run_here = state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size)
     try:
-        _check_run(state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size), allow)
-        state = _overridden(state, pruner, allow)
+        _check_run(run, run_here, allow)
     except EmpruneError as error:
         failure = error
-    _raise_everywhere(pruner.world, failure)
-    pruner.load_state_dict(state)
+    raise_together(pruner.world, failure)
+    pruner.load_state_dict(state, allow=allow)
+    saved, here = {**state["fingerprint"], **run}, {**pruner.fingerprint, **run_here}
+    return {
+        field: (saved.get(field), here[field])
+        for field in sorted(allow & here.keys())
+        if saved.get(field) != here[field]
+    }
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
@@ -154,10 +155,19 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> Path:
         atomic_write(path, lambda new: write(new, state), keep_previous=True)
     except OSError as error:
         raise StateError(
-            f"the state cannot be saved to {path}: {error}. What was saved there before is still whole; make room, or "
-            "save to an existing folder that can be written."
+            f"the state cannot be saved to {path}: {error}. {_room(path, state)}What was saved there before is still "
+            "whole; make room, or save to an existing folder that can be written."
         ) from error
     return path
+
+
+def _room(path: Path, state: Mapping[str, Any]) -> str:
+    """What the tensors need and what is free, as a sentence; nothing where that cannot be said."""
+    needed = sum(value.nbytes for value in state.values() if isinstance(value, torch.Tensor))
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(path.parent).free
+        return f"It needs {needed / 1e6:.3f} MB and a little more; {free / 1e6:.3f} MB are free there. "
+    return ""
 
 
 def load_state(path: str | os.PathLike[str], *, fall_back: bool = False) -> dict[str, Any]:
@@ -207,38 +217,14 @@ def _run_settings(pruner: Pruner, dataset_fingerprint: str | None, batch_size: i
     return {"dataset_fingerprint": dataset_fingerprint, "batch_size": whole}
 
 
-def _check_run(saved: Mapping[str, Any], here: Mapping[str, Any], allow: Collection[str]) -> None:
+def _check_run(saved: object, here: Mapping[str, Any], allow: Collection[str]) -> None:
+    if not isinstance(saved, Mapping):
+        raise StateError(f"the state's run is a {type(saved).__name__}; allowed: a dict.")
+    if "num_samples" in allow:  # of other data than was saved with
+        allow = {*allow, "dataset_fingerprint"}
     for field, value in here.items():
         if value != saved.get(field) and field not in allow:
             raise StateError(
                 f"{field} is {value!r} here, but the state was saved with {saved.get(field)!r}. Give what was given "
                 f"when saving, or allow={{{field!r}}} if the run may go on with another."
             )
-
-
-def _overridden(state: dict[str, Any], pruner: Pruner, allow: Collection[str]) -> dict[str, Any]:
-    """The state with the pruner's own values in the allowed fields of its fingerprint."""
-    here, saved, counters = pruner.fingerprint, state.get("fingerprint", {}), state.get("counters", {})
-    changed = {field: here[field] for field in allow if field in here and here[field] != saved.get(field)}
-    in_epoch = "plan.ids" in state
-    if changed and in_epoch and isinstance(pruner.policy, InBatchPolicy):
-        raise StateError(
-            f"{', '.join(sorted(changed))} cannot change in mid-epoch for the in-batch policy {pruner.policy.name!r}: "
-            "its epoch would keep another number of samples. Restore a state saved between epochs."
-        )
-    least = counters.get("epoch", 0) + in_epoch
-    if "num_epochs" in changed and pruner.num_epochs < least:
-        raise StateError(f"num_epochs is {pruner.num_epochs} here, but the state needs at least {least}.")
-    if "batch_size" in allow:
-        counters = {**counters, "global_batch": 0}  # not known: the epoch may go on with any
-    return {**state, "fingerprint": {**saved, **changed}, "counters": counters}
-
-
-def _raise_everywhere(world: World, failure: EmpruneError | None) -> None:
-    """Raise on every rank what happened on one; the others wait for it otherwise."""
-    messages = world.all_gather(np.frombuffer(str(failure or "").encode(), np.uint8))
-    if failure:
-        raise failure
-    for rank, message in enumerate(messages):
-        if len(message):
-            raise StateError(f"rank {rank}: {message.tobytes().decode()}")

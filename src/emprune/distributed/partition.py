@@ -45,6 +45,16 @@ def num_steps(count: int, batch_size: int, world_size: int, *, drop_last: bool =
     return count // global_batch if drop_last else -(-count // global_batch)
 
 
+def rank_count(count: int, batch_size: int, world_size: int, *, drop_last: bool = False) -> int:
+    """Samples that each rank trains of ``count`` that are left, padding included.
+
+    >>> rank_count(7, 2, world_size=2), rank_count(7, 2, world_size=2, drop_last=True)
+    (4, 2)
+    """
+    full, left = divmod(count, batch_size * world_size)
+    return full * batch_size + (0 if drop_last else -(-left // world_size))
+
+
 def rank_positions(
     start: int, end: int, batch_size: int, world_size: int, rank: int, *, drop_last: bool = False
 ) -> RankPositions:

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from emprune.distributed.topk import kth_smallest, kth_smallest_of_all
-from emprune.errors import RankError
+from emprune.errors import RankError, StateError
 
 if dist.is_available():
     # Its functions take the default group as a default argument. Imported after that group, as torch.optim does, they
@@ -116,6 +116,37 @@ def current_world() -> World:
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         return ProcessGroup()
     return World()
+
+
+def check_current(world: World) -> None:
+    """Raise RankError where more ranks, or fewer, train together now than when ``world`` was asked for.
+
+    A group that has been destroyed since is none that trains.
+    """
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == world.size:
+        return
+    raise RankError(
+        f"the pruner was built for {world.size} rank(s), but the process group that is running now has "
+        f"{dist.get_world_size()}: they would train the same samples, or leave some out. Build the pruner after "
+        "init_process_group (after the Accelerator or the TrainingArguments, which call it). Where the pruner's ranks "
+        "are others than the group's, as with tensor or pipeline parallelism, give "
+        "Pruner(world=emprune.distributed.ProcessGroup(group)), or world=emprune.distributed.World() for one alone."
+    )
+
+
+def raise_together(world: World, failure: Exception | None) -> None:
+    """Raise on every rank what happened on one; the others would wait for it otherwise. All ranks must call it.
+
+    Raises:
+        StateError: names the first rank with a failure; that one raises its own.
+    """
+    message = "" if failure is None else str(failure) or type(failure).__name__
+    messages = world.all_gather(np.frombuffer(message.encode(), np.uint8))
+    if failure:
+        raise failure
+    for rank, found in enumerate(messages):
+        if len(found):
+            raise StateError(f"rank {rank}: {found.tobytes().decode()}")
 
 
 def check_agreement(world: World, values: Mapping[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World, places_by_rank
-from emprune.table import Observations
+from emprune.table import Observations, has_duplicates
 
 
 def exchange(local: Observations, owned: RankSlice, world: World) -> Observations:
@@ -32,6 +34,24 @@ def exchange(local: Observations, owned: RankSlice, world: World) -> Observation
     rows = np.concatenate(parts)  # by rank: a stable order by step keeps that
     order = np.argsort(rows["step"], kind="stable")
     return Observations.of(**{name: rows[name][order] for name in columns})
+
+
+def last_passes(seen: Observations) -> Observations:
+    """Of several training observations of a sample the last alone, which counts as trained if one of them did.
+
+    They come from several passes over a batch, or over a part of it, by one rank.
+    """
+    steps = np.flatnonzero(seen.is_train_step)
+    if not has_duplicates(seen.ids[steps]):
+        return seen
+    steps = steps[np.argsort(seen.ids[steps], kind="stable")]
+    ids = seen.ids[steps]
+    begins = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    last = steps[np.append(begins[1:], len(steps)) - 1]
+    trained = seen.trained.copy()
+    trained[last] = np.logical_or.reduceat(seen.trained[steps], begins)
+    kept = np.sort(np.concatenate([np.flatnonzero(~seen.is_train_step), last]))
+    return replace(seen, trained=trained).take(kept)
 
 
 def deduplicated(seen: Observations, consumed_rows: NDArray[np.bool_], *, in_batch: bool) -> Observations:

@@ -77,9 +77,11 @@ class ObservationBuffer:
 
     Attributes:
         names: of the values that are collected; NaN stands for what a step did not give.
+        cleared: how many steps were forgotten so far.
     """
 
     names: tuple[str, ...] = ("loss", "memory")
+    cleared: int = 0
     _steps: list[tuple[Step, torch.Tensor | bool, bool]] = field(default_factory=list)
 
     def add(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
@@ -103,6 +105,11 @@ class ObservationBuffer:
         """How many of the steps are training steps."""
         return sum(is_train_step for *_, is_train_step in self._steps)
 
+    def snapshot(self) -> ObservationBuffer:
+        """The steps up to now; those that another thread adds meanwhile are not in it."""
+        cleared = self.cleared  # read first: so a snapshot that another thread's clear overtakes says so
+        return ObservationBuffer(self.names, cleared, self._steps[:])
+
     def collect(self) -> Observations:
         """Bring everything to the host, in one transfer a column; ids are not checked yet."""
         steps = [step for step, *_ in self._steps]
@@ -122,9 +129,11 @@ class ObservationBuffer:
             is_train_step=np.repeat(is_train_step, sizes), **values,
         )  # fmt: skip
 
-    def clear(self) -> None:
-        """Forget all steps."""
-        self._steps.clear()
+    def clear(self, count: int | None = None) -> None:
+        """Forget all steps, or the first ones."""
+        count = len(self._steps) if count is None else count
+        del self._steps[:count]
+        self.cleared += count
 
 
 def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:

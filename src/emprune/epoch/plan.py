@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emprune.distributed.partition import rank_positions
+from emprune.distributed.partition import rank_count, rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.weights import Weights
@@ -21,7 +21,7 @@ from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
 from emprune.selection.permutation import order
-from emprune.table import has_duplicates
+from emprune.table import array_of, has_duplicates
 
 Ids = NDArray[np.int64]
 
@@ -115,15 +115,32 @@ class EpochPlan:
         mine = rank_positions(start, len(self), batch_size, world.size, world.rank, drop_last=drop_last)
         return self.ids[mine.positions]
 
+    def rank_count(self, start: int, batch_size: int, world: World, *, drop_last: bool) -> int:
+        """M of :meth:`rank_ids`."""
+        return rank_count(len(self) - start, batch_size, world.size, drop_last=drop_last)
+
+    def places(self, ids: Ids) -> Ids:
+        """int64, shape [M]: a place below :attr:`num_places` for each id of the plan, the same for equal ids."""
+        return ids
+
+    @property
+    def num_places(self) -> int:
+        """How many different values :meth:`places` may have."""
+        return self.num_samples
+
     def consumed_first(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
         """The plan with the consumed samples at its head, and how many these are; the rest keeps its order.
 
         Args:
             consumed_rows: bool, shape [rows], of this rank's rows. All ranks must call it.
         """
-        done = consumed_rows[self.ids]
+        done = self.done(consumed_rows, owned)
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
+
+    def done(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> NDArray[np.bool_]:
+        """bool, shape [len(ids)]: which of the ids are consumed; arguments as for :meth:`consumed_first`."""
+        return consumed_rows[self.ids]
 
     def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
         """Flat tensors and JSON values from which the plan is restored, with the rows that have been consumed."""
@@ -161,15 +178,14 @@ class Planner:
         """
         ids, weights = arrays(state, "ids", "weights")
         num_samples = owned.num_samples
-        fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (len(ids),)
+        fits = ids.dtype == np.int64 and weights.dtype == np.float32 and ids.shape == weights.shape == (ids.size,)
         if not fits or has_duplicates(ids) or (len(ids) and not 0 <= ids.min() <= ids.max() < num_samples):
             raise StateError(
                 f"the plan has {ids.dtype} ids of shape {ids.shape} and {weights.dtype} weights of shape "
                 f"{weights.shape}; allowed: distinct int64 ids from 0 to {num_samples - 1} and one float32 weight for "
                 "each."
             )
-        if consumed not in range(len(ids) + 1):
-            raise StateError(f"the state has consumed {consumed} of {len(ids)} samples of its plan.")
+        check_consumed(consumed, ids)
         consumed_rows = np.zeros(owned.size, dtype=bool)
         consumed_rows[ids[:consumed]] = True
         return EpochPlan(epoch, num_samples, ids, weights), consumed_rows
@@ -197,12 +213,18 @@ def arrays(state: Mapping[str, Any], *names: str) -> list[NDArray[Any]]:
     """Copies of a plan's arrays in a state.
 
     Raises:
-        StateError: one is missing.
+        StateError: one is missing, or no tensor.
     """
     missing = [f"plan.{name}" for name in names if f"plan.{name}" not in state]
     if missing:
         raise StateError(f"state is incomplete; it lacks {', '.join(missing)}.")
-    return [state[f"plan.{name}"].cpu().numpy().copy() for name in names]
+    return [array_of(f"plan.{name}", state[f"plan.{name}"]).copy() for name in names]
+
+
+def check_consumed(consumed: int, ids: Ids) -> None:
+    """Raise StateError unless a state's plan has as many ids as were consumed."""
+    if consumed not in range(len(ids) + 1):
+        raise StateError(f"the state has consumed {consumed} of {len(ids)} samples of its plan.")
 
 
 def selected(policy: Policy, request: Request) -> Selection:

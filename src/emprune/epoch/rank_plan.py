@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from emprune.checks import check_batch_size
 from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
-from emprune.epoch.plan import EpochPlan, Ids, Planner, arrays, selected
+from emprune.epoch.plan import EpochPlan, Ids, Planner, arrays, check_consumed, selected
 from emprune.epoch.weights import SparseWeights, Weights
 from emprune.errors import ArgumentError, StateError
 from emprune.policies import partitionable
@@ -27,6 +28,7 @@ from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
 from emprune.selection.permutation import order
+from emprune.table import has_duplicates
 
 _ANSWER = np.dtype([("id", np.int64), ("weight", np.float32)])
 
@@ -65,13 +67,27 @@ class RankPlan(EpochPlan):
         end = self.total // (batch_size * world.size) * batch_size if drop_last else len(self)
         return self.ids[start : max(start, end)]
 
+    def rank_count(self, start: int, batch_size: int, world: World, *, drop_last: bool) -> int:
+        return len(self.rank_ids(start, batch_size, world, drop_last=drop_last))
+
+    def places(self, ids: Ids) -> Ids:
+        return np.searchsorted(self._ordered, ids).clip(max=max(0, len(self._ordered) - 1))
+
+    @property
+    def num_places(self) -> int:
+        return len(self._ordered)
+
+    @cached_property
+    def _ordered(self) -> Ids:
+        return np.unique(self.ids)
+
     def consumed_first(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> tuple[EpochPlan, int]:
         """As :meth:`EpochPlan.consumed_first`, of the rank's partition.
 
         Raises:
             StateError: the ranks have different numbers of samples left.
         """
-        done = owned.ask(owned.owner(self.ids), self.ids, lambda asked: consumed_rows[asked - owned.begin])
+        done = self.done(consumed_rows, owned)
         # What pads the last global batch stands at the plan's head as well, and was consumed there.
         own = len(self) - self.padding
         done[own:] = owned.total(int(np.count_nonzero(~done[:own]))) == 0
@@ -83,6 +99,9 @@ class RankPlan(EpochPlan):
             )
         places = np.argsort(~done, kind="stable")
         return replace(self, ids=self.ids[places], weights=self.weights[places]), int(np.count_nonzero(done))
+
+    def done(self, consumed_rows: NDArray[np.bool_], owned: RankSlice) -> NDArray[np.bool_]:
+        return owned.ask(owned.owner(self.ids), self.ids, lambda asked: consumed_rows[asked - owned.begin])
 
     def state_dict(self, consumed_rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {
@@ -145,18 +164,28 @@ class PartitionedPlanner(Planner):
             StateError: a part is missing or does not fit the rank.
         """
         ids, weights, rows, consumed_rows = arrays(state, "ids", "weights", "rows", "reported")
-        if "plan.shares" not in state:
-            raise StateError("state is incomplete; it lacks plan.shares.")
+        shares = state.get("plan.shares")
+        if not isinstance(shares, Mapping) or not all(type(shares.get(name)) is int for name in ("total", "repeats")):
+            raise StateError(f"plan.shares is {shares!r}; allowed: whole numbers 'total' and 'repeats'.")
+        total, padding = shares["total"], shares["repeats"]
         fits = ids.dtype == np.int64 and weights.dtype == rows.dtype == np.float32 and consumed_rows.dtype == bool
-        fits = fits and ids.shape == weights.shape == (len(ids),) and rows.shape == consumed_rows.shape == (owned.size,)
+        fits = fits and ids.shape == weights.shape == (ids.size,) and rows.shape == consumed_rows.shape == (owned.size,)
         if not fits or (len(ids) and not 0 <= ids.min() <= ids.max() < owned.num_samples):
             raise StateError(
                 f"the plan has {ids.dtype} ids of shape {ids.shape}, and {rows.dtype} weights of rows of shape "
                 f"{rows.shape}; allowed: int64 ids from 0 to {owned.num_samples - 1} and one weight for each of "
                 f"{owned.size} rows."
             )
-        shares = state["plan.shares"]
-        return RankPlan(epoch, owned.num_samples, ids, weights, shares["total"], rows, shares["repeats"]), consumed_rows
+        check_consumed(consumed, ids)
+        ranks = owned.world.size
+        if not 0 <= padding <= len(ids) or not 0 <= total <= owned.num_samples or len(ids) != -(-total // ranks):
+            raise StateError(
+                f"the plan of this rank has {len(ids)} ids, {padding} of them padding, and all {ranks} ranks {total}; "
+                f"allowed: an equal part of at most {owned.num_samples} samples for each rank, padding included."
+            )
+        if has_duplicates(ids[: len(ids) - padding]):
+            raise StateError("the plan of this rank has an id twice; allowed: distinct ids beside its padding.")
+        return RankPlan(epoch, owned.num_samples, ids, weights, total, rows, padding), consumed_rows
 
 
 def planner_for(policy: Policy, world: World, partition_batch_size: int | None) -> Planner:

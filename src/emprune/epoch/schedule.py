@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,23 @@ Budget = Literal["epoch", "run"]
 
 MOST_SAMPLES = 2**32
 """An id fits into 32 bits, which the order shuffle of a weighted plan relies on."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many samples each epoch of a run keeps, and of how many; the latter differ where the data set has grown.
+
+    Attributes:
+        kept: E counts.
+        num_samples: E counts, the data set's sizes.
+    """
+
+    kept: tuple[int, ...]
+    num_samples: tuple[int, ...]
+
+    def first(self, epochs: int) -> Schedule:
+        """That of the first epochs alone."""
+        return Schedule(self.kept[:epochs], self.num_samples[:epochs])
 
 
 def kept_count(num_samples: int, prune_rate: float) -> int:
@@ -53,6 +71,7 @@ def kept_per_epoch(
     warmup_epochs: int = 0,
     anneal: float = 0.0,
     budget: Budget = "epoch",
+    begun: Schedule | None = None,
 ) -> tuple[int, ...]:
     """The number of samples kept in each epoch of a run.
 
@@ -66,6 +85,8 @@ def kept_per_epoch(
             uses 0.125).
         budget: "epoch": each pruned epoch keeps round((1 - r)·N), full epochs come on top. "run": the
             whole run, full epochs included, trains exactly round((1 - r)·N·E) samples.
+        begun: the first epochs, at most E, by the settings that held then: they stay as they were, the settings
+            given here say the rest. What they have spent of a run's budget counts.
 
     Returns:
         E counts, each in [1, N].
@@ -77,7 +98,13 @@ def kept_per_epoch(
     (30, 30, 30, 100)
     >>> kept_per_epoch(100, 4, 0.5, anneal=0.25, budget="run")
     (33, 34, 33, 100)
+
+    Two epochs more for a run of two:
+
+    >>> kept_per_epoch(100, 4, 0.5, anneal=0.25, budget="run", begun=Schedule((30, 30), (100, 100)))
+    (30, 30, 40, 100)
     """
+    done = begun or Schedule((), ())
     num_samples = integer("num_samples", num_samples, 1)
     num_epochs = integer("num_epochs", num_epochs, 1)
     warmup_epochs = integer("warmup_epochs", warmup_epochs, 0)
@@ -93,7 +120,7 @@ def kept_per_epoch(
                 "prune_rate", "one rate per epoch", "warmup_epochs=0, anneal=0 and budget='epoch'",
                 "A rate per epoch already says which epochs are full: give those the rate 0.",
             )  # fmt: skip
-        return tuple(kept_count(num_samples, rate) for rate in prune_rate)
+        return done.kept + tuple(kept_count(num_samples, rate) for rate in prune_rate[len(done.kept) :])
     last_full = math.floor(anneal * num_epochs + 0.5)
     pruned_epochs = num_epochs - warmup_epochs - last_full
     if pruned_epochs < 0:
@@ -101,22 +128,29 @@ def kept_per_epoch(
             "warmup_epochs", warmup_epochs, f"at most {num_epochs - last_full} beside {last_full} annealing epochs"
         )
     kept = kept_count(num_samples, prune_rate)
+    rest = num_epochs - len(done.kept)
+    warmup_left, last_full = max(0, warmup_epochs - len(done.kept)), min(last_full, rest)
+    pruned_epochs = rest - warmup_left - last_full
     if budget == "epoch":
         middle = (kept,) * pruned_epochs
     else:
-        middle = _spread_budget(num_samples, num_epochs, prune_rate, pruned_epochs)
-    return (num_samples,) * warmup_epochs + middle + (num_samples,) * last_full
+        total = kept_count(sum(done.num_samples) + num_samples * rest, prune_rate)
+        middle = _spread_budget(total, sum(done.kept), warmup_left + last_full, pruned_epochs, num_samples, prune_rate)
+    return done.kept + (num_samples,) * warmup_left + middle + (num_samples,) * last_full
 
 
-def _spread_budget(num_samples: int, num_epochs: int, prune_rate: float, pruned_epochs: int) -> tuple[int, ...]:
-    """Split what the full epochs leave of the run's budget evenly, exact to the sample."""
-    total = kept_count(num_samples * num_epochs, prune_rate)
-    left = total - num_samples * (num_epochs - pruned_epochs)
+def _spread_budget(
+    total: int, spent: int, full_epochs: int, pruned_epochs: int, num_samples: int, prune_rate: float
+) -> tuple[int, ...]:
+    """Split what is spent, and what the full epochs will, leave of the run's budget evenly, exact to the sample."""
+    left = total - spent - num_samples * full_epochs
     if left < pruned_epochs or left > num_samples * pruned_epochs:
+        gone = f"{spent} are trained already; " if spent else ""
         raise ArgumentError(
             "prune_rate", prune_rate, "a rate whose budget pays for every full epoch and one sample in every other",
-            f"The run may train {total} samples; {num_epochs - pruned_epochs} full epochs of {num_samples} leave "
-            f"{left} for {pruned_epochs} pruned ones. Lower prune_rate, anneal or warmup_epochs.",
+            f"The run may train {total} samples; {gone}{full_epochs} full epochs of {num_samples} leave "
+            f"{left} for {pruned_epochs} pruned ones. Lower prune_rate, anneal or warmup_epochs"
+            + (", or take budget='epoch'." if spent else "."),
         )  # fmt: skip
     ends = [(left * (i + 1) + pruned_epochs // 2) // pruned_epochs for i in range(pruned_epochs)]
     return tuple(end - start for start, end in zip([0, *ends], ends, strict=False))

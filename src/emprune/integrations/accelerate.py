@@ -5,8 +5,11 @@
     model, optimizer = accelerator.prepare(model, optimizer)
 
 Give such a loader to ``accelerator.prepare`` only after that: accelerate partitions the batches of a loader among the
-ranks, and a pruner's loader has done so already. ``accelerator.register_for_checkpointing(pruner)`` puts the pruner's
-state into ``accelerator.save_state`` and takes it from ``load_state``.
+ranks, and a pruner's loader has done so already, so that this is an error. A run that goes on needs no
+``skip_first_batches``: a restored pruner's plan begins after the last sample that a step consumed.
+
+``accelerator.register_for_checkpointing(pruner)`` puts the pruner's state into ``accelerator.save_state`` and takes it
+from ``load_state``. To extend such a run, load the pruner's file yourself, with ``load_state_dict(state, allow=...)``.
 
 ``accelerator.backward`` divides each batch's loss by ``gradient_accumulation_steps``, also in an epoch's last update,
 which may have fewer batches and a smaller one: it is weaker then, with pruning as without. PrunedTrainer weights by
@@ -22,6 +25,7 @@ from torch.utils.data import DataLoader
 from emprune.checks import check_batch_size, integer
 from emprune.distributed.partition import num_steps
 from emprune.errors import ArgumentError, EmpruneError
+from emprune.integrations.rounds import Rounds
 from emprune.loader import PlanSampler, seed_workers
 from emprune.pruner import Pruner
 
@@ -120,8 +124,12 @@ class _EpochSeeds(PlanSampler):
 
     def __init__(self, sampler: PlanSampler, loader: DataLoader[Any]) -> None:
         super().__init__(sampler.pruner, sampler.batch_size, drop_last=sampler.drop_last)
-        self._loader = loader
+        self._loader, self._rounds, self._whole = loader, Rounds(sampler.pruner), 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by accelerate before each iteration, with a count of its own."""
+        """Called by accelerate before each iteration, with the number of those that went through whole."""
+        if epoch > self._whole:
+            self._rounds.ends()
+        self._whole = epoch
+        self._rounds.begins()
         seed_workers(self._loader.generator, self.pruner)

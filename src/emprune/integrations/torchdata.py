@@ -15,7 +15,8 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from emprune.errors import ArgumentError, EmpruneError, StateError
-from emprune.loader import PlanSampler, loader_arguments, seed_workers
+from emprune.integrations.rounds import Rounds
+from emprune.loader import PlanSampler, check_not_dealt, loader_arguments, seed_workers
 from emprune.pruner import Pruner
 
 
@@ -77,9 +78,22 @@ def _loader_class() -> Any:
         ) from error
 
     class StatefulPrunedLoader(base):  # type: ignore[misc]
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            self._rounds = Rounds(self.sampler.pruner)
+
         def __iter__(self) -> Any:
+            self._rounds.begins()
             seed_workers(self.generator, self.sampler.pruner)
-            return super().__iter__()
+            return self._whole_round(super().__iter__())
+
+        def _whole_round(self, batches: Any) -> Any:
+            yield from batches
+            self._rounds.ends()
+
+        @property
+        def _is_accelerate_prepared(self) -> bool:
+            return check_not_dealt(self.sampler.pruner)
 
         def state_dict(self) -> dict[str, Any]:
             seed_workers(self.generator, self.sampler.pruner)  # it may make the iterator

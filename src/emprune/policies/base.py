@@ -117,7 +117,8 @@ class Policy:
     """Chooses the samples of an epoch. Subclass it and override :meth:`select`.
 
     Attributes:
-        name: as it is called in the registry, reports and saved state.
+        name: as it is called in the registry, reports and saved state. A subclass without a name of its own shares no
+            saved state with its parent either: its class's name is saved too.
         source: where the rule comes from.
         inputs: names of the values that the policy reads of each step, as :meth:`emprune.Pruner.loss` is given them:
             "loss", "memory", or any other, for instance "confidence". Loss and memory term are columns of the score

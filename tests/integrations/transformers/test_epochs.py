@@ -79,10 +79,10 @@ def test_hidden_samples_and_learning_rate_of_a_policy_that_asks_for_both(tmp_pat
     trainer.add_callback(probe)
     end_epoch = trainer.pruner.end_epoch
 
-    def check_and_end() -> None:
+    def check_and_end(*, partial: bool) -> None:
         trainer.pruner.report()
         ends.append(trainer.pruner.table.last_seen.tolist())
-        end_epoch()
+        end_epoch(partial=partial)
 
     trainer.pruner.end_epoch = check_and_end  # type: ignore[method-assign]
     trainer.train()

@@ -13,11 +13,14 @@ from emprune import scoring
 from emprune.checkpoint.fingerprint import fixed_generators
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.integrations.accelerate import check_accelerator, updates_per_epoch
-from emprune.integrations.transformers.batches import SEQUENCES, IdsIntoBatch
+from emprune.integrations.transformers.batches import IDS, SEQUENCES, IdsIntoBatch
 from emprune.integrations.transformers.scores import ADVICE, OF_CLASSES, OF_TOKENS, Head
 from emprune.pruner import Pruner
 
-_OVERRIDDEN = ("_init_training_state", "_run_epoch", "set_initial_training_values", "loss_is_scaled_for_ga")
+_OVERRIDDEN = (
+    "_init_training_state", "_prepare_for_training", "_run_epoch", "set_initial_training_values",
+    "loss_is_scaled_for_ga",
+)  # fmt: skip
 _PROBED = 32
 """Rows read before training; enough of them for a collator that masks at random to leave some label."""
 
@@ -93,6 +96,20 @@ def check_loss(trainer: Any, pruner: Pruner, head: Head | None) -> None:
         fault = ("pruner", f"one with policy {policy.name!r}, which reads {', '.join(more)}", "another policy")
     if fault:
         raise ArgumentError(*fault, ADVICE)
+
+
+def unreported(trainer: Any, pruner: Pruner) -> str:
+    """What to say of a training batch whose losses did not reach the pruner."""
+    owner = getattr(trainer.compute_loss, "__qualname__", "compute_loss")
+    reads = set(pruner.policy.inputs)
+    values = ", ".join(["ids", "losses", *(["memory"] if "memory" in reads else [])])
+    values += "".join(f", {name}={name}" for name in sorted(reads - OF_TOKENS))
+    return (
+        f"a training batch went by without its losses reaching the pruner, which would keep the same samples for ever: "
+        f"{owner} makes a loss of its own. Call super().compute_loss there, or write "
+        f"`ids = inputs.pop({IDS!r})` and `loss = self.pruner.loss({values})`, each of shape [B], one value a sample. "
+        f"Or leave compute_loss alone. {ADVICE}"
+    )
 
 
 def check_vocabulary(trainer: Any) -> None:

@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import logging
 
 from emprune import checkpoint
 from emprune.checkpoint.fingerprint import fingerprint_of
 from emprune.distributed.partition import num_steps, rank_positions
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, EmpruneError
 from emprune.integrations.accelerate import updates_per_epoch
 from emprune.integrations.transformers.batches import IDS
+from emprune.integrations.transformers.checks import unreported
 from emprune.pruner import Pruner
+
+logger = logging.get_logger(__name__)
 
 STATE_FILE = "pruner.safetensors"
 """The pruner's state in a checkpoint's folder; see :mod:`emprune.checkpoint`."""
@@ -29,13 +34,22 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
     pruner: Pruner
     control: Any
     dataset_fingerprint: str | None
+    allow: set[str]
     _loader_arguments: dict[str, Any]
     _scored: Callable[..., Any]
 
     _batches = 0
     """Of what was left of the running epoch when it began here."""
     _batches_left = 0
-    """Of these, how many have not been through compute_loss."""
+    """Of these, how many have not been trained."""
+    _reported = 0
+    """How many batches had been reported to the pruner before the one that is trained."""
+    _is_part_of_update = False
+    """Whether the last loss is a part of that of an update's batches."""
+    _has_changed = False
+    """Whether a setting is another than in the checkpoint that was resumed."""
+    _updates = 0
+    """Of the whole run, those before a restart included."""
     _begun_at = 0.0
     """Part of the running epoch that was trained before a restart."""
     _pruning_logs: dict[str, float] = {}
@@ -60,19 +74,52 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
             max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
         )  # fmt: skip
         if resume_from_checkpoint is not None:
-            checkpoint.restore(self.pruner, Path(resume_from_checkpoint) / STATE_FILE, **self._identity())
+            self._restore(Path(resume_from_checkpoint) / STATE_FILE)
         elif self.pruner.epoch or self.pruner.report().steps:
             raise ArgumentError(
                 "pruner", f"one that has begun a run (epoch {self.pruner.epoch})", "a new one, or a checkpoint",
                 "Each call of train() without resume_from_checkpoint begins a run.",
             )  # fmt: skip
+        self._updates = self.state.max_steps = self.state.global_step + sum(self._updates_left())
         return self.pruner.epoch, 0
+
+    def _restore(self, path: Path) -> None:
+        """Let the pruner go on from a checkpoint, and say what is another than it was there."""
+        changed = checkpoint.restore(self.pruner, path, **self._identity(), allow=self.allow)
+        self._has_changed = bool(changed)
+        for name, (saved, here) in changed.items():
+            if self.is_world_process_zero():
+                logger.warning(f"the run goes on with {name} {here!r}; the checkpoint was saved with {saved!r}")
+
+    def _updates_left(self) -> list[int]:
+        """Updates of the rest of the running epoch, and of each epoch after it; exact after a restart too."""
+        pruner, size, ranks = self.pruner, self._train_batch_size, self.pruner.world.size
+        if pruner.epoch == pruner.num_epochs:
+            return []
+        accumulation, drop_last = self.args.gradient_accumulation_steps, self.args.dataloader_drop_last
+        left = pruner.plan.count - pruner.start * (ranks if pruner.is_partitioned else 1)
+        batches = num_steps(max(0, left), size, ranks, drop_last=drop_last)
+        later = updates_per_epoch(pruner, size, accumulation=accumulation, drop_last=drop_last)
+        return [-(-batches // accumulation), *later[pruner.epoch + 1 :]]
+
+    def _prepare_for_training(self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: str | None) -> Any:
+        """With the schedule of the run as it is now, which may be longer than that of the checkpoint."""
+        prepared = super()._prepare_for_training(self._updates, train_dataloader, resume_from_checkpoint)
+        schedule = self.lr_scheduler
+        if resume_from_checkpoint is not None and self._has_changed and isinstance(schedule, LambdaLR):
+            # The checkpoint has the learning rate that its own schedule had set for the next update.
+            rates = zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+            schedule._last_lr = [base * factor(schedule.last_epoch) for base, factor in rates]
+            for group, rate in zip(self.optimizer.param_groups, schedule._last_lr, strict=True):
+                group["lr"] = rate
+        return prepared
 
     def _run_epoch(self, **arguments: Any) -> None:
         """One epoch of the pruner, of its own length; of a restored one, what is left."""
         pruner, batches = self.pruner, len(arguments["train_dataloader"])
         whole = pruner.epoch_sizes()[pruner.epoch]
         self._batches = self._batches_left = batches
+        self._reported = pruner.steps_reported
         steps = num_steps(
             whole, self._train_batch_size, pruner.world.size, drop_last=self.args.dataloader_drop_last
         )  # fmt: skip
@@ -94,6 +141,17 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
         self.control = self.callback_handler.on_epoch_end(self.args, self.state, self.control)
         self._maybe_log_save_evaluate(self._tr_loss, None, model, trial, epoch, ignore_keys_for_eval, start_time)
 
+    def batch_trained(self) -> None:
+        """Count a batch of training whose loss was computed.
+
+        Raises:
+            EmpruneError: the pruner was not told of it.
+        """
+        if self.pruner.steps_reported == self._reported:
+            raise EmpruneError(unreported(self, self.pruner))
+        self._reported, self._is_part_of_update = self.pruner.steps_reported, False
+        self._batches_left -= 1
+
     def end_epoch(self, *, stopped: bool) -> None:
         """Go to the pruner's next epoch, unless training stops in the middle of this one.
 
@@ -105,7 +163,7 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
             return
         if self.pruner.policy.observes_pruned:
             self._observe_pruned()
-        self.pruner.end_epoch()
+        self.pruner.end_epoch(partial=stopped)
         self._pruning_logs["realised_rate"] = self.pruner.report().realised_rate
 
     def progress(self, epoch: float) -> float:
@@ -159,8 +217,13 @@ class EpochCallback(TrainerCallback):  # type: ignore[misc]
         self._trainer = trainer
         self._rates: list[float] = []
 
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """After each batch of an update but the last."""
+        self._trainer.batch_trained()
+
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Multiply the learning rates by the policy's factor, for this step."""
+        """Count the update's last batch; multiply the learning rates by the policy's factor, for this step."""
+        self._trainer.batch_trained()
         factor, groups = self._trainer.pruner.learning_rate_factor, self._trainer.optimizer.param_groups
         self._rates = [group["lr"] for group in groups]
         for group, rate in zip(groups, self._rates, strict=True):

@@ -16,13 +16,27 @@ What differs from the Trainer without pruning:
 - The numbers of steps, of the schedule too, are exact, although epochs differ in length.
 - A checkpoint holds one file more, ``pruner.safetensors``. Resumed in mid-epoch, the Trainer skips nothing, since the
   plan that is restored begins after the last sample that a step consumed.
+- A finished run is extended by a new trainer with more ``num_train_epochs`` and as many ``num_epochs`` of its pruner,
+  resumed from the last checkpoint: epochs that are over stay as they were, annealing comes at the new end, steps are
+  exact, and the learning rate goes on where the longer schedule is at this step (a linear one rises again). Another
+  batch size or accumulation is taken too, in mid-epoch also.
+
+A subclass with a ``compute_loss`` of its own calls ``super().compute_loss``, or reports the losses itself::
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        ids, labels = inputs.pop("emprune_ids"), inputs.pop("labels")
+        outputs = model(**inputs)
+        loss = self.pruner.loss(ids, *my_losses(outputs.logits, labels))    # of shape [B], and a memory term
+        return (loss, outputs) if return_outputs else loss
+
+A training batch whose losses do not reach the pruner is an error before the first update.
 
 Written against transformers 5.23; it overrides the methods that make an epoch of batches, which are not public there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -31,6 +45,7 @@ from torch.utils.data import DataLoader
 
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.loader import PlanSampler, loader_arguments
+from emprune.overrides import allowed_fields
 from emprune.pruner import Pruner
 
 try:
@@ -62,13 +77,14 @@ class PruningMixin(PrunedEpochs):
             ``inputs``), by name. Labels are None where there are none, a tuple where the model takes several.
         dataset_fingerprint: what identifies the data set when a checkpoint is resumed; by default made of its rows for
             a ``datasets.Dataset``, else not compared.
+        allow: settings in which a run may differ from the checkpoint that it resumes, see
+            :func:`emprune.checkpoint.restore`; differences are logged. By default those that TrainingArguments hold
+            too: the number of epochs, and the batch size with the accumulation. ``("num_samples",)`` lets the data set
+            have grown; ``()`` allows none.
 
     Raises:
         ArgumentError: an argument contradicts the pruner, or the trainer's loss cannot be had for single samples.
     """
-
-    loss_is_scaled_for_ga = True
-    """Read by the Trainer: the loss is a part of that of all accumulated batches, not to be divided again."""
 
     def __init__(
         self,
@@ -76,6 +92,7 @@ class PruningMixin(PrunedEpochs):
         pruner: Pruner | Callable[[int], Pruner],
         score_fn: Callable[[Any, Any], Any] | None = None,
         dataset_fingerprint: str | None = None,
+        allow: Collection[str] = ("num_epochs", "batch_size"),
         **kwargs: Any,
     ) -> None:
         checks.check_release()
@@ -84,6 +101,7 @@ class PruningMixin(PrunedEpochs):
         super().__init__(*args, **kwargs)
         checks.check_dataset(self.train_dataset)
         self.score_fn, self.dataset_fingerprint = score_fn, dataset_fingerprint
+        self.allow = allowed_fields(allow)
         self.pruner = pruner(len(self.train_dataset)) if callable(pruner) else pruner
         if not isinstance(self.pruner, Pruner):
             raise ArgumentError("pruner", type(self.pruner).__name__, "an emprune.Pruner, or a function that makes one")
@@ -104,6 +122,7 @@ class PruningMixin(PrunedEpochs):
         """A loader over the running epoch's plan, whose batches carry ids; each rank gets its own part."""
         dataset, collate_fn = self.train_dataset, self.data_collator
         checks.check_arguments(self, self.pruner)
+        checks.check_loss(self, self.pruner, self._head)
         if hasattr(dataset, "remove_columns"):
             dataset = self._remove_unused_columns(dataset, description="Training")
         else:
@@ -141,9 +160,17 @@ class PruningMixin(PrunedEpochs):
         auxiliary = scores.auxiliary_loss(outputs, getattr(self._plain_model, "config", None))
         if auxiliary is not None:
             loss = loss + auxiliary
-        self._batches_left -= 1
+        self._is_part_of_update = True
         loss = loss * (len(ids) / self._samples_in_update)
         return (loss, outputs) if return_outputs else loss
+
+    @property
+    def loss_is_scaled_for_ga(self) -> bool:
+        """Read by the Trainer: whether the loss is a part of that of all accumulated batches, not to be divided again.
+
+        That of this class is; what a subclass makes of ``self.pruner.loss`` alone is a batch's mean.
+        """
+        return self._is_part_of_update
 
     def _scored(
         self, model: Any, inputs: dict[str, Any], size: int, num_items_in_batch: Any = None
