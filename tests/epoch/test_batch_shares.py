@@ -38,12 +38,12 @@ def test_shares_are_those_of_places_in_any_cut_and_order() -> None:
         shares, order, total = BatchShares(plan_of(), K, 0, World()), rng.permutation(N), 0
         for part in np.split(order, np.sort(rng.choice(N, 6, replace=False))):
             ids = torch.from_numpy(part)
-            begin, share = shares.of(ids, 0)
+            begin, share = shares.of(ids)
             seen = shares._seen
             assert share == naive_share(list(range(seen, seen + len(part))))
             assert begin == (seen if len(part) else 0)
             shares.keep(ids, ids, None)
-            assert shares.of(ids.repeat(2), 0)[1] == share  # two views of the same
+            assert shares.of(ids.repeat(2))[1] == share  # two views of the same
             total += share
         assert total == K
 
@@ -51,8 +51,8 @@ def test_shares_are_those_of_places_in_any_cut_and_order() -> None:
 def test_a_restored_epoch_counts_on_from_where_it_was() -> None:
     plan = plan_of()
     shares = BatchShares(plan, K, 20, World())
-    assert shares.of(torch.from_numpy(plan.ids[20:30].copy()), 0) == (20, naive_share(list(range(20, 30))))
-    assert shares.of(torch.from_numpy(plan.ids[3:5].copy()), 0) == (3, naive_share([3, 4]))
+    assert shares.of(torch.from_numpy(plan.ids[20:30].copy())) == (20, naive_share(list(range(20, 30))))
+    assert shares.of(torch.from_numpy(plan.ids[3:5].copy())) == (3, naive_share([3, 4]))
 
 
 def twice(p: Pruner, ids: torch.Tensor) -> None:

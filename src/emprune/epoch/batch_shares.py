@@ -38,19 +38,18 @@ class BatchShares:
         self._seen = 0
         self._chosen: OrderedDict[int, tuple[torch.Tensor, int, torch.Tensor, BatchSelection]] = OrderedDict()
 
-    def of(self, ids: torch.Tensor, passed: int) -> tuple[int, int]:
+    def of(self, ids: torch.Tensor) -> tuple[int, int]:
         """The place of a batch's first sample, and the batch's share.
 
         Args:
             ids: int64, shape [B].
-            passed: samples in the steps of this rank before.
         """
         size, ranks = len(self._plan), self._world.size
         if ids.device.type == "cpu":
             places = self._places(ids)[1]
         else:
             of_rank = max(1, -(-(size - self._start) // ranks))
-            places = self._next(passed % of_rank, len(ids))
+            places = self._next(self._seen % of_rank, len(ids))
         counted = places[places < size]  # padding has no share
         share = (counted + 1) * self._k // size - counted * self._k // size
         return int(places[0]) if len(places) else 0, int(share.sum())
@@ -61,6 +60,8 @@ class BatchShares:
             distinct, places, new = self._places(copied)
             self._place_of[distinct] = places
             self._seen += new
+        else:
+            self._seen += len(ids)
         self._chosen[_key(ids)] = (ids, _version(ids), copied, chosen)
         while len(self._chosen) > _KEPT:
             self._chosen.popitem(last=False)

@@ -132,7 +132,7 @@ class RunningEpoch:
     ) -> BatchSelection:
         """Let an in-batch policy choose the batch's share; ``whole`` where that is all of it."""
         policy, chosen = self._policy, whole
-        begin, k = self._shares.of(step.ids, self._passes.passed)
+        begin, k = self._shares.of(step.ids)
         if isinstance(policy, InBatchPolicy) and k < len(ids):
             rng = generator(self._seed, self.plan.epoch, f"batch at {begin}")
             inputs = self._read(step) | self._inputs.of_batch(values, len(ids))
