@@ -194,7 +194,8 @@ class Pruner:
             ids: int64, shape [B], as they came with the batch. An id that occurs twice counts as trained
                 once and keeps its last score.
             loss: floating point, shape [B], in nats, per sample, with gradient.
-            memory: floating point, shape [B], the memory term; only policies that read it need it.
+            memory: floating point, shape [B], the memory term; only policies that read it need it. EMP goes without if
+                no step of the run gives one: it warns once, and ranks by the loss alone.
             values: whatever else the policy reads, by the names in its ``inputs``: ``confidence=``, floating point of
                 shape [B], for KAKURENBO; ``gradient_products=``, [B, B], for DivBS. What an in-batch policy reads
                 beside loss and memory term is not kept.
@@ -385,7 +386,7 @@ class Pruner:
     ) -> RunningEpoch:
         self._running = RunningEpoch(
             plan, self.policy, self.kept[self.epoch], self.seed, self.on_nonfinite, self.world, self.table.owned,
-            start, consumed_rows, global_batch,
+            start, consumed_rows, global_batch, self.table.has_memory,
         )  # fmt: skip
         return self._running
 

@@ -72,13 +72,14 @@ class RunningEpoch:
         start: int = 0,
         consumed_rows: NDArray[np.bool_] | None = None,
         global_batch: int = 0,
+        has_memory: bool | None = None,
     ) -> None:
         self.plan, self.start, self.consumed = plan, start, start
         self.global_batch = global_batch
         self._policy, self._k, self._seed, self._on_nonfinite = policy, k, seed, on_nonfinite
         self._world, self._owned = world, owned
         self.selects_in_batch = isinstance(policy, InBatchPolicy) and k < plan.num_samples
-        self._inputs = StepInputs(policy)
+        self._inputs = StepInputs(policy, has_memory)
         self._buffer = ObservationBuffer(self._inputs.recorded)
         if consumed_rows is None:
             consumed_rows = np.zeros(owned.size, dtype=bool)
@@ -95,7 +96,7 @@ class RunningEpoch:
             inputs = self._read(step) | self._inputs.of_batch(values, len(ids))
             chosen = self._policy.select_within_batch(BatchRequest(inputs, k, rng))
             _check_chosen(self._policy, chosen, k, len(ids))
-        self._buffer.add(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
+        self._record(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
         self.global_batch = self.global_batch or len(ids) * self._world.size
         # Of a partitioned plan this rank holds its own partition alone.
         self.consumed += len(ids) * (self._world.size if self._owned.is_whole else 1)
@@ -107,7 +108,7 @@ class RunningEpoch:
         if step.ids.device.type == "cpu":
             check_range(step.ids.numpy(), self.plan.num_samples)
             self._raise_nonfinite(step)
-        self._buffer.add(step, False, is_train_step=False)
+        self._record(step, False, is_train_step=False)
 
     def rank_ids(self, batch_size: int, *, drop_last: bool) -> NDArray[np.int64]:
         """int64, shape [M]: what this rank trains of the rest of the epoch; see :meth:`emprune.Pruner.rank_ids`.
@@ -138,9 +139,11 @@ class RunningEpoch:
         Raises:
             ArgumentError, EpochOrderError, NonFiniteError: what could not be seen in the step without waiting for a
                 device.
+            RankError: some ranks gave a memory term and others none.
         """
         if not len(self._buffer) and self._world.size == 1:
             return None
+        self._inputs.agree(self._world)
         seen, forwarded = self._collected()
         if self._world.size > 1:
             seen = deduplicated(seen, self.consumed_rows, in_batch=self.selects_in_batch)
@@ -239,6 +242,10 @@ class RunningEpoch:
         """What is recorded of a step, types and shapes checked."""
         check_ids(ids)
         return Step.of(ids, self._inputs.of_samples(values, len(ids)))
+
+    def _record(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
+        self._buffer.add(step, trained, is_train_step=is_train_step)
+        self._inputs.took("memory" in step.names)
 
     def _raise_foreign(self, ids: NDArray[np.int64]) -> None:
         """Raise the error that names ids outside the plan; nothing for an empty array."""

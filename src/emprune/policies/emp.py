@@ -38,6 +38,9 @@ class EMP(Policy):
     exponent and the place of unseen samples are not public: the defaults here are this project's, chosen
     by measurement (see the README).
 
+    M may be left out of all steps of a run, for losses that have no memory term: the score is then L alone (β = 0),
+    and with rule "sample" its probability is in proportion to L^γ. The pruner warns of it once.
+
     Args:
         beta: β ≥ 0, weight of the memory term; 0 with rule "top" is LFL.
         rule: "sample" (probability proportional to score^γ), "top" or "threshold".
@@ -53,6 +56,7 @@ class EMP(Policy):
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
     inputs = ("loss", "memory")
+    memory_is_optional = True
     partitionable = True
 
     def __post_init__(self) -> None:
@@ -66,7 +70,9 @@ class EMP(Policy):
     def select(self, request: Request) -> Selection:
         table = request.table
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = table.loss + np.float32(min(self.beta, _MOST)) * table.memory
+            scores = np.float32(min(self.beta, _MOST)) * table.memory
+            scores[np.isnan(scores)] = 0  # no memory term was given; of quarantined samples the loss is NaN too
+            scores += table.loss
         # A score too large for float32 is the largest, and not +inf, which stands for never seen.
         scores = table.rank(np.clip(scores, -_MOST, _MOST), self.unseen)
         if self.rule == "sample":
