@@ -24,8 +24,8 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
             seeds = sorted(cell)
             difference = "–"
             if policy not in ("random", "full"):
-                pairs = [(100 * cell[seed]["value"], 100 * random[seed]["value"]) for seed in seeds if seed in random]
-                difference = format_difference(paired_difference(*zip(*pairs, strict=True)))
+                ours, theirs = ([100 * group[seed]["value"] for seed in seeds] for group in (cell, random))
+                difference = format_difference(paired_difference(ours, theirs))
             of = {key: [cell[seed][key] for seed in seeds] for key in ("value", "train_value", "seconds")}
             test, train = (format_mean(mean([100 * value for value in of[key]])) for key in ("value", "train_value"))
             first = cell[seeds[0]]

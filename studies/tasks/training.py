@@ -104,7 +104,7 @@ def train(name: str, policy: str, seed: int, settings: Settings) -> dict[str, An
     for _ in pruner.epochs():
         for ids in batches:
             loss = pruner.loss(ids, *task.score(model(data.images[ids]), targets[ids]))
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
@@ -121,7 +121,7 @@ def train(name: str, policy: str, seed: int, settings: Settings) -> dict[str, An
 @torch.no_grad()
 def _outputs(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     model.eval()
-    return torch.cat([model(part) for part in images.split(250)])
+    return torch.cat([model(part) for part in torch.split(images, 250)])
 
 
 def _convolution(before: int, after: int) -> nn.Module:

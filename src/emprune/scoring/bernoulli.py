@@ -116,6 +116,8 @@ def multilabel(
         raise ArgumentError("reduction", reduction, "'mean' or 'sum', over the labels of each sample")
     if unknown is not None:
         check_kind("unknown", unknown, (torch.bool,), tuple(logits.shape), "bool, True where a label is not known")
+        if unknown.device.type != "cpu":
+            targets = beside(targets, unknown)
         targets = targets.masked_fill(beside(unknown, targets), 0)
         unknown = beside(unknown, logits)
         logits = logits.masked_fill(unknown, 0)
