@@ -25,6 +25,7 @@ from emprune.epoch.schedule import Budget, PruneRate, kept_per_epoch
 from emprune.epoch.uninterrupted import uninterrupted
 from emprune.errors import ArgumentError, EpochOrderError
 from emprune.export import export
+from emprune.metrics import metrics_of
 from emprune.policies import get_policy
 from emprune.policies.base import BatchSelection, Policy, Request
 from emprune.report import Report, summarise, totals_of
@@ -316,6 +317,26 @@ class Pruner:
             steps=counters.steps + (running.unflushed_steps if running else 0),
             seconds_selecting=counters.seconds_selecting,
         )  # fmt: skip
+
+    def metrics(self) -> dict[str, float]:
+        """The run so far as numbers by name, such as "emprune/kept", for any logger: call it once an epoch.
+
+        Inside the loop's body after the last step, or after ``end_epoch``: both are about the last epoch begun. It
+        waits for the device, like :meth:`report`, so not in every step. With several ranks: as of their last exchange,
+        so after ``end_epoch``; one rank may call it alone. A number that is not known (yet) is left out.
+
+        Returns:
+            ``epoch``, ``kept`` (k, samples that it is to train), ``prune_rate`` (1 - k/N); of the run
+            ``realised_rate``, ``samples_backward``, ``samples_forward``, ``steps``, ``seconds_selecting``,
+            ``never_trained``, ``mean_times_trained``, ``quarantined`` as in :class:`Report`; ``seen_fraction`` of the
+            samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
+            ``loss_ess`` and the same of ``memory``: quantiles in nats, and the effective sample size, a fraction, of
+            sampling in proportion to them (of a partitioned table: of this rank's rows). Seconds saved are not
+            among them: a pruner does not see how long a step takes on a device.
+        """
+        report = self.report()
+        epoch = max(0, self.epoch - (self.consumed == 0))
+        return metrics_of(report, self.table, epoch=epoch, kept=self.kept[epoch])
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
