@@ -17,7 +17,10 @@ from emprune.scoring.sequences.packing import sequence_means
 Head = Literal["classification", "tokens", "next tokens"]
 
 IGNORED = -100
-ADVICE = "Give score_fn=, a function of (outputs, labels) that returns each sample's loss and memory term, shape [B]."
+ADVICE = (
+    "Give score_fn=, a function of (outputs, labels) that returns each sample's loss and memory term, shape [B]; "
+    "emprune.scoring has multilabel, binary, regression and dense for tasks without one label a sample."
+)
 OF_TOKENS = frozenset({"loss", "memory"})
 OF_CLASSES = OF_TOKENS | {"confidence"}
 """What is read from logits, of one label a token and of one a sample."""
