@@ -15,16 +15,8 @@ from studies.tasks.training import TASKS, mean_iou
 from torch import nn
 
 PAGE = Path(__file__).parents[2] / "studies" / "tasks"
-SMALL = [
-    "--settings.train-size",
-    "100",
-    "--settings.test-size",
-    "40",
-    "--settings.epochs",
-    "4",
-    "--settings.batch-size",
-    "10",
-]
+SIZES = {"train-size": "100", "test-size": "40", "epochs": "4", "batch-size": "10"}
+SMALL = [word for name, value in SIZES.items() for word in (f"--settings.{name}", value)]
 
 
 def test_a_canvas_shows_the_digits_of_its_labels_and_its_mask() -> None:
