@@ -1,4 +1,4 @@
-"""The study's command: train what results.json lacks, then write the table."""
+"""The study's command: train what runs.json lacks, then write the table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Options:
     """EMP, dynamic random, fewer epochs and all data on canvases of digits, for two tasks."""
 
     out: Path = Path("runs/tasks")
-    """Folder of results.json and table.md; runs in there are not trained again."""
+    """Folder of runs.json and table.md; runs in there are not trained again."""
     seeds: tuple[int, ...] = (0, 1, 2)
     settings: Settings = dataclasses.field(default_factory=Settings)
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def complete(options: Options, command: str, console: Console) -> list[dict[str, Any]]:
     """Train the runs that the folder lacks, one after the other, each written when it ends; returns all of them."""
-    path = options.out / "results.json"
+    path = options.out / "runs.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     settings = dataclasses.asdict(options.settings)

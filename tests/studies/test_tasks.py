@@ -55,9 +55,9 @@ def test_mean_iou_is_what_a_naive_loop_counts() -> None:
 
 def test_the_command_trains_what_is_missing_and_pruned_runs_have_equal_samples(tmp_path: Path) -> None:
     assert main([*SMALL, "--seeds", "0", "--out", str(tmp_path)]) == 0
-    first = json.loads((tmp_path / "results.json").read_text())
+    first = json.loads((tmp_path / "runs.json").read_text())
     assert main([*SMALL, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
-    runs = json.loads((tmp_path / "results.json").read_text())
+    runs = json.loads((tmp_path / "runs.json").read_text())
     assert runs[: len(first)] == first
     assert len(runs) == 2 * len(first) == 2 * len(TASKS) * len(POLICIES)
     for run in runs:
@@ -67,7 +67,7 @@ def test_the_command_trains_what_is_missing_and_pruned_runs_have_equal_samples(t
 
 
 def test_the_page_s_table_is_that_of_its_runs() -> None:
-    runs = json.loads((PAGE / "results.json").read_text())
+    runs = json.loads((PAGE / "runs.json").read_text())
     assert {run["seed"] for run in runs} == {0, 1, 2}
     assert len(runs) == 3 * len(TASKS) * len(POLICIES)
     assert table(runs) in (PAGE / "README.md").read_text()
