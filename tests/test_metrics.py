@@ -132,3 +132,19 @@ def test_ranks_have_the_same_numbers_and_one_may_ask_alone() -> None:
     alone.end_epoch()
     assert first == second
     assert first.items() <= alone.metrics().items()
+
+
+def test_in_mid_epoch_ranks_count_what_they_have_exchanged() -> None:
+    """Or else the running epoch would count as one that trained nothing."""
+
+    def run(world: Any) -> list[tuple[float, float]]:
+        pruner, found = Pruner(20, "emp", prune_rate=0.6, num_epochs=3, world=world), []
+        for _ in pruner.epochs():
+            for ids in IdBatches(pruner, 2):
+                step(pruner, ids)
+            numbers = pruner.metrics()
+            found.append((numbers["emprune/epoch"], numbers["emprune/realised_rate"]))
+        return found
+
+    rate = pytest.approx(0.6)
+    assert on_all_ranks(run, 2) == [[(0, 0), (0, rate), (1, rate)]] * 2

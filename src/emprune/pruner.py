@@ -313,7 +313,7 @@ class Pruner:
         running, counters = self._current(), self._counters
         return summarise(
             self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
-            epochs=self.epoch + (self.consumed > 0), samples_forward=counters.samples_forward,
+            epochs=self.epoch + bool(running and running.consumed_rows.any()), samples_forward=counters.samples_forward,
             steps=counters.steps + (running.unflushed_steps if running else 0),
             seconds_selecting=counters.seconds_selecting,
         )  # fmt: skip
@@ -322,8 +322,9 @@ class Pruner:
         """The run so far as numbers by name, such as "emprune/kept", for any logger: call it once an epoch.
 
         Inside the loop's body after the last step, or after ``end_epoch``: both are about the last epoch begun. It
-        waits for the device, like :meth:`report`, so not in every step. With several ranks: as of their last exchange,
-        so after ``end_epoch``; one rank may call it alone. A number that is not known (yet) is left out.
+        waits for the device, like :meth:`report`, so not in every step. With several ranks all numbers are as of their
+        last exchange, the end of an epoch, and one rank may call it alone. A number that is not known (yet) is left
+        out.
 
         Returns:
             ``epoch``, ``kept`` (k, samples that it is to train), ``prune_rate`` (1 - k/N); of the run
@@ -335,7 +336,7 @@ class Pruner:
             among them: a pruner does not see how long a step takes on a device.
         """
         report = self.report()
-        epoch = max(0, self.epoch - (self.consumed == 0))
+        epoch = max(0, report.epochs - 1)
         return metrics_of(report, self.table, epoch=epoch, kept=self.kept[epoch])
 
     def export(self, path: str | Path) -> Path:
