@@ -27,6 +27,7 @@ from emprune.epoch.schedule import Budget, PruneRate, Schedule, checked_anneal, 
 from emprune.epoch.uninterrupted import Exclusive, uninterrupted
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
+from emprune.metrics import metrics_of
 from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.registry import as_policy
@@ -243,7 +244,8 @@ class Pruner:
             ids: int64, shape [B], as they came with the batch. An id that occurs again, in this batch or in another
                 pass of this epoch, counts as trained once and keeps its last score.
             loss: floating point, shape [B], in nats, per sample, with gradient.
-            memory: floating point, shape [B], the memory term; only policies that read it need it.
+            memory: floating point, shape [B], the memory term; only policies that read it need it. EMP goes without if
+                no step of the run gives one: it warns once, and ranks by the loss alone.
             values: whatever else the policy reads, by the names in its ``inputs``: ``confidence=``, floating point of
                 shape [B], for KAKURENBO; ``gradient_products=``, [B, B], for DivBS. What an in-batch policy reads
                 beside loss and memory term is not kept.
@@ -369,6 +371,27 @@ class Pruner:
         """
         return self._settled(self._summary) if self.world.size == 1 else self._summary()
 
+    def metrics(self) -> dict[str, float]:
+        """The run so far as numbers by name, such as "emprune/kept", for any logger: call it once an epoch.
+
+        Inside the loop's body after the last step, or after ``end_epoch``: both are about the last epoch begun. It
+        waits for the device, like :meth:`report`, so not in every step. With several ranks all numbers are as of their
+        last exchange, the end of an epoch, and one rank may call it alone. A number that is not known (yet) is left
+        out.
+
+        Returns:
+            ``epoch``, ``kept`` (k, samples that it is to train), ``prune_rate`` (1 - k/N); of the run
+            ``realised_rate``, ``samples_backward``, ``samples_forward``, ``steps``, ``seconds_selecting``,
+            ``never_trained``, ``mean_times_trained``, ``quarantined`` as in :class:`Report`; ``seen_fraction`` of the
+            samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
+            ``loss_ess`` and the same of ``memory``: quantiles in nats, and the effective sample size, a fraction, of
+            sampling in proportion to them (of a partitioned table: of this rank's rows). Seconds saved are not
+            among them: a pruner does not see how long a step takes on a device.
+        """
+        report = self.report()
+        epoch = max(0, report.epochs - 1)
+        return metrics_of(report, self.table, epoch=epoch, kept=self.kept[epoch])
+
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
 
@@ -466,7 +489,7 @@ class Pruner:
 
     def _summary(self) -> Report:
         running, counters = self._current(), self._counters
-        epochs = self.epoch + bool(running and running.has_begun)
+        epochs = self.epoch + bool(running and running.consumed_rows.any())
         return summarise(
             self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
             epochs=epochs, samples_there=sum(self._schedule.num_samples[:epochs]),
@@ -511,7 +534,7 @@ class Pruner:
     ) -> RunningEpoch:
         self._running = RunningEpoch(
             plan, self.policy, self.kept[self.epoch], self.seed, self.on_nonfinite, self.world, self.table.owned,
-            start, consumed_rows, global_batch,
+            start, consumed_rows, global_batch, self.table.has_memory,
         )  # fmt: skip
         return self._running
 

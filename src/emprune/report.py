@@ -15,7 +15,7 @@ class Report:
     """Accounting of a run up to now.
 
     Attributes:
-        epochs: epochs begun; the running one counts whole.
+        epochs: epochs begun; the running one counts whole, with several ranks once they have exchanged a part of it.
         num_epochs: length of the run.
         num_samples: N.
         samples_forward: samples that went through the model in steps and observations, in each pass over them.

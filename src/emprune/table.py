@@ -162,6 +162,12 @@ class ScoreTable:
         return self._columns["last_seen"] < 0
 
     @property
+    def has_memory(self) -> bool | None:
+        """Whether steps gave a memory term, by the first row with a finite loss here; None where there is none."""
+        finite = np.isfinite(self._columns["loss"])
+        return not np.isnan(self._columns["memory"][finite.argmax()]) if finite.any() else None
+
+    @property
     def quarantined(self) -> NDArray[np.int64]:
         """int64: ids whose last loss or memory term was not finite, in increasing order."""
         return self.owned.begin + np.flatnonzero(np.isnan(self._columns["loss"]))

@@ -6,11 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from thread_world import on_all_ranks
 
-from emprune import ArgumentError, get_policy
+from emprune import ArgumentError, Policy, get_policy
 from emprune.epoch.inputs import LOSS_ALONE, StepInputs
+from emprune.errors import RankError
 
 VALUES = torch.ones(4)
+
+
+class Reader(Policy):
+    """Needs the memory term, unlike EMP."""
+
+    name = "reader"
+    inputs = ("loss", "memory")
 
 
 @pytest.mark.parametrize(
@@ -36,9 +45,9 @@ def test_a_memory_term_is_recorded_where_it_is_given() -> None:
     ("policy", "values", "message"),
     [
         (
-            "emp",
+            Reader(),
             {"loss": VALUES},
-            "memory is None; allowed: .* 4 ids, since policy 'emp' reads loss, memory. Call",
+            "memory is None; allowed: .* 4 ids, since policy 'reader' reads loss, memory. Call",
         ),
         ("kakurenbo", {"loss": VALUES, "memory": VALUES}, r"confidence is None; .*\. Of a .*scoring\.confidence"),
         ("kakurenbo", {"loss": VALUES, "confidence": torch.ones(3)}, "confidence is 'of shape"),
@@ -50,21 +59,72 @@ def test_a_memory_term_is_recorded_where_it_is_given() -> None:
         ),
     ],
 )
-def test_what_is_missing_or_not_read_is_named(policy: str, values: dict[str, Any], message: str) -> None:
+def test_what_is_missing_or_not_read_is_named(policy: Any, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        StepInputs(get_policy(policy)).of_samples(values, 4)
+        StepInputs(get_policy(policy) if isinstance(policy, str) else policy).of_samples(values, 4)
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.filterwarnings("ignore:no memory term")
+def test_the_first_step_decides_whether_the_others_have_a_memory_term(given: bool) -> None:
+    inputs, both, one = StepInputs(get_policy("emp")), {"loss": VALUES, "memory": VALUES}, {"loss": VALUES}
+    for values in (both, one):  # looked at, not recorded: nothing is decided
+        inputs.of_samples(values, 4)
+    assert inputs.read == ("loss", "memory")
+    inputs.took(given)
+    for later in (inputs, StepInputs(get_policy("emp"), has_memory=given)):
+        assert later.read == (("loss", "memory") if given else ("loss",))
+        later.of_samples(both if given else one, 4)
+        with pytest.raises(ArgumentError, match=r"memory is .* as in the steps before\. .* in all of them, or in none"):
+            later.of_samples(one if given else both, 4)
+
+
+def test_going_without_is_warned_of_once() -> None:
+    inputs = StepInputs(get_policy("emp"))
+    with pytest.warns(UserWarning, match="no memory term was given; EMP ranks by the loss alone") as told:
+        inputs.took(False)
+    inputs.took(False)
+    StepInputs(get_policy("emp"), has_memory=False).took(False)
+    StepInputs(get_policy("lfl")).took(False)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("ranks", "read"),
+    [
+        ([True, None, True], ("loss", "memory")),
+        ([None, False, None], ("loss",)),
+        ([None, None, None], ("loss", "memory")),
+        ([True, None, False], None),
+    ],
+)
+def test_ranks_agree_on_the_memory_term(ranks: list[bool | None], read: tuple[str, ...] | None) -> None:
+    def agree(world: Any) -> tuple[str, ...]:
+        inputs = StepInputs(get_policy("emp"), ranks[world.rank])
+        inputs.agree(world)
+        return inputs.read
+
+    found = on_all_ranks(agree)
+    if read is None:
+        assert {type(error) for error in found} == {RankError}
+        assert {str(error).split(".")[0] for error in found} == {
+            "ranks disagree on memory: rank 0 gave a memory term, rank 2 none"
+        }
+    else:
+        assert found == [read] * 3
 
 
 @pytest.mark.parametrize(
     ("policy", "advised"),
     [
-        ("emp", ["classification", "binary", "multilabel", "regression", "dense", "tokens", "contrastive", "memory="]),
+        (Reader(), ["classification", "binary", "multilabel", "regression", "dense", "tokens", "contrastive"]),
+        (Reader(), ["memory="]),
         ("kakurenbo", ["emprune.scoring.confidence", "torch.exp(-loss.detach())"]),
         ("divbs", ["emprune.scoring.gradient_products", "features @ features.T"]),
     ],
 )
-def test_advice_is_for_any_task(policy: str, advised: list[str]) -> None:
-    inputs = StepInputs(get_policy(policy))
+def test_advice_is_for_any_task(policy: Any, advised: list[str]) -> None:
+    inputs = StepInputs(get_policy(policy) if isinstance(policy, str) else policy)
     ask = inputs.of_batch if policy == "divbs" else inputs.of_samples
     with pytest.raises(ArgumentError) as caught:
         ask({"loss": VALUES}, 4)

@@ -11,11 +11,18 @@ from cases import loss_of, memory_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emprune import ArgumentError, EpochOrderError, NonFiniteError, Pruner
+from emprune import LFL, ArgumentError, EpochOrderError, NonFiniteError, Pruner
 from emprune.epoch.observations import ObservationBuffer, Step
 
 
-def fresh(policy: str = "lfl", **options: Any) -> Pruner:
+class Reader(LFL):
+    """Needs the memory term, unlike EMP."""
+
+    name = "reader"
+    inputs = ("loss", "memory")
+
+
+def fresh(policy: Any = "lfl", **options: Any) -> Pruner:
     """A pruner in its second epoch, with a batch of that already reported."""
     pruner = Pruner(12, policy, prune_rate=0.5, num_epochs=3, warmup_epochs=1, **options)
     ids = torch.arange(12)
@@ -63,10 +70,10 @@ def test_bad_arguments_are_named_and_change_nothing(name: str, method: str) -> N
 
 
 def test_a_policy_that_ranks_by_memory_asks_for_it() -> None:
-    pruner = fresh("emp")
+    pruner = fresh(Reader())
     before = snapshot(pruner)
     with pytest.raises(
-        ArgumentError, match=r"memory is None; allowed: .*'emp' reads loss, memory\. .*emprune\.scoring: classification"
+        ArgumentError, match=r"memory is None; allowed: .*'reader' reads loss, memory\. .*\.scoring: classification"
     ):
         pruner.loss(good(pruner), torch.ones(3))
     assert snapshot(pruner) == before

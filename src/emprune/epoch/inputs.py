@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 
 from emprune.checks import SCORING, check_per_sample
-from emprune.errors import ArgumentError, did_you_mean
+from emprune.distributed.world import World
+from emprune.errors import ArgumentError, EmpruneWarning, RankError, did_you_mean
 from emprune.policies.base import InBatchPolicy, Policy
 
 StepValues = Mapping[str, torch.Tensor | None]
@@ -44,18 +47,26 @@ def check_inputs(policy: Policy) -> None:
 class StepInputs:
     """Which of a step's values a policy reads.
 
+    Args:
+        policy: reads them.
+        has_memory: whether the run's earlier steps gave a memory term; None: there were none.
+
     Attributes:
         recorded: names of what is recorded of each sample: loss and memory term, and what else an epoch's policy reads.
         read: those of them that the policy reads, the loss first.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, has_memory: bool | None = None) -> None:
         self._policy = policy
         further = tuple(name for name in policy.inputs if name not in _COLUMNS)
         self._of_batch = further if isinstance(policy, InBatchPolicy) else ()
         self.recorded = _COLUMNS if self._of_batch else _COLUMNS + further
         self.read = tuple(name for name in self.recorded if name in ("loss", *policy.inputs))
         self._known = {*_COLUMNS, *further}
+        self._all_or_none = policy.memory_is_optional and "memory" in policy.inputs
+        self._has_memory: bool | None = None
+        if has_memory is not None:
+            self._settle(has_memory)
 
     def of_samples(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
         """What is recorded of each sample, shape [B]; a memory term that the policy does not read may be missing.
@@ -76,9 +87,47 @@ class StepInputs:
             if value is not None:
                 check_per_sample(name, value, batch_size)
                 found[name] = value
-            elif name in self.read:
+            elif name in self.read and not (name == "memory" and self._all_or_none):
                 raise self._missing(name, f"one value for each of {batch_size} ids")
+        if self._all_or_none and self._has_memory not in (None, "memory" in found):
+            raise ArgumentError(
+                "memory", "given" if "memory" in found else None,
+                f"{'one value a sample' if self._has_memory else 'None'}, as in the steps before",
+                f"Policy {self._policy.name!r} ranks samples of all steps by one score: give a memory term in all of "
+                "them, or in none.",
+            )  # fmt: skip
         return found
+
+    def took(self, has_memory: bool) -> None:
+        """Note, once a step is recorded, whether it had a memory term: the first one decides for the run."""
+        if self._all_or_none and self._has_memory is None:
+            self._settle(has_memory)
+            if not has_memory:
+                warnings.warn(
+                    f"no memory term was given; {type(self._policy).__name__} ranks by the loss alone. See "
+                    "emprune.scoring for losses with a memory term.",
+                    EmpruneWarning,
+                    stacklevel=2,
+                )
+
+    def agree(self, world: World) -> None:
+        """Raise RankError on all ranks unless those that took steps agree on the memory term; all must call it."""
+        if not self._all_or_none or world.size == 1:
+            return
+        here = np.array([-1 if self._has_memory is None else self._has_memory], dtype=np.int8)
+        states = np.concatenate(world.all_gather_same_size(here)).tolist()
+        if 0 in states and 1 in states:
+            raise RankError(
+                f"ranks disagree on memory: rank {states.index(1)} gave a memory term, rank {states.index(0)} none. "
+                "Call pruner.loss with the same arguments on every rank."
+            )
+        if max(states) >= 0:
+            self._settle(max(states) == 1)
+
+    def _settle(self, has_memory: bool) -> None:
+        self._has_memory = has_memory
+        if self._all_or_none and not has_memory:
+            self.read = tuple(name for name in self.read if name != "memory")
 
     def of_batch(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
         """What else an in-batch policy reads, without gradient: floating point, shape [B, ...].

@@ -78,6 +78,7 @@ class RunningEpoch:
         start: int = 0,
         consumed_rows: NDArray[np.bool_] | None = None,
         global_batch: int = 0,
+        has_memory: bool | None = None,
     ) -> None:
         self.plan, self.start = plan, start
         self.global_batch = global_batch
@@ -89,7 +90,7 @@ class RunningEpoch:
         self._passes = Passes(plan, -(-share // world.size))
         self._shares = BatchShares(plan, k, start, world)
         self._warned_of_passes = False
-        self._inputs = StepInputs(policy)
+        self._inputs = StepInputs(policy, has_memory)
         self._buffer = ObservationBuffer(self._inputs.recorded)
         if consumed_rows is None:
             consumed_rows = np.zeros(owned.size, dtype=bool)
@@ -121,7 +122,7 @@ class RunningEpoch:
             self._raise_second_round()
         if self.selects_in_batch:
             chosen = self._shares.chosen_before(ids, step.ids) or self._select_within(ids, step, values, chosen)
-        self._buffer.add(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
+        self._record(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
         self._passes.add(step.ids)
         if self._passes.are_many and not self._warned_of_passes:
             self._warn_of_passes()
@@ -147,7 +148,7 @@ class RunningEpoch:
         if step.ids.device.type == "cpu":
             check_range(step.ids.numpy(), self.plan.num_samples)
             self._raise_nonfinite(step)
-        self._buffer.add(step, False, is_train_step=False)
+        self._record(step, False, is_train_step=False)
 
     def rank_ids(self, batch_size: int, *, drop_last: bool) -> NDArray[np.int64]:
         """int64, shape [M]: what this rank trains of the rest of the epoch; see :meth:`emprune.Pruner.rank_ids`.
@@ -190,10 +191,12 @@ class RunningEpoch:
         Raises:
             ArgumentError, EpochOrderError, NonFiniteError: what could not be seen in the step without waiting for a
                 device.
+            RankError: some ranks gave a memory term and others none.
         """
         taken = self._buffer.snapshot()
         if not len(taken) and self._world.size == 1:
             return None
+        self._inputs.agree(self._world)
         seen, forwarded = self._collected(taken)
         if self._world.size > 1:
             seen = deduplicated(seen, self.consumed_rows, in_batch=self.selects_in_batch)
@@ -330,6 +333,10 @@ class RunningEpoch:
         """What is recorded of a step, types and shapes checked."""
         check_ids(ids)
         return Step.of(ids, self._inputs.of_samples(values, len(ids)))
+
+    def _record(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
+        self._buffer.add(step, trained, is_train_step=is_train_step)
+        self._inputs.took("memory" in step.names)
 
     def _raise_foreign(self, ids: NDArray[np.int64]) -> None:
         """Raise the error that names ids outside the plan; nothing for an empty array."""

@@ -123,6 +123,8 @@ class Policy:
         inputs: names of the values that the policy reads of each step, as :meth:`emprune.Pruner.loss` is given them:
             "loss", "memory", or any other, for instance "confidence". Loss and memory term are columns of the score
             table; others reach :meth:`update`, float32, shape [M], as ``seen.extra[name]``.
+        memory_is_optional: True where it may be left out of all steps of a run (``table.memory`` is NaN then), though
+            it is among the ``inputs``; in some steps it may not.
         observes_pruned: True where the training loop should also forward the samples that an epoch pruned
             (``EpochPlan.pruned_ids``) at its end and pass their values to :meth:`emprune.Pruner.observe`.
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
@@ -137,6 +139,7 @@ class Policy:
     name: ClassVar[str] = "policy"
     source: ClassVar[str] = "user code"
     inputs: ClassVar[tuple[str, ...]] = ("loss",)
+    memory_is_optional: ClassVar[bool] = False
     observes_pruned: ClassVar[bool] = False
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}

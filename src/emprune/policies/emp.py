@@ -41,6 +41,9 @@ class EMP(Policy):
     by measurement (see the README). Scores below zero, as of a density's loss, are ranked as
     :func:`emprune.selection.sample` says.
 
+    M may be left out of all steps of a run, for losses that have no memory term: the score is then L alone (β = 0),
+    and with rule "sample" its probability is in proportion to L^γ. The pruner warns of it once.
+
     Args:
         beta: β ≥ 0, weight of the memory term; 0 with rule "top" is LFL.
         rule: "sample" (probability proportional to score^γ), "top" or "threshold".
@@ -56,6 +59,7 @@ class EMP(Policy):
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
     inputs = ("loss", "memory")
+    memory_is_optional = True
     partitionable = True
 
     def __post_init__(self) -> None:
@@ -76,7 +80,9 @@ class EMP(Policy):
 def emp_score(loss: NDArray[np.float32], memory: NDArray[np.float32], beta: float) -> NDArray[np.float32]:
     """float32, shape [M]: L + β·M, of L and M in the same shape; finite, or NaN where one of them is."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = loss + np.float32(min(beta, _MOST)) * memory
+        scores = memory * np.float32(min(beta, _MOST))
+        scores[np.isnan(scores)] = 0  # no memory term was given; of quarantined samples the loss is NaN too
+        scores += loss
     # A score too large for float32 is the largest, and not +inf, which stands for never seen.
     return np.clip(scores, -_MOST, _MOST)
 

@@ -75,6 +75,7 @@ class GatedEMP(Policy):
     name = "emp-gated"
     source = "this project; the score is that of Xiao et al. 2024, arXiv:2408.16031"
     inputs = ("loss", "memory")
+    memory_is_optional = True
     history: ClassVar[dict[str, float]] = {
         "gap": np.nan, "error": np.nan, "gamma": np.nan,
         "lowest": np.nan, "log_rate": np.nan, "trained_before": 0, "planned": 0,

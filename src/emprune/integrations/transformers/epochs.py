@@ -241,3 +241,5 @@ class EpochCallback(TrainerCallback):  # type: ignore[misc]
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """After the last step's loss, and before the next epoch's sampler is asked, or its checkpoint is saved."""
         self._trainer.end_epoch(stopped=control.should_epoch_stop)
+        if args.report_to:  # else nobody asked for more than the losses that are printed
+            self._trainer.log(self._trainer.pruner.metrics())

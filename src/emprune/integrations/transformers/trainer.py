@@ -14,6 +14,7 @@ What differs from the Trainer without pruning:
   loss being the mean over its labelled tokens. The Trainer's own is the mean over tokens: there a sample counts as much
   as it is long. For one label a sample they are the same.
 - The numbers of steps, of the schedule too, are exact, although epochs differ in length.
+- At the end of each epoch :meth:`emprune.Pruner.metrics` goes to what ``report_to`` names, TensorBoard for instance.
 - A checkpoint holds one file more, ``pruner.safetensors``. Resumed in mid-epoch, the Trainer skips nothing, since the
   plan that is restored begins after the last sample that a step consumed.
 - A finished run is extended by a new trainer with more ``num_train_epochs`` and as many ``num_epochs`` of its pruner,

@@ -1,0 +1,1 @@
+"""Several yes-or-no labels a sample, and maps of classes: does EMP gain over random there?"""
