@@ -78,6 +78,7 @@ class Pruning(_Callback):
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Check the run, and stand between the trainer and its training loader."""
+        self._trainer = None
         if stage != "fit":
             return
         checks.check_release(trainer)
@@ -97,9 +98,13 @@ class Pruning(_Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Leave the trainer as it was."""
         self._leave(trainer)
+        self._trainer = None
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Leave the trainer as it was; what fails in the very first step may not know of the ids."""
+        """Leave the trainer as it was, but not its counts: a checkpoint may be saved now.
+
+        What fails in the very first step may not know of the ids.
+        """
         progress = trainer.fit_loop.epoch_loop.batch_progress.total
         if self._trainer is not None and progress.started == 1 and not progress.processed:
             exception.add_note("With emprune's Pruning, a training batch is (ids, batch): ids, batch = batch.")
@@ -223,4 +228,3 @@ class Pruning(_Callback):
     def _leave(self, trainer: Any) -> None:
         lengths.make_inexact(trainer)
         vars(trainer.fit_loop._data_source).pop("dataloader", None)
-        self._trainer = None
