@@ -75,6 +75,7 @@ class Pruning(_Callback):
         self._consumed = 0
         self._before: dict[str, Any] = {}
         self._updates: int | None = None
+        self._saved_batch = 0
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Check the run, and stand between the trainer and its training loader."""
@@ -149,11 +150,12 @@ class Pruning(_Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The pruner's state as of the last update; all ranks must call it, as for ``trainer.save_checkpoint``."""
-        state = self.pruner.state_dict()
-        if self._trainer is None or self._trainer.fast_dev_run:
-            return state
-        in_step = checkpoints.is_in_step(self._trainer) and self.pruner.consumed > self._consumed
-        return checkpoints.without_last(state, checkpoints.batches_without_update(self._trainer) + in_step)
+        state, batch = self.pruner.state_dict(), self._loader.global_batch if self._loader else 0
+        if self._trainer is not None and not self._trainer.fast_dev_run:
+            in_step = checkpoints.is_in_step(self._trainer) and self.pruner.consumed > self._consumed
+            pending = checkpoints.batches_without_update(self._trainer) + in_step
+            state = checkpoints.without_last(state, pending, batch)
+        return {"pruner": state, "global_batch": batch}
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Let Lightning's counts, too, be those of the last update: later gradients are not in the checkpoint."""
@@ -178,7 +180,8 @@ class Pruning(_Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the pruner, where training goes on; validating a checkpoint leaves it as it is."""
         if self._trainer is not None:
-            self.pruner.load_state_dict(state_dict)
+            self.pruner.load_state_dict(state_dict["pruner"])
+            self._saved_batch = state_dict["global_batch"]
 
     # ---- loaders
 
@@ -196,11 +199,15 @@ class Pruning(_Callback):
 
         Raises:
             ArgumentError: the pruner has begun another run.
-            StateError: the pruner stands elsewhere.
+            StateError: the pruner stands elsewhere, or the checkpoint is of another global batch.
         """
         trainer, pruner, loader = self._trainer, self.pruner, self._loader
         assert loader is not None  # for the type checker: it is the loader that calls this
-        if self in trainer.callbacks and not trainer.fast_dev_run:  # else a finder's trial, which is taken back
+        if self not in trainer.callbacks:  # a finder tries its steps without callbacks, and takes them back at its end
+            self._before = self._before or pruner.state_dict()
+            pruner.load_state_dict(self._before)
+        elif not trainer.fast_dev_run:
+            self._before = {}
             self._check_epoch(epoch)
             if pruner.consumed > pruner.start:
                 self.load_state_dict(self.state_dict())  # an interrupted epoch goes on with what is left
@@ -218,6 +225,14 @@ class Pruning(_Callback):
                 f"Lightning begins epoch {epoch}, but the pruner stands in epoch {pruner.epoch}. Leave end_epoch and "
                 "load_state_dict to the callback."
             )
+        assert self._loader is not None  # for the type checker: it is the loader that calls this
+        here, ranks = self._loader.global_batch, pruner.world.size
+        if self._saved_batch not in (0, here):
+            raise StateError(
+                f"the global batch is {here} here ({self._loader.batch_size} on each of {ranks} ranks), but the "
+                f"checkpoint was saved with {self._saved_batch}. Use a batch_size of {self._saved_batch}/{ranks}."
+            )
+        self._saved_batch = 0
 
     def _total_updates(self) -> int:
         if self._trainer.train_dataloader is None:

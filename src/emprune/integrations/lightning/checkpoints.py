@@ -25,7 +25,7 @@ def is_in_step(trainer: Any) -> bool:
     return bool(current.started > current.processed)
 
 
-def without_last(state: dict[str, Any], batches: int) -> dict[str, Any]:
+def without_last(state: dict[str, Any], batches: int, global_batch: int) -> dict[str, Any]:
     """A pruner's state as it was before its last steps in the running epoch, whose updates were not made.
 
     Scores that these steps have recorded stay; the same samples come again, and are recorded again.
@@ -33,12 +33,12 @@ def without_last(state: dict[str, Any], batches: int) -> dict[str, Any]:
     Args:
         state: of a pruner whose plan was trained in its order.
         batches: of each rank, at most as many as the epoch has begun.
+        global_batch: samples that all ranks train in a step.
     """
     counters = Counters(**state["counters"])
     if not batches or not counters.consumed:
         return state
-    size = counters.global_batch
-    begin = max(0, -(-counters.consumed // size) - batches) * size
+    begin = max(0, -(-counters.consumed // global_batch) - batches) * global_batch
     again = state["plan.ids"][begin : counters.consumed]
     times = state["table.times_trained"].clone()
     times[again] = (times[again] - 1).clamp_min(0)

@@ -49,21 +49,24 @@ class EpochLoader(DataLoader[Any]):
         if isinstance(loader, PrunedLoader):
             dataset, collate_fn = dataset.dataset, collate_fn.collate_fn
         options = {name: getattr(loader, name) for name in _KEPT if hasattr(loader, name)}
-        size = loader.batch_size
-        super().__init__(**loader_arguments(dataset, pruner, size, collate_fn, EpochSampler, options))
+        super().__init__(**loader_arguments(dataset, pruner, loader.batch_size, collate_fn, EpochSampler, options))
         self.pruner = pruner
         self.sampler.begin_epoch = begin_epoch  # type: ignore[attr-defined]
         self.steps = self.steps_of(pruner.plan.count if pruner.epoch < pruner.num_epochs else pruner.kept[-1])
         if not self.steps:
             raise ArgumentError(
                 "drop_last", True, f"a global batch of at most {pruner.plan.count}, the samples of the epoch",
-                f"It is {size * pruner.world.size}, so that no batch would be left.",
+                f"It is {self.global_batch}, so that no batch would be left.",
             )  # fmt: skip
+
+    @property
+    def global_batch(self) -> int:
+        """Samples that all ranks train in a step."""
+        return (self.batch_size or 0) * self.pruner.world.size
 
     def steps_of(self, samples: int) -> int:
         """Batches that each rank makes of so many samples of the plan."""
-        assert self.batch_size is not None  # for the type checker: check_loader has seen it
-        return num_steps(samples, self.batch_size, self.pruner.world.size, drop_last=self.drop_last)
+        return num_steps(samples, self.global_batch, 1, drop_last=self.drop_last)
 
     def steps_left(self) -> int:
         """Batches that are left of the running epoch."""
