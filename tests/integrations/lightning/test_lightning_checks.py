@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from lightning_runs import Module, N, new_pruner, new_trainer
 from thread_world import on_all_ranks
 
 from emprune import ArgumentError, EmpruneError, Pruner
+from emprune.integrations.lightning.callback import _callback_class
 from emprune.integrations.lightning.checks import check_release, join_ranks
 
 pytestmark = [
@@ -63,6 +66,20 @@ def test_another_release() -> None:
     del trainer.fit_loop._data_fetcher
     with pytest.raises(EmpruneError, match=r"has no fit_loop\._data_fetcher, which pruning needs"):
         check_release(trainer)
+
+
+@pytest.mark.parametrize("imported", ["lightning.pytorch", "pytorch_lightning"])
+def test_the_package_that_is_imported_is_taken(imported: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    importlib.import_module(imported)
+    for other in {"lightning.pytorch", "pytorch_lightning"} - {imported}:
+        monkeypatch.delitem(sys.modules, other, raising=False)
+    assert _callback_class().__module__.startswith(imported)
+
+
+def test_without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EmpruneError, match=r"pip install 'emprune\[lightning\]'"):
+        _callback_class()
 
 
 class Ranks:
