@@ -179,7 +179,8 @@ def train(
     """The server's task: train in one of the ways, what is left of the run in ``folder``.
 
     Args:
-        stop: how many batches to train before all ranks are killed.
+        stop: how many batches to train before all ranks are killed; with several, behind an update since which none
+            was saved: one rank may be as far before another's file is whole.
     """
     signal.alarm(200)  # rather than hang
     rank = 0
@@ -195,7 +196,7 @@ def train(
 
         def logged(pruner: Pruner, ids: torch.Tensor, *values: Any, **named: Any) -> torch.Tensor:
             nonlocal passes
-            if passes == stop:
+            if rank == 0 and passes == stop:
                 os.killpg(0, signal.SIGKILL)
             passes += 1
             log.write(json.dumps([pruner.epoch, ids.tolist()]) + "\n")

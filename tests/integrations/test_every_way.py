@@ -25,7 +25,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "accumulation": {"accumulation": 2},
     "two processes": {"ranks": 2},
     "annealing": {"anneal": 0.25},
-    "all at once": {"stops": [7, 11], "accumulation": 2, "ranks": 2, "anneal": 0.25},
+    "all at once": {"stops": [8, 11], "accumulation": 2, "ranks": 2, "anneal": 0.25},
 }
 
 
