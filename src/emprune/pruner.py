@@ -188,6 +188,30 @@ class Pruner:
         """Whether the running epoch trains a part of each batch: an in-batch policy's, unless the epoch is full."""
         return self._now().selects_in_batch
 
+    def join(self, world: World | None = None) -> None:
+        """Train on with other ranks: those of a process group that was started after this pruner was built.
+
+        The state stays as it is; what is left of an epoch is dealt out among them. All of them must call it, each with
+        a pruner in the same state.
+
+        Args:
+            world: None: the ranks of the default process group.
+
+        Raises:
+            ArgumentError: the table is partitioned among the ranks it was built for.
+            RankError: the ranks' pruners differ.
+        """
+        world = world or current_world()
+        if self._planner.fingerprint(self.world):
+            raise ArgumentError(
+                "partition_batch_size", "given", "None for a pruner that joins other ranks",
+                "Build it after the process group is initialised.",
+            )  # fmt: skip
+        check_agreement(world, {**self.fingerprint, "on_nonfinite": self.on_nonfinite})
+        state = self.state_dict()
+        self.world = world
+        self.load_state_dict(state)
+
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, ending each after the loop's body has run.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from patching import changed
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -71,15 +72,11 @@ def test_files_named_exist():
         assert (ROOT / target).exists(), target
 
 
-def test_the_trainer_s_four_lines_are_those_that_are_tested():
+@pytest.mark.parametrize(("name", "diff"), [("PrunedTrainer", "trainer_text"), ("Pruning(", "lightning_digits")])
+def test_a_framework_s_four_lines_are_those_that_are_tested(name, diff):
     """The diff that the tests apply and run has the README's lines, and no other."""
-
-    def lines(text, sign):
-        found = [line for line in text.splitlines() if line.startswith(sign) and not line.startswith(sign * 3)]
-        return sorted(line[1:].strip() for line in found)
-
-    shown = next(block for block in re.findall(r"```diff\n(.*?)```", README, re.DOTALL) if "PrunedTrainer" in block)
-    applied = (ROOT / "examples" / "trainer_text.diff").read_text()
-    assert lines(shown, "+") == lines(applied, "+")
-    assert lines(shown, "-") == lines(applied, "-")
-    assert len(lines(shown, "+")) == 4
+    shown = next(block for block in re.findall(r"```diff\n(.*?)```", README, re.DOTALL) if name in block)
+    applied = (ROOT / "examples" / f"{diff}.diff").read_text()
+    assert changed(shown, "+") == changed(applied, "+")
+    assert changed(shown, "-") == changed(applied, "-")
+    assert len(changed(shown, "+")) == 4

@@ -8,20 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patching import changed, patched
 from trainer_runs import EXAMPLES
 
 SCRIPT = (EXAMPLES / "trainer_text.py").read_text()
 DIFF = (EXAMPLES / "trainer_text.diff").read_text()
-
-
-def patched(script: str, diff: str) -> str:
-    """The script with a unified diff applied; its line numbers are not looked at."""
-    for hunk in re.split(r"^@@.*@@\n", diff, flags=re.MULTILINE)[1:]:
-        lines = hunk.splitlines(keepends=True)
-        before, after = ("".join(line[1:] for line in lines if line[0] in kinds) for kinds in (" -", " +"))
-        assert script.count(before) == 1
-        script = script.replace(before, after)
-    return script
 
 
 @pytest.fixture
@@ -37,8 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_four_lines_make_a_script_prune(run: Any) -> None:
-    added = [line for line in DIFF.splitlines() if line.startswith("+") and not line.startswith("+++")]
-    assert len(added) == 4
+    assert len(changed(DIFF, "+")) == 4
     whole = run(SCRIPT, "--epochs", "1")
     assert whole.endswith(" 50 updates")  # 800 sentences, 16 in a batch
     pruned = run(patched(SCRIPT, DIFF), "--epochs", "4")

@@ -80,7 +80,7 @@ class EMP(Policy):
 def emp_score(loss: NDArray[np.float32], memory: NDArray[np.float32], beta: float) -> NDArray[np.float32]:
     """float32, shape [M]: L + β·M, of L and M in the same shape; finite, or NaN where one of them is."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = memory * np.float32(min(beta, _MOST))
+        scores: NDArray[np.float32] = memory * np.float32(min(beta, _MOST))
         scores[np.isnan(scores)] = 0  # no memory term was given; of quarantined samples the loss is NaN too
         scores += loss
     # A score too large for float32 is the largest, and not +inf, which stands for never seen.
