@@ -70,7 +70,7 @@ def test_another_experiment_in_the_folder_is_refused_and_stays(arguments, tmp_pa
     assert main([*digits, "--out", str(out)]) == 0
     before = (out / "results.json").read_bytes()
     capsys.readouterr()
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     assert "holds results of another experiment (mlp on digits" in capsys.readouterr().err
     assert (out / "results.json").read_bytes() == before
     assert main([*digits, "--first-seed", "1", "--out", str(out)]) == 0  # more seeds of the same experiment join
