@@ -18,14 +18,15 @@ from emprune_lab.runs.event import Event
 from emprune_lab.runs.progress import Progress
 from emprune_lab.specs.spec import RunSpec
 
-_NARROW, _BAR, _SHORT_BAR, _PERCENT, _GAP = 100, 20, 10, 4, 2
+_NARROW, _BAR, _SHORT_BAR, _PERCENT, _GAP, _LEAST_TITLE = 100, 20, 10, 4, 2, 12
 
 
 @dataclass
 class Line:
-    """A title, how much of it is done, and what there is to tell, what matters most first."""
+    """A title, long and short, how much of it is done, and what there is to tell, what matters most first."""
 
     title: str
+    short: str
     total: int
     done: int = 0
     told: Sequence[str] = field(default_factory=list)
@@ -62,7 +63,8 @@ class LiveView:
             self._end(event)
             return
         self._forecast.progressed(name, progress.step / progress.total_steps)
-        self._running[name] = Line(title_of(event.spec), progress.total_steps, progress.step, _told(progress))
+        titles = title_of(event.spec), _short_title(event.spec)
+        self._running[name] = Line(*titles, progress.total_steps, progress.step, _told(progress))
 
     def _end(self, event: Event) -> None:
         self._running.pop(event.spec.run_id, None)
@@ -78,7 +80,7 @@ class LiveView:
             spent = f"{result.samples_backward:,} samples in {result.optimizer_steps:,} steps"
             said = f"[{self._finished}/{self._total}] {title_of(event.spec)}: {result.headline}, {spent}"
             said += f", {result.seconds['total']:.1f} s"
-        self._console.print(said, highlight=False, markup=False, style="red" if event.error else None)
+        self._console.print(said, highlight=False, markup=False, soft_wrap=True, style="red" if event.error else None)
 
     def _lines(self) -> Table:
         """As wide as the terminal is now."""
@@ -86,20 +88,22 @@ class LiveView:
         told = [f"{ended}/{self._total}"]
         told += [f"{self._failed} failed"] if self._failed else []
         told += [f"about {in_words(left)} left"] if left is not None else []
-        return lines_of([Line("runs", self._total, ended, told), *self._running.values()], self._console.width)
+        return lines_of([Line("runs", "runs", self._total, ended, told), *self._running.values()], self._console.width)
 
 
 def lines_of(lines: Sequence[Line], width: int) -> Table:
     """Title, bar, percent and as much of what is told as fits, a line each; never wider than ``width``."""
-    bar = _SHORT_BAR if width < _NARROW else _BAR
-    title = min(max(len(line.title) for line in lines), max(width // 3, 12))
+    bar, titles = _BAR, [line.title for line in lines]
+    if width < _NARROW:
+        bar, titles = _SHORT_BAR, [line.short for line in lines]
+    title = min(max(map(len, titles)), max(width // 3, _LEAST_TITLE))
     room = width - title - bar - _PERCENT - 3 * _GAP
     columns = [Column(width=title, no_wrap=True), Column(width=bar), Column(width=_PERCENT, justify="right"), Column()]
     grid = Table.grid(*columns, padding=(0, _GAP, 0, 0), pad_edge=False)
-    for line in lines:
+    for name, line in zip(titles, lines, strict=True):
         share = line.done / max(line.total, 1)
         grid.add_row(
-            Text(_cut(line.title, title), style="bold"), ProgressBar(total=1.0, completed=share, width=bar),
+            Text(_cut(name, title), style="bold"), ProgressBar(total=1.0, completed=share, width=bar),
             f"{int(100 * share)}%", Text(_fitting(line.told, room), no_wrap=True),
         )  # fmt: skip
     return grid
@@ -109,6 +113,11 @@ def title_of(spec: RunSpec) -> str:
     """A run in words."""
     noise = f" noise {spec.label_noise:g}" if spec.label_noise else ""
     return f"{spec.policy} rate {spec.prune_rate:g} seed {spec.seed}{noise}"
+
+
+def _short_title(spec: RunSpec) -> str:
+    noise = f" n{spec.label_noise:g}" if spec.label_noise else ""
+    return f"{spec.policy} {spec.prune_rate:g} s{spec.seed}{noise}"
 
 
 def _told(progress: Progress) -> list[str]:
