@@ -127,8 +127,6 @@ class Publication:
 
     reference: str = "random"
     """Policy that all others are compared with, paired by seed."""
-    interval: Literal["student", "bootstrap"] = "student"
-    """95 % intervals over seeds: Student's t, or the percentile bootstrap, which is too narrow for few seeds."""
 
 
 def check_least(least: int, **values: int | None) -> None:

@@ -159,10 +159,10 @@ def _publish(
     data_dir: str | None,
 ) -> None:
     """Write table, figures and report; print the table, and the paths last."""
-    reference, interval = publication.reference, publication.interval
+    reference = publication.reference
     with console.status("Drawing figures …"):
-        files = write_report(out, results, runs, data_dir=data_dir, reference=reference, interval=interval)
-    for table in rich_tables(results, reference=reference, interval=interval):
+        files = write_report(out, results, runs, data_dir=data_dir, reference=reference)
+    for table in rich_tables(results, reference=reference):
         console.print(table)
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))

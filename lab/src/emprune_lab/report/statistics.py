@@ -12,7 +12,7 @@ from emprune.policies import REGISTRY
 from emprune_lab.records.metrics import METRICS, Metric, metric_named
 from emprune_lab.records.results import Result
 from emprune_lab.report.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
-from emprune_lab.report.intervals import Estimate, Interval, gap_closed, mean, paired_difference
+from emprune_lab.report.intervals import Estimate, gap_closed, mean, paired_difference
 from emprune_lab.report.settings import Setting, by_setting
 from emprune_lab.specs.spec import SHORT
 
@@ -133,17 +133,16 @@ def check_reference(results: Iterable[Result], reference: str) -> None:
         raise ArgumentError("reference", reference, f"a policy of these results: {', '.join(allowed)}")
 
 
-def summarise(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> list[Row]:
+def summarise(results: Iterable[Result], reference: str = RANDOM) -> list[Row]:
     """One row for each policy and rate of each setting.
 
     Args:
         results: runs of any number of settings.
         reference: label of the policy that differences are taken to.
-        interval: of means and differences; gap closed, a quotient, always has that of the bootstrap.
 
     Raises:
         ArgumentError: budgets differ, see :func:`~emprune_lab.report.costs.check_budgets`; the reference is not in
-            the results; the interval or the metric is unknown.
+            the results; the metric is unknown.
     """
     results = list(results)
     check_reference(results, reference)
@@ -151,11 +150,11 @@ def summarise(results: Iterable[Result], reference: str = RANDOM, interval: Inte
     for setting, runs in by_setting(results).items():
         check_budgets(runs)
         cells = by_cell(runs)
-        rows += [_row(setting, policy, rate, cells, reference, interval) for policy, rate in cells]
+        rows += [_row(setting, policy, rate, cells, reference) for policy, rate in cells]
     return rows
 
 
-def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str, interval: Interval) -> Row:
+def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str) -> Row:
     runs, full = cells[policy, rate], cells.get((FULL, 0.0), {})
     every = list(runs.values())
     compared = policy != FULL and not own_budget(policy)
@@ -168,9 +167,9 @@ def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: st
         seeds=tuple(runs),
         reference=reference,
         own_budget=own_budget(policy),
-        measures=tuple(_measure(metric, runs, base, interval) for metric in _metrics(every)),
-        remembered=mean([100 * run.remembered for run in every], interval),
-        remembered_true=mean([100 * run.remembered_true for run in every], interval),
+        measures=tuple(_measure(metric, runs, base) for metric in _metrics(every)),
+        remembered=mean([100 * run.remembered for run in every]),
+        remembered_true=mean([100 * run.remembered_true for run in every]),
         gap_closed=_gap(metric_named(every[0].metric), runs, random, full),
         cost=cost_of(every, [] if policy == FULL else list(full.values())),
     )
@@ -186,15 +185,11 @@ def _metrics(runs: Iterable[Result]) -> list[Metric]:
     return [metric_named(name) for name in dict.fromkeys([*heads, *further])]
 
 
-def _measure(metric: Metric, runs: Mapping[int, Result], base: Mapping[int, Result], interval: Interval) -> Measure:
+def _measure(metric: Metric, runs: Mapping[int, Result], base: Mapping[int, Result]) -> Measure:
     own, other = _values(metric, runs), _values(metric, base)
     paired = [seed for seed in own if seed in other]
-    difference = (
-        paired_difference([own[seed] for seed in paired], [other[seed] for seed in paired], interval)
-        if paired
-        else None
-    )
-    return Measure(metric, mean(list(own.values()), interval), difference)
+    difference = paired_difference([own[seed] for seed in paired], [other[seed] for seed in paired]) if paired else None
+    return Measure(metric, mean(list(own.values())), difference)
 
 
 def _gap(metric: Metric, *groups: Mapping[int, Result]) -> Estimate | None:
