@@ -19,6 +19,7 @@ from emprune_lab.report.formats import (
     format_mean,
     format_ratio,
     format_seconds,
+    format_speed_up,
 )  # fmt: skip
 from emprune_lab.report.layout import Cell, Table, TerminalTable, Tone
 from emprune_lab.report.settings import setting_titles
@@ -36,7 +37,10 @@ NOTES = {
     "those that only score or choose included. A sample of a contrastive run is two views. random: a new uniform "
     "subset each epoch; short: full data for fewer epochs. gap closed: (policy − random) / (full − random), 0 is no "
     "better than random, 1 is lossless; in parentheses where the seeds do not bound it, fewer than four or full not "
-    "significantly better than random; – where it is not better. remembered: training samples that the final model "
+    "significantly better than random; – where it is not better. speed-up at equal accuracy (or whatever heads the "
+    "comparison): samples that plain training on all the data needs to get there, over those of the policy, scoring "
+    "runs included; of means over the seeds, log-linear between the budgets of short and full, a bound outside of "
+    "them, and without an interval. remembered: training samples that the final model "
     "predicts as labelled, without augmentation; of text, tokens predicted right; of contrastive runs, views in a "
     "batch whose nearest other view is of the same sample (instance retrieval). true labels: training samples "
     "predicted right in truth.",
@@ -105,6 +109,7 @@ def _ranked(rows: Sequence[Row], title: str) -> Table:
     columns = {
         **_measured(rows[0].metric, f"minus {rows[0].reference}"),
         "gap closed": lambda row: Cell(format_gap(row.gap_closed)),
+        **_equal(rows[0].metric),
         "remembered %": lambda row: Cell(format_mean(row.remembered)),
     }
     if rows[0].setting.label_noise:
@@ -121,7 +126,7 @@ def _measures(rows: Sequence[Row], title: str) -> Table:
 
 def _own_budget(rows: Sequence[Row], title: str) -> Table:
     means = {_heading(metric): partial(_mean, metric=metric) for metric in _metrics(rows)}
-    return _table(title, OWN_BUDGET, rows, {**means, **_REALISED, **_SPENT, **_STEPS})
+    return _table(title, OWN_BUDGET, rows, {**means, **_equal(rows[0].metric), **_REALISED, **_SPENT, **_STEPS})
 
 
 def _cost(rows: Sequence[Row], title: str) -> Table:
@@ -159,6 +164,10 @@ _STEPS: Columns = {"steps": lambda row: Cell(f"{row.cost.optimizer_steps:,}")}
 def _metrics(rows: Sequence[Row]) -> list[Metric]:
     """The metrics of any of the rows, the headline first."""
     return list(dict.fromkeys([rows[0].metric, *(one.metric for row in rows for one in row.measures)]))
+
+
+def _equal(metric: Metric) -> Columns:
+    return {f"speed-up at equal {metric.words}": lambda row: Cell(format_speed_up(row.speed_up))}
 
 
 def _heading(metric: Metric) -> str:
