@@ -160,10 +160,13 @@ def _publish(
 ) -> None:
     """Write table, figures and report; print the table, and the paths last."""
     reference = publication.reference
-    with console.status("Drawing figures …"):
-        files = write_report(out, results, runs, data_dir=data_dir, reference=reference)
-    for table in rich_tables(results, reference=reference):
-        console.print(table)
+    tables = rich_tables(results, reference=reference)
+    try:
+        with console.status("Drawing figures …"):
+            files = write_report(out, results, runs, data_dir=data_dir, reference=reference)
+    finally:  # what was measured is shown, also where the disk has no room for it
+        for table in tables:
+            console.print(table)
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))
     for path in (out / RESULTS_FILE, files.table, files.report):
