@@ -91,7 +91,7 @@ def test_own_budgets_have_all_measures_in_their_own_table():
     runs[1].metrics.update(metrics)
     _, measures, own, _ = build_tables(runs)
     assert own.name == OWN_BUDGET
-    assert own.columns[:5] == ("rate", "policy", "accuracy %", "F1 %", "realised rate")
+    assert own.columns[:6] == ("rate", "policy", "accuracy %", "F1 %", "speed-up at equal accuracy", "realised rate")
     assert [cell.text for cell in own.lines[0][1:4]] == ["infobatch-published", "90.00", "80.00"]
     assert "infobatch-published" not in to_markdown(measures)
 

@@ -163,8 +163,6 @@ def _check(result: Result) -> None:
     for name, kind in _KINDS.items():
         if not _fits(getattr(result, name), kind):
             raise TypeError(f"{name} is {str(getattr(result, name))[:_MOST_SHOWN]!r}")
-    if any(name not in entry for entry in result.history for name in _OF_AN_EPOCH):
-        raise TypeError(f"history has an epoch without {' or '.join(_OF_AN_EPOCH)}")
 
 
 def _fits(value: object, kind: Any) -> bool:
@@ -180,5 +178,4 @@ def _fits(value: object, kind: Any) -> bool:
 
 
 _KINDS = get_type_hints(Result)
-_OF_AN_EPOCH = ("kept", "seconds")
 _MOST_SHOWN = 40

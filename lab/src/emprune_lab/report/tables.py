@@ -37,13 +37,12 @@ NOTES = {
     "those that only score or choose included. A sample of a contrastive run is two views. random: a new uniform "
     "subset each epoch; short: full data for fewer epochs. gap closed: (policy − random) / (full − random), 0 is no "
     "better than random, 1 is lossless; in parentheses where the seeds do not bound it, fewer than four or full not "
-    "significantly better than random; – where it is not better. speed-up at equal accuracy (or whatever heads the "
-    "comparison): samples that plain training on all the data needs to get there, over those of the policy, scoring "
-    "runs included; of means over the seeds, log-linear between the budgets of short and full, a bound outside of "
-    "them, and without an interval. remembered: training samples that the final model "
-    "predicts as labelled, without augmentation; of text, tokens predicted right; of contrastive runs, views in a "
-    "batch whose nearest other view is of the same sample (instance retrieval). true labels: training samples "
-    "predicted right in truth.",
+    "significantly better than random; – where it is not better. speed-up at equal value: samples that plain training "
+    "on all the data needs to get there, over those of the policy, scoring runs included; of means over the seeds, "
+    "log-linear between the budgets of short and full, a bound outside of them, and without an interval. remembered: "
+    "training samples that the final model predicts as labelled, without augmentation; of text, tokens predicted "
+    "right; of contrastive runs, views in a batch whose nearest other view is of the same sample (instance retrieval). "
+    "true labels: training samples predicted right in truth.",
     MEASURES: "All metrics of the same runs; the first heads the comparison. ↓: lower is better.",
     OWN_BUDGET: "These rules decide by the scores how many samples they train. What they reach belongs to that "
     "number, not to the rate asked for, and is compared with no other.",

@@ -114,6 +114,8 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
     start = time.perf_counter()
     test, train = task.evaluate_test(), task.evaluate_train()
     evaluated = time.perf_counter() - start
+    if task.metric not in test:
+        raise ArgumentError("metric", task.metric, f"among those that the task measured: {', '.join(test)}")
     seconds_scoring = training.seconds_scoring + scoring.seconds
     report = pruner.report()
     result = Result(

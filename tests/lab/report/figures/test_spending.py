@@ -16,7 +16,7 @@ def test_spending_has_every_policy_and_rate_over_seconds_and_samples():
         assert (pytest.approx(row.cost.seconds), point) in marks(time, row.policy)
         assert (row.cost.samples_backward, point) in marks(samples, row.policy)
     assert [tick.get_text() for tick in samples.get_xticklabels()] == ["300", "900", "3,000"]
-    assert "↓ 10.0" in texts(figure)
+    assert "↓ 10.00" in texts(figure)
 
 
 def test_spending_counts_what_a_score_was_trained_with():
