@@ -103,7 +103,7 @@ def differences(recorded: Result, repeated: Result) -> Iterator[tuple[str, Any, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0 where all runs repeat; 1 where one differs or for other named errors; 2 for bad usage."""
+    """Returns 0 where all runs repeat; 1 where one differs; else as :func:`emprune_lab.cli.exit_code`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = tyro.cli(Repeat, prog="python -m studies.repeat", args=arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)

@@ -17,7 +17,7 @@ from accelerator.headline import Estimate
 from accelerator.sizes import REHEARSAL, Sizes
 from accelerator.speed import Choice
 from emprune_lab.runs.compare import Comparison
-from emprune_lab.runs.steps import Mode
+from emprune_lab.specs.recipe import Mode
 
 CALLS, CORRECTNESS, SPEED = "calls.json", "correctness.json", "speed.json"
 _DATA_SECONDS = 60

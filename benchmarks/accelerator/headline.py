@@ -17,7 +17,7 @@ from accelerator.speed import Choice
 from emprune_lab.records.results import Result
 from emprune_lab.runs.compare import Comparison
 from emprune_lab.runs.runner import run
-from emprune_lab.runs.steps import Mode
+from emprune_lab.specs.recipe import Mode
 from emprune_lab.specs.spec import SHORT, RunSpec, build_pruner
 
 CIFAR_SIZE = 50_000

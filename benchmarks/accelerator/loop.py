@@ -13,9 +13,8 @@ from typing import Any
 import torch
 
 from emprune_lab.data.images import ImageData
-from emprune_lab.runs.steps import Mode
 from emprune_lab.runs.training import Training
-from emprune_lab.specs.recipe import Precision, Preset
+from emprune_lab.specs.recipe import Mode, Precision, Preset
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks import PRESETS
 

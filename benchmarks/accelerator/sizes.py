@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from emprune_lab.runs.steps import Mode
-from emprune_lab.specs.recipe import Precision
+from emprune_lab.specs.recipe import Mode, Precision
 
 AS_SHIPPED, AS_PUBLISHED = "emp", ("emp:beta=1:rule=top", "emp:beta=1:gamma=1")
 

@@ -13,7 +13,7 @@ from accelerator import loop, steps
 from accelerator.children import Child, Outcome, barrier, first_done
 from accelerator.files import Record
 from accelerator.sizes import Sizes
-from emprune_lab.runs.steps import Mode
+from emprune_lab.specs.recipe import Mode
 
 _TRIES = 2
 _TYPICAL = 4_000_000

@@ -1,97 +1,27 @@
 """emprune: dynamic data pruning for PyTorch. Train on the part of the data that pays, at an exact rate."""
 
-from emprune import checkpoint, scoring, selection
-from emprune.epoch.plan import EpochPlan
-from emprune.errors import (
-    ArgumentError,
-    DataError,
-    EmpruneError,
-    EmpruneWarning,
-    EpochOrderError,
-    NonFiniteError,
-    StateError,
-)
-from emprune.loader import IdBatches, PlanSampler, PrunedLoader
-from emprune.policies import (
-    EMP,
-    LFL,
-    RS2,
-    SCAN,
-    UCB,
-    BatchRequest,
-    BatchSelection,
-    DivBS,
-    DynamicRandom,
-    EpsilonGreedy,
-    Full,
-    InBatchPolicy,
-    InfoBatch,
-    InfoBatchPublished,
-    Kakurenbo,
-    OrderDP,
-    Policy,
-    RePB,
-    Request,
-    SelectiveBackprop,
-    SeTa,
-    SeTaPublished,
-    StaticRandom,
-    StaticScores,
-    StaticSubset,
-    get_policy,
-)
-from emprune.pruner import Pruner
-from emprune.report import Report
-from emprune.scoring.capture import Capture
-from emprune.selection import Selection
-from emprune.table import ScoreTable
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emprune.public import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "EMP",
-    "LFL",
-    "RS2",
-    "SCAN",
-    "UCB",
-    "ArgumentError",
-    "BatchRequest",
-    "BatchSelection",
-    "Capture",
-    "DataError",
-    "DivBS",
-    "DynamicRandom",
-    "EmpruneError",
-    "EmpruneWarning",
-    "EpochOrderError",
-    "EpochPlan",
-    "EpsilonGreedy",
-    "Full",
-    "IdBatches",
-    "InBatchPolicy",
-    "InfoBatch",
-    "InfoBatchPublished",
-    "Kakurenbo",
-    "NonFiniteError",
-    "OrderDP",
-    "PlanSampler",
-    "Policy",
-    "PrunedLoader",
-    "Pruner",
-    "RePB",
-    "Report",
-    "Request",
-    "ScoreTable",
-    "SeTa",
-    "SeTaPublished",
-    "Selection",
-    "SelectiveBackprop",
-    "StateError",
-    "StaticRandom",
-    "StaticScores",
-    "StaticSubset",
-    "checkpoint",
-    "get_policy",
-    "scoring",
-    "selection",
-]
+
+def __getattr__(name: str) -> Any:
+    """Import the public names, and torch with them, when the first is asked for: a command's help does without."""
+    if not name.startswith("_") or name == "__all__":
+        public = importlib.import_module("emprune.public")
+        # While that is being imported, it asks for submodules; the import system finds them.
+        if hasattr(public, "__all__"):
+            globals().update({one: getattr(public, one) for one in public.__all__}, __all__=public.__all__)
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

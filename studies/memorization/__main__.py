@@ -40,7 +40,7 @@ class Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0; 2 for bad usage; 130 when stopped, with the finished models kept; 1 for other named errors."""
+    """Returns 0, or as :func:`emprune_lab.cli.exit_code`; when stopped, the finished models are kept."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = tyro.cli(Options, prog=f"python -m {MODULE}", args=arguments)
     torch.set_num_threads(options.threads)

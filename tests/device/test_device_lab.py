@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from emprune_lab.data.images import ImageData
-from emprune_lab.runs.steps import Mode
 from emprune_lab.runs.training import Training
-from emprune_lab.specs.recipe import Recipe
+from emprune_lab.specs.recipe import Mode, Recipe
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks.images.presets import ImageSettings
 

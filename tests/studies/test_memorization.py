@@ -310,7 +310,7 @@ def test_a_data_set_without_a_study_is_a_usage_error(tmp_path, capsys):
 
 
 def test_missing_files_are_named(tmp_path, capsys):
-    assert main(["fashion-mnist", "--data-dir", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 1
+    assert main(["fashion-mnist", "--data-dir", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 2
     assert "nowhere/train-images-idx3-ubyte.gz is missing" in capsys.readouterr().err.replace("\n", "")
 
 

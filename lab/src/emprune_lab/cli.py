@@ -2,46 +2,84 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
 
-from emprune.errors import ArgumentError, EmpruneError
-from emprune_lab.commandline.commands import Compare, Report, Train
+import emprune
+import emprune_lab
+from emprune.errors import ArgumentError, DataError, EmpruneError
+from emprune_lab.commandline.commands import Compare, Methods, Report, Train
 from emprune_lab.commandline.headline import Headline
-from emprune_lab.commandline.methods import Methods
-from emprune_lab.runs.runner import Interrupted
+from emprune_lab.runs.interrupted import Interrupted
 
-USAGE_ERROR, FAILURE, STOPPED = 2, 1, 130
+USAGE_ERROR, FAILURE, STOPPED, NOT_READ = 2, 1, 130, 141
+"""Exit codes; a shell gives the last two to a process that Ctrl-C or a closed pipe ended."""
+_DESCRIPTION = "Dynamic data pruning: compare policies on real data. emprune --version says which version this is."
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """As for every other print: :func:`exit_code` knows what to do."""
+        raise BrokenPipeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``emprune``; returns as :func:`exit_code`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = f"emprune {shlex.join(arguments)}"
+    return exit_code(lambda: _work(arguments, command), command)
 
-    def work() -> int:
+
+def _work(arguments: Sequence[str], command: str) -> int:
+    if arguments == ["--version"]:
+        print(f"emprune {emprune.__version__}, emprune-lab {emprune_lab.__version__}")
+        return 0
+    with _ending_at_once(command):
         chosen = tyro.cli(
-            Compare | Train | Headline | Report | Methods,
-            prog="emprune", description="Dynamic data pruning: compare policies on real data.", args=arguments,
-        )  # fmt: skip
+            Compare | Train | Headline | Report | Methods, prog="emprune", description=_DESCRIPTION, args=arguments
+        )
         as_json = getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False)
         # Tables need room, also where the output goes to a file and rich would assume 80 columns.
         # No emoji: rich imports their table at the first print, and a signal that prints could come in the middle.
-        console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120, emoji=False)
+        console = _Console(stderr=as_json, width=None if sys.stdout.isatty() else 120, emoji=False)
         if (world_size := os.environ.get("WORLD_SIZE", "1")) != "1":
             raise ArgumentError(
                 "WORLD_SIZE", world_size, "1: the command trains each run in one process",
                 "--jobs says how many runs train at the same time; for one run on many processes see examples/.",
             )  # fmt: skip
-        return int(chosen(console, command))
+        if said := chosen.announced():
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
+            console.file.flush()
+        importlib.import_module("emprune_lab.commandline.work")  # torch, which takes seconds
+    return chosen(console, command)
 
-    return exit_code(work, command)
+
+@contextlib.contextmanager
+def _ending_at_once(command: str) -> Iterator[None]:
+    """Inside, Ctrl-C ends the process: nothing is to be saved yet, and an import would take it for its own error."""
+
+    def end(number: int, frame: object) -> None:
+        os.write(2, f"{_stopped('')}; go on with:\n  {command}\n".encode())
+        os._exit(STOPPED)
+
+    if threading.current_thread() is not threading.main_thread():  # others may not say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def exit_code(work: Callable[[], int], command: str) -> int:
@@ -51,19 +89,44 @@ def exit_code(work: Callable[[], int], command: str) -> int:
         command: what goes on where the work was stopped.
 
     Returns:
-        What ``work`` returns; 2 for bad usage; 130 when stopped, with what is finished saved; 1 for other errors that
-        emprune names, and for files that cannot be read or written.
+        What ``work`` returns; 2 for bad usage, and for data or results that are missing or not what they should be; 130
+        when stopped, with what is finished saved; 141 where nobody reads what is printed any more; 1 for other errors
+        that emprune names, and for files that cannot be read or written.
     """
-    said = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        try:
+            code = _without_traceback(work, command)
+        finally:
+            sys.stdout.flush()  # what is still to be written may find its pipe closed too
+    except BrokenPipeError:
+        _to_nowhere()
+        return NOT_READ
+    return code
+
+
+def _without_traceback(work: Callable[[], int], command: str) -> int:
+    said = _Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         return work()
     except (Interrupted, KeyboardInterrupt) as stopped:
-        state = f": {stopped}. Everything is saved" if isinstance(stopped, Interrupted) else ". What was saved is kept"
-        said.print(escape(f"Stopped{state}; go on with:\n  {command}"))
+        state = _stopped(str(stopped) if isinstance(stopped, Interrupted) else "")
+        said.print(escape(f"{state}; go on with:\n  {command}"))
         return STOPPED
-    except BrokenPipeError:  # nobody reads what is printed any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else the interpreter's last flush fails
-        return 0
+    except BrokenPipeError:
+        raise
     except (EmpruneError, OSError) as error:
         said.print(f"[bold red]error:[/] {escape(str(error))}")
-        return USAGE_ERROR if isinstance(error, ArgumentError) else FAILURE
+        return USAGE_ERROR if isinstance(error, ArgumentError | DataError) else FAILURE
+
+
+def _stopped(state: str) -> str:
+    return f"Stopped: {state}. Everything is saved" if state else "Stopped. What was saved is kept"
+
+
+def _to_nowhere() -> None:
+    """Let the interpreter's last flush of a closed pipe succeed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

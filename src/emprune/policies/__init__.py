@@ -13,7 +13,14 @@ from emprune.policies.infobatch import InfoBatch, InfoBatchPublished
 from emprune.policies.kakurenbo import Kakurenbo
 from emprune.policies.orderdp import OrderDP
 from emprune.policies.random import RS2, DynamicRandom, Full, StaticRandom
-from emprune.policies.registry import REGISTRY, discovered, get_policy, partitionable
+from emprune.policies.registry import (
+    REGISTRY,
+    check_settings,
+    discovered,
+    get_policy,
+    missing_settings,
+    partitionable,
+)
 from emprune.policies.repb import RePB
 from emprune.policies.scan import SCAN
 from emprune.policies.selective_backprop import SelectiveBackprop
@@ -26,5 +33,5 @@ __all__ = [
     "EMP", "LFL", "REGISTRY", "RS2", "SCAN", "UCB", "BatchRequest", "BatchSelection", "DivBS", "DynamicRandom",
     "EpsilonGreedy", "Full", "GatedEMP", "InBatchPolicy", "InfoBatch", "InfoBatchPublished", "Kakurenbo", "OrderDP",
     "Policy", "RePB", "Request", "SeTa", "SeTaPublished", "SelectiveBackprop", "StaticRandom", "StaticScores",
-    "StaticSubset", "get_policy", "partitionable",
+    "StaticSubset", "check_settings", "get_policy", "missing_settings", "partitionable",
 ]  # fmt: skip

@@ -31,17 +31,6 @@ def test_rows_by_hand():
     assert (full.difference, full.gap_closed, full.ranked) == (None, None, False)
 
 
-def test_the_interval_asked_for_is_that_of_means_and_differences():
-    emp = row_of(summarise(comparison(), interval="bootstrap"), "emp", 0.7)
-    assert (emp.difference.low, emp.difference.high) == pytest.approx((3 + 0.65 * 0.2 / 3, 3.2))
-    student = row_of(summarise(comparison()), "emp", 0.7)
-    for wide, narrow in ((student.mean, emp.mean), (student.remembered, emp.remembered)):
-        assert wide.half_width > narrow.half_width
-    assert student.gap_closed == emp.gap_closed
-    with pytest.raises(ArgumentError, match="interval"):
-        summarise(comparison(), interval="normal")
-
-
 def test_differences_pair_by_seed_and_not_by_position():
     results = comparison()
     rows = summarise(results[::-1])

@@ -60,7 +60,7 @@ def test_significant_differences_have_a_tone_and_gains_are_bold():
     assert line_of(table, "emp", "0.9")[3].tone == ""
     lines = to_markdown(table).splitlines()
     assert len(lines) == 2 + 6
-    assert {line.count("|") for line in lines} == {9}
+    assert {line.count("|") for line in lines} == {10}
     assert lines[4].startswith("| 0.7 | lfl | 88.93 ± ")
     assert "**+3.13 [" in lines[5]
     assert "**" not in lines[4]  # a loss is not stressed
@@ -77,8 +77,8 @@ def test_own_budgets_stand_in_a_table_of_their_own():
     ranked, own, cost = build_tables(results)
     assert [table.name for table in (ranked, own, cost)] == [RANKED, OWN_BUDGET, COST]
     assert "infobatch-published" not in to_markdown(ranked)
-    assert texts_of(own, "infobatch-published", "0.7") == ["90.00", "0.500", "1,500", "900", "90"]
-    assert texts_of(own, "infobatch-published", "0.9") == ["90.00", "0.600", "1,200", "300", "30"]
+    assert texts_of(own, "infobatch-published", "0.7") == ["90.00", "–", "0.500", "1,500", "900", "90"]
+    assert texts_of(own, "infobatch-published", "0.9") == ["90.00", "–", "0.600", "1,200", "300", "30"]
     assert "infobatch-published" in to_markdown(cost)
     assert overview_markdown(results) == overview_markdown(comparison())
 
@@ -95,13 +95,12 @@ def test_a_narrow_terminal_loses_columns_but_cuts_no_number(width, runs):
         assert table.columns[-1] in left_out or width == 100
 
 
-@pytest.mark.parametrize(("interval", "name"), [("student", "Student’s t"), ("bootstrap", "percentile bootstrap")])
-def test_notes_name_the_interval_and_stand_once(interval, name):
+def test_notes_name_the_intervals_and_stand_once():
     results = [*comparison(), *comparison(label_noise=0.2)]
-    markdown = tables_markdown(results, interval=interval)
-    terminal = " ".join("".join(map(printed, rich_tables(results, interval=interval))).split())
+    markdown = tables_markdown(results)
+    terminal = " ".join("".join(map(printed, rich_tables(results))).split())
     for text in (markdown, terminal):
-        assert text.count(f"Made by {name}" if interval == "student" else f"Made by the {name}") == 1
+        assert text.count("by Student’s t") == text.count("(Fieller’s, from four seeds on)") == 1
         assert text.count(NOTES[RANKED]) == text.count(NOTES[COST]) == 1
         assert NOTES[OWN_BUDGET] not in text
 

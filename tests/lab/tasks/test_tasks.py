@@ -162,10 +162,44 @@ def test_a_comparison_ranks_the_lower_measure_higher(tmp_path, capsys, monkeypat
     assert main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "report")]) == 0
     table = (tmp_path / "report" / "table.md").read_text()
     assert "bits per character ↓" in table
-    assert re.search(r"\| emp \| 0\.0.* \| −1\.\d+ \[.*\| 1\.\d+ \[", table)  # less is a gain
+    assert re.search(r"\| emp \| 0\.0.* \| −1\.\d+ \[.*\| \(1\.\d+\) \|", table)  # less is a gain
     assert "accuracy" not in table
     assert load_results(tmp_path / "report")[0].metric == "bits per character"
     capsys.readouterr()
+
+
+COMMAND = ["compare", "--data", "line", "--policies", "random", "--prune-rates", "0.5", "--seeds", "1", "--jobs", "1"]
+
+
+def test_a_measure_that_nobody_knows_is_told_before_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Line, "metric", "beauty")
+    assert main([*COMMAND, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith("error: metric is 'beauty'; allowed: one of ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_measure_that_the_task_did_not_take_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Line, "metric", "accuracy")
+    assert main([*COMMAND, "--out", str(tmp_path)]) == 1
+    said = "[failed] random rate 0.5 seed 0: metric is 'accuracy'; allowed: among those that the task measured: bits"
+    assert said in capsys.readouterr().out
+
+
+def test_results_of_a_measure_that_is_not_known_here_are_refused(tmp_path, capsys):
+    save_results(tmp_path / "results.json", [dataclasses.replace(run(spec(), tmp_path / "run"), metric="beauty")])
+    (tmp_path / "run" / "result.json").unlink()
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "report")]) == 2
+    assert capsys.readouterr().err.startswith("error: metric is 'beauty'; allowed: one of ")
+
+
+def test_an_error_of_the_task_itself_is_told_whole(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Line, "evaluate_test", lambda task: 1 / 0)
+    monkeypatch.setattr(Line, "after_epoch", lambda task: {})
+    assert main([*COMMAND, "--out", str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert "[failed] random rate 0.5 seed 0: division by zero" in printed.out
+    assert "Traceback" in printed.out
+    assert printed.err.count("\n") == 1
 
 
 def test_unknown_data_lists_every_kind():

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import tyro
 from rich.console import Console
 
 from emprune.errors import ArgumentError
-from emprune_lab.commandline.commands import carry_out, seed_range
-from emprune_lab.commandline.options import Fractions, Names, Publication, Setting
-from emprune_lab.runs import compare
-from emprune_lab.runs.steps import Mode
-from emprune_lab.specs.recipe import Precision
-from emprune_lab.specs.spec import RunSpec
+from emprune_lab.commandline.options import Fractions, Names, Publication, Setting, listed, seed_range
+from emprune_lab.specs.recipe import Mode, Precision
+
+if TYPE_CHECKING:
+    from emprune_lab.specs.spec import RunSpec
 
 PRESET_OF = {"resnet18": "infobatch", "resnet50": "infobatch-resnet50"}
 """The recipe of each of the paper's models."""
@@ -44,7 +42,7 @@ class Headline:
     """Train on the first so many samples; else all."""
     batch_size: int | None = None
     precision: Precision | None = None
-    """Else bfloat16; a device without instructions for it is many times faster in float32."""
+    """Else bfloat16, and float32 where the device has no instructions for that."""
     device: str | None = None
     """Else the accelerator if there is one, and the CPU otherwise."""
     mode: Mode = "plain"
@@ -60,7 +58,13 @@ class Headline:
     json: bool = False
     """Print the results as JSON on standard output."""
 
+    def announced(self) -> str:
+        """As of :meth:`emprune_lab.commandline.commands.Compare.announced`."""
+        return f"Comparing {listed(self.policies)} on cifar100, {listed(self.models)}: {self.out}"
+
     def __call__(self, console: Console, command: str) -> int:
+        from emprune_lab.commandline.work import carry_out
+
         return carry_out(
             self.specs(), self.out, self.setting(self.models[0]), self.publication, console, command,
             jobs=self.jobs, budget_minutes=self.budget_minutes,
@@ -74,6 +78,8 @@ class Headline:
         """
         if model not in PRESET_OF:
             raise ArgumentError("models", model, f"among {', '.join(PRESET_OF)}")
+        import torch
+
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         return Setting(
             data="cifar100", data_dir=self.data_dir, preset=PRESET_OF[model], epochs=self.epochs,
@@ -83,6 +89,8 @@ class Headline:
 
     def specs(self) -> list[RunSpec]:
         """Every run, in the order in which they are worth having: by seed, model, rate and policy."""
+        from emprune_lab.runs import compare
+
         ordered = []
         for seed in seed_range(self.first_seed, self.seeds):
             for model in self.models:

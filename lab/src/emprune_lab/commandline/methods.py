@@ -1,12 +1,10 @@
-"""The list of what emprune knows: policies, selection rules and scores, each with its source."""
+"""The list of what emprune knows: policies, selection rules, scores, data sets and presets, each with its source."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 
 from emprune import scoring
@@ -17,28 +15,29 @@ from emprune_lab.subsets.static import LABELS
 from emprune_lab.tasks import KINDS
 
 
-@dataclass(frozen=True)
-class Methods:
-    """List every policy, rule and score with its source."""
-
-    def __call__(self, console: Console, command: str) -> int:
-        table = Table("kind", "name", "settings", "what", "source")
-        for name, policy in REGISTRY.items():
-            table.add_row("policy", name, _settings(policy), _first_line(policy), policy.source)
-        table.add_row(
-            "policy", SHORT, "", "Fewer epochs of full data at the same number of samples.", "reference (lab)"
-        )
-        for name, rule in RULES.items():
-            table.add_row("rule", name, _settings(rule), _first_line(rule), "")
-        for name, source in LABELS.items():
-            table.add_row("policy", name, "", "A fixed subset, by a scoring run beforehand.", f"{source} (lab)")
-        for score in (scoring.classification, scoring.tokens, scoring.contrastive, scoring.contrastive_queue):
-            table.add_row("score", score.__name__, _settings(score), _first_line(score), "")
-        for task in KINDS.values():
-            for kind, name, what, source in task.listed:
-                table.add_row(kind, name, "", what, source)
-        console.print(table)
-        return 0
+def table_of_methods() -> Table:
+    """A line each."""
+    table = Table("kind", "name", "settings", "what", "source")
+    for name, policy in REGISTRY.items():
+        table.add_row("policy", name, _settings(policy), _first_line(policy), policy.source)
+    table.add_row("policy", SHORT, "", "Fewer epochs of full data at the same number of samples.", "reference (lab)")
+    for name, rule in RULES.items():
+        table.add_row("rule", name, _settings(rule), _first_line(rule), "")
+    for name, source in LABELS.items():
+        table.add_row("policy", name, "", "A fixed subset, by a scoring run beforehand.", f"{source} (lab)")
+    for score in (scoring.classification, scoring.tokens, scoring.contrastive, scoring.contrastive_queue):
+        table.add_row("score", score.__name__, _settings(score), _first_line(score), "")
+    for task in KINDS.values():
+        for kind, name, what, source in task.listed:
+            table.add_row(kind, name, "", what, source)
+    for task in KINDS.values():
+        for name, data in task.sets.items():
+            table.add_row("data", name, f"preset={data.preset}", _first_line(data.read), "")
+        for name, preset in task.presets.items():
+            recipe = preset.recipe
+            what = f"{recipe.model}, {recipe.epochs} epochs, batches of {recipe.batch_size}, {recipe.precision}"
+            table.add_row("preset", name, "", what, preset.source)
+    return table
 
 
 def _settings(documented: Callable[..., object]) -> str:

@@ -1,20 +1,22 @@
-"""Options that commands share: what is trained, where, how it is reported, and how lists are written."""
+"""Options that commands share: what is trained, where, how it is reported, and how lists are written.
+
+They are read before torch is imported, so that help and mistakes of spelling do not wait for it: what needs torch is
+imported where it is used, and choices are written out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 import tyro
 
 from emprune.errors import ArgumentError
-from emprune_lab.data import Split
-from emprune_lab.runs.steps import Mode
-from emprune_lab.specs.recipe import Precision, Recipe
-from emprune_lab.specs.spec import RunSpec
-from emprune_lab.tasks import KINDS, data_sets, preset_for
+from emprune_lab.specs.recipe import Mode, Precision, Recipe
+
+if TYPE_CHECKING:
+    from emprune_lab.specs.spec import RunSpec
 
 
 def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
@@ -38,22 +40,23 @@ def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
 Names = Annotated[tuple[str, ...], _comma_list(str, "NAME,NAME")]
 Fractions = Annotated[tuple[float, ...], _comma_list(float, "X,X")]
 FractionsOrNone = Annotated[tuple[float, ...] | None, _comma_list(float, "X,X")]
-_PRESETS = "; ".join(f"{name.capitalize()}: {', '.join(kind.presets)}" for name, kind in KINDS.items())
 
 
 @dataclass(frozen=True)
 class Setting:
     """What is trained, and where."""
 
-    data: Annotated[str, tyro.conf.arg(help=f"Data set: {', '.join(data_sets())}.")] = "digits"
-    preset: Annotated[str | None, tyro.conf.arg(help=f"Recipe. {_PRESETS}. None: the data set's own.")] = None
+    data: str = "digits"
+    """Data set: digits, fashion-mnist, cifar100, cola, tinyshakespeare and others; `emprune methods` lists all."""
+    preset: str | None = None
+    """Recipe, one of those that `emprune methods` lists; else the data set's own."""
     data_dir: str | None = None
     """Folder with its files, of text also a file; else EMPRUNE_DATA, else where Debian installs them."""
     model: str | None = None
     """Of images mlp, cnn, resnet8-slim, resnet10-slim, resnet10-thin, resnet18, resnet50; of GLUE minilm, or an
     encoder's folder or hub name; of text gpt-LxW or bert-LxW, layers and width."""
     epochs: int | None = None
-    """Epochs of a full run; else, as of the next eight, the preset's."""
+    """Epochs of a full run; else, as of the next seven, the preset's."""
     batch_size: int | None = None
     """Samples a step."""
     max_lr: float | None = None
@@ -69,12 +72,13 @@ class Setting:
     vocabulary: str | None = None
     """Of text: characters, or bpe and a number of tokens, bpe2048."""
     precision: Precision | None = None
-    """Of the model's forward and backward pass."""
+    """Of the model's forward and backward pass; else the preset's, and float32 where the device has no instructions
+    for bfloat16."""
     imbalance: float = 1.0
     """Largest class of the training set over its smallest, exponential profile; 1 leaves the classes as they are."""
     budget: Literal["epoch", "run"] = "epoch"
     """Whether the rate is that of the pruned epochs or of the whole run, annealing counted."""
-    split: Split = "test"
+    split: Literal["test", "validation"] = "test"
     """What to evaluate on; choose settings on the validation split, never on the test set."""
     device: str = "cpu"
     mode: Mode = "plain"
@@ -92,9 +96,15 @@ class Setting:
         """
         check_least(1, epochs=self.epochs, batch_size=self.batch_size, threads=self.threads)
         check_least(0, shift=self.shift)
-        _check_device(self.device)
+        from emprune_lab.runs.devices import check_device, does_natively
+        from emprune_lab.specs.spec import RunSpec
+        from emprune_lab.tasks import preset_for
+
+        check_device(self.device)
         preset = preset_for(self.data, self.preset)
         recipe = preset.recipe.changed(**self._overrides(preset.recipe))
+        if self.precision is None and not does_natively(recipe.precision, self.device):
+            recipe = recipe.changed(precision="float32")
         recipe = recipe.changed(task=recipe.task.identified(self.data, self.data_dir))
         return RunSpec(
             self.data, "full", 0.0, 0, recipe, split=self.split, budget=self.budget, imbalance=self.imbalance,
@@ -125,8 +135,6 @@ class Publication:
 
     reference: str = "random"
     """Policy that all others are compared with, paired by seed."""
-    interval: Literal["student", "bootstrap"] = "student"
-    """95 % intervals over seeds: Student's t, or the percentile bootstrap, which is too narrow for few seeds."""
 
 
 def check_least(least: int, **values: int | None) -> None:
@@ -136,11 +144,17 @@ def check_least(least: int, **values: int | None) -> None:
             raise ArgumentError(name, value, f"an integer of at least {least}")
 
 
-def _check_device(name: str) -> None:
-    try:
-        device = torch.device(name)
-        known = (device.index or 0) < torch.get_device_module(device).device_count()
-    except (RuntimeError, AttributeError):
-        known = False
-    if not known:
-        raise ArgumentError("device", name, "cpu, or an accelerator that this machine has, such as cuda")
+def seed_range(first: int, count: int) -> range:
+    """``count`` seeds from ``first`` on. Raises ArgumentError where there is none."""
+    check_least(1, seeds=count)
+    return range(first, first + count)
+
+
+def listed(values: Iterable[object]) -> str:
+    """As a person lists them.
+
+    >>> listed(["full", "random", 3])
+    'full, random and 3'
+    """
+    *first, last = map(str, values)
+    return f"{', '.join(first)} and {last}" if first else last

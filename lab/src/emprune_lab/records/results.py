@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +150,32 @@ def _read(path: Path, kind: type) -> list[Result]:
         entries: Any = loaded if kind is list else [loaded]
         if any(entry["schema_version"] != SCHEMA_VERSION for entry in entries):
             raise DataError(f"{path} was written by another version of emprune; this one reads {SCHEMA_VERSION}.")
-        return [Result(**entry) for entry in entries]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        results = [Result(**entry) for entry in entries]
+        for result in results:
+            _check(result)
+        return results
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"{path} is missing or no results file of emprune ({error}).") from error
+
+
+def _check(result: Result) -> None:
+    """Raise TypeError where a field holds something else than it should."""
+    for name, kind in _KINDS.items():
+        if not _fits(getattr(result, name), kind):
+            raise TypeError(f"{name} is {str(getattr(result, name))[:_MOST_SHOWN]!r}")
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a JSON value is of a type: str, int, float, Any, or a list or dict of these."""
+    if kind is Any:
+        return True
+    inner = get_args(kind)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_fits(one, inner[0]) for one in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
+    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+
+
+_KINDS = get_type_hints(Result)
+_MOST_SHOWN = 40

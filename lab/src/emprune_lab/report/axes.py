@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
@@ -17,16 +19,27 @@ from emprune_lab.report.statistics import Row
 
 LABEL_INCHES = 0.235
 """Height of a name at the end of a line."""
+LEGEND_INCHES = 0.2
+"""Height of a line of a legend."""
 
 
 def shared_legend(figure: Figure, panels: Iterable[Axes], columns: int = 6) -> None:
-    """One legend under all panels, each label once."""
+    """One legend under all panels, each label once, in as many columns as fit; the figure grows by its lines."""
     found = [panel.get_legend_handles_labels() for panel in panels]
     named = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
-    lines = -(-len(named) // columns)
-    figure.legend(
-        list(named.values()), list(named), loc="outside lower center", ncols=-(-len(named) // lines), handlelength=2.6
-    )
+    renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    width = figure.bbox.width
+    for most in range(columns, 0, -1):
+        lines = -(-len(named) // most)
+        legend = figure.legend(
+            list(named.values()), list(named), loc="outside lower center", ncols=-(-len(named) // lines),
+            handlelength=2.6,
+        )  # fmt: skip
+        if legend.get_window_extent(renderer).width <= width:
+            break
+        if most > 1:
+            legend.remove()
+    figure.set_figheight(figure.get_figheight() + LEGEND_INCHES * lines)
 
 
 def name_ends(axes: Axes, ends: Mapping[str, float], look: Mapping[str, Look], gap: float, digits: int) -> None:
@@ -116,7 +129,7 @@ def policy_marks(
 
 def off_axis(row: Row, limits: tuple[float, float]) -> str:
     """The value of a collapsed policy beside an arrow; "" for others."""
-    value, digits = row.mean.value, row.metric.digits - 1
+    value, digits = row.mean.value, row.metric.digits
     if row.metric.higher_is_better:
         return f"↓ {value:.{digits}f}" if value < limits[0] else ""
     return f"↑ {value:.{digits}f}" if value > limits[1] else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emprune_lab.report.equal import SpeedUp
 from emprune_lab.report.intervals import Estimate
 
 NONE = "–"
@@ -60,3 +61,12 @@ def format_seconds(seconds: float) -> str:
 def format_ratio(ratio: float | None) -> str:
     """Two decimals."""
     return NONE if ratio is None else f"{ratio:.2f}"
+
+
+def format_speed_up(speed_up: SpeedUp | None) -> str:
+    """Two decimals, and whether it is a bound.
+
+    >>> format_speed_up(SpeedUp(10 / 3, "≥")), format_speed_up(SpeedUp(1.166))
+    ('≥ 3.33', '1.17')
+    """
+    return NONE if speed_up is None else f"{speed_up.bound} {speed_up.value:.2f}".lstrip()

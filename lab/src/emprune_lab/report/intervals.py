@@ -1,23 +1,19 @@
-"""Statistics over seeds with their 95 % intervals: Student's t, or the percentile bootstrap."""
+"""Statistics over seeds with their 95 % intervals, which hold at few seeds; where none does, none is given."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from emprune.errors import ArgumentError
-from emprune.seeding import generator
-
-Interval = Literal["student", "bootstrap"]
-"""How an interval is made: by Student's t, or by the percentile bootstrap."""
-
-_QUANTILES = (0.025, 0.975)
-_MOST_RESAMPLES, _DRAWS = 50_000, 10_000
+_UPPER = 0.975
+_SAME = 1e-9
+"""Values that differ by less, relative to their size, differ by rounding alone."""
+LEAST_SEEDS_OF_A_GAP = 4
+"""A quotient's interval is given where the gap is significant; of fewer seeds these are too often the lucky ones, see
+``python -m studies.intervals``."""
 
 
 @dataclass(frozen=True)
@@ -52,45 +48,39 @@ class Estimate:
         return int(self.low > 0) - int(self.high < 0)
 
 
-def mean(values: ArrayLike, interval: Interval = "student") -> Estimate:
-    """Mean over seeds with its 95 % interval; one seed has none.
+def mean(values: ArrayLike) -> Estimate:
+    """Mean over seeds with its 95 % interval: mean ± t·s/√n, with t the 97.5 % point of Student's t at n - 1.
+
+    It is exact for normal values. One seed has none, nor have seeds that agree to the last digit: of a measure with few
+    steps, two seeds do so by chance, and an interval of no length would claim certainty.
 
     Args:
         values: shape [n], n ≥ 1, one a seed.
-        interval: "student": mean ± t·s/√n, with s the standard deviation (n - 1) and t the 97.5 % point of
-            Student's t with n - 1 degrees of freedom; exact for normal values. "bootstrap": percentiles of the means
-            of resampled seeds, which is too narrow for few seeds.
-
-    Raises:
-        ArgumentError: the interval is unknown.
     """
-    if interval not in get_args(Interval):
-        raise ArgumentError("interval", interval, f"one of {', '.join(get_args(Interval))}")
     column = np.asarray(values, dtype=np.float64)
     centre, count = float(np.mean(column)), len(column)
-    if count < 2:
+    if count < 2 or np.ptp(column) <= _SAME * max(1.0, float(np.abs(column).max())):
         return Estimate(centre, None, None, count)
-    if interval == "bootstrap":
-        return Estimate(centre, *_percentiles(_resampled_means(column[:, None])[:, 0]), count)
-    half = float(stdtrit(count - 1, _QUANTILES[1]) * np.std(column, ddof=1) / count**0.5)
+    half = _t(count) * float(np.std(column, ddof=1)) / count**0.5
     return Estimate(centre, centre - half, centre + half, count)
 
 
-def paired_difference(values: ArrayLike, reference: ArrayLike, interval: Interval = "student") -> Estimate:
+def paired_difference(values: ArrayLike, reference: ArrayLike) -> Estimate:
     """Mean of the differences seed by seed: seeds share weights and label noise, so most of the noise cancels.
 
     Args:
         values, reference: shape [n], entry i of both from the same seed.
-        interval: as for :func:`mean`.
     """
-    return mean(np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64), interval)
+    return mean(np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64))
 
 
 def gap_closed(values: ArrayLike, random: ArrayLike, full: ArrayLike) -> Estimate | None:
     """(value - random) / (full - random) of the means: 0 is no better than random, 1 is lossless.
 
-    A quotient, so Student's t does not apply. The interval is that of the bootstrap, which resamples all three values
-    of a seed together; there is none where the gap itself is not significant, since the quotient can then be anything.
+    The interval is Fieller's (1954), of a quotient of two means of paired, normal values: all ρ for which the mean of
+    (value - random) - ρ·(full - random) does not differ significantly from zero. That set is exact at every number of
+    seeds, but an interval only where the gap itself is significant; there is none elsewhere, and none of fewer than
+    LEAST_SEEDS_OF_A_GAP seeds.
 
     Args:
         values, random, full: metric values of which higher is better, shape [n], entry i of all from the same seed.
@@ -98,35 +88,31 @@ def gap_closed(values: ArrayLike, random: ArrayLike, full: ArrayLike) -> Estimat
     Returns:
         None where full is not above random, so that there is no gap to close.
     """
-    columns = np.stack([np.asarray(column, dtype=np.float64) for column in (values, random, full)], axis=1)
-    means = columns.mean(axis=0)
-    if means[2] - means[1] <= 0:
+    columns = np.stack([np.asarray(column, dtype=np.float64) for column in (values, random, full)])
+    count, (gained, gap) = columns.shape[1], (columns[[0, 2]] - columns[1])
+    if gap.mean() <= 0:
         return None
-    value = float((means[0] - means[1]) / (means[2] - means[1]))
-    drawn = _resampled_means(columns)
-    gaps = drawn[:, 2] - drawn[:, 1]
-    if len(columns) < 2 or np.quantile(gaps, _QUANTILES[0]) <= 0:
-        return Estimate(value, None, None, len(columns))
-    positive = gaps > 0
-    return Estimate(value, *_percentiles((drawn[positive, 0] - drawn[positive, 1]) / gaps[positive]), len(columns))
+    value = float(gained.mean() / gap.mean())
+    low, high = (fieller(gained, gap) if count >= LEAST_SEEDS_OF_A_GAP else None) or (None, None)
+    return Estimate(value, low, high, count)
 
 
-def resamples(count: int) -> NDArray[np.int64]:
-    """Bootstrap indices, shape [R, count]: all count^count of them up to 6 seeds, else 10,000 drawn ones.
+def fieller(above: ArrayLike, below: ArrayLike) -> tuple[float, float] | None:
+    """Fieller's 95 % interval of the quotient of two means; None where that of ``below`` is not significant.
 
-    Enumerating makes the intervals of the usual 3 to 5 seeds exact, with no random number in them.
+    Args:
+        above, below: shape [n], n ≥ 2, entry i of both from the same seed.
     """
-    if count**count <= _MOST_RESAMPLES:
-        return np.array(list(itertools.product(range(count), repeat=count)), dtype=np.int64)
-    return generator(0, count, "bootstrap").integers(0, count, (_DRAWS, count))
+    pairs = np.stack([np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)])
+    a, b = pairs.mean(axis=1)
+    (aa, ab), (_, bb) = _t(pairs.shape[1]) ** 2 / pairs.shape[1] * np.cov(pairs)
+    # The roots of (a - ρb)² = t²·var(a - ρb)/n.
+    square, half, constant = b * b - bb, a * b - ab, a * a - aa
+    if square <= 0:
+        return None
+    root = max(half * half - square * constant, 0.0) ** 0.5
+    return float((half - root) / square), float((half + root) / square)
 
 
-def _resampled_means(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of every resample of the rows: [n, m] → [R, m]."""
-    means: NDArray[np.float64] = columns[resamples(len(columns))].mean(axis=1)
-    return means
-
-
-def _percentiles(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(drawn, _QUANTILES)
-    return float(low), float(high)
+def _t(count: int) -> float:
+    return float(stdtrit(count - 1, _UPPER))

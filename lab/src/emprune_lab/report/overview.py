@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from emprune_lab.records.results import Result
 from emprune_lab.report.costs import FULL, RANDOM
 from emprune_lab.report.formats import NONE, format_difference, format_mean
-from emprune_lab.report.intervals import Interval
 from emprune_lab.report.layout import markdown_table, to_markdown
 from emprune_lab.report.settings import Setting, by_setting, setting_titles, settings_table, short_titles
 from emprune_lab.report.statistics import Row, policy_order, summarise
@@ -20,7 +19,7 @@ _NOTE = (
 )
 
 
-def overview_markdown(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> str:
+def overview_markdown(results: Iterable[Result], reference: str = RANDOM) -> str:
     """The metric's mean and the paired difference to the reference, one column a setting and rate.
 
     A cell reads: mean ± half the 95 % interval over seeds, then the difference to the reference at the same rate and
@@ -30,16 +29,16 @@ def overview_markdown(results: Iterable[Result], reference: str = RANDOM, interv
     Raises:
         ArgumentError: as :func:`~emprune_lab.report.statistics.summarise`.
     """
-    return _overview(summarise(results, reference, interval))
+    return _overview(summarise(results, reference))
 
 
-def tables_markdown(results: Sequence[Result], reference: str = RANDOM, interval: Interval = "student") -> str:
+def tables_markdown(results: Sequence[Result], reference: str = RANDOM) -> str:
     """The content of table.md: an overview of each data set, every setting with its tables, and how to read them.
 
     Raises:
         ArgumentError: as :func:`~emprune_lab.report.statistics.summarise`.
     """
-    rows, members = summarise(results, reference, interval), by_setting(results)
+    rows, members = summarise(results, reference), by_setting(results)
     parts, tables = [], []
     for data, group in itertools.groupby(rows, key=lambda row: row.setting.data):
         parts.append(f"## {data}: overview\n\n{_overview(list(group))}")
@@ -49,7 +48,7 @@ def tables_markdown(results: Sequence[Result], reference: str = RANDOM, interval
         parts.append(f"## {titles[setting]}\n\n{settings}\n")
         tables += setting_tables(list(group), titles[setting])
         parts += [f"### {one.name}\n\n{to_markdown(one)}" for one in tables if one.setting == titles[setting]]
-    notes = {"overview": _NOTE, **notes_of(tables, interval)}
+    notes = {"overview": _NOTE, **notes_of(tables)}
     parts.append("## Notes\n\n" + "\n".join(f"- **{name}**: {note}" for name, note in notes.items()) + "\n")
     return "\n".join(parts)
 

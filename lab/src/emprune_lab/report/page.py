@@ -18,7 +18,6 @@ from emprune_lab.records.results import Result
 from emprune_lab.report import figures
 from emprune_lab.report.comparison import Comparison
 from emprune_lab.report.costs import RANDOM
-from emprune_lab.report.intervals import Interval
 from emprune_lab.report.overview import tables_markdown
 from emprune_lab.report.settings import anchors, by_setting, setting_titles, settings_table
 from emprune_lab.report.statistics import summarise
@@ -39,7 +38,7 @@ class ReportFiles:
 
 def write_report(
     folder: Path, results: Sequence[Result], runs: Path, *, data_dir: str | Path | None = None,
-    reference: str = RANDOM, interval: Interval = "student",
+    reference: str = RANDOM,
 ) -> ReportFiles:  # fmt: skip
     """Write table.md, figures/*.png and report.html, which needs no other file.
 
@@ -50,15 +49,14 @@ def write_report(
             missing there is said in the report and left out.
         data_dir: as for :func:`emprune_lab.data.load`.
         reference: label of the policy that differences are taken to.
-        interval: of means and differences over seeds, "student" or "bootstrap".
 
     Raises:
-        ArgumentError: no results; policies ranked at one rate trained different numbers of samples; no run of the
-            reference; or the interval is unknown.
+        ArgumentError: no results; policies ranked at one rate trained different numbers of samples; or no run of the
+            reference.
     """
     if not results:
         raise ArgumentError("results", list(results), "at least one finished run")
-    rows, members = summarise(results, reference, interval), by_setting(results)
+    rows, members = summarise(results, reference), by_setting(results)
     names, titles = anchors(list(members)), setting_titles(list(members))
     sections = [
         _section(Comparison.of(list(group), members[one], runs, data_dir), members[one], names[one], titles[one])
@@ -69,7 +67,7 @@ def write_report(
         for section in sections
         for picture in section["pictures"]
     }
-    table, page = tables_markdown(results, reference, interval), _html(sections, results, interval)
+    table, page = tables_markdown(results, reference), _html(sections, results)
     files = ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(drawn))
     for path, content in {**drawn, files.table: table.encode(), files.report: page.encode()}.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +98,7 @@ def _section(comparison: Comparison, results: Sequence[Result], anchor: str, tit
     }
 
 
-def _html(sections: Sequence[Mapping[str, Any]], results: Sequence[Result], interval: Interval) -> str:
+def _html(sections: Sequence[Mapping[str, Any]], results: Sequence[Result]) -> str:
     environment = Environment(
         loader=PackageLoader("emprune_lab.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -110,7 +108,7 @@ def _html(sections: Sequence[Mapping[str, Any]], results: Sequence[Result], inte
         title=f"Dynamic data pruning on {' and '.join(dict.fromkeys(run.data for run in results))}",
         sections=sections,
         origin=_origin(results),
-        notes=notes_of([table for section in sections for table in section["tables"]], interval),
+        notes=notes_of([table for section in sections for table in section["tables"]]),
     )
 
 

@@ -12,7 +12,8 @@ from emprune.policies import REGISTRY
 from emprune_lab.records.metrics import METRICS, Metric, metric_named
 from emprune_lab.records.results import Result
 from emprune_lab.report.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
-from emprune_lab.report.intervals import Estimate, Interval, gap_closed, mean, paired_difference
+from emprune_lab.report.equal import Ladder, SpeedUp
+from emprune_lab.report.intervals import Estimate, gap_closed, mean, paired_difference
 from emprune_lab.report.settings import Setting, by_setting
 from emprune_lab.specs.spec import SHORT
 
@@ -52,6 +53,8 @@ class Row:
             :func:`~emprune_lab.report.intervals.gap_closed`; None for these two, for an own budget and where it is
             undefined.
         cost: samples, steps and seconds.
+        speed_up: at equal value of that metric, against ``short`` and ``full``; None for these two, and where there are
+            fewer than two budgets of them.
     """
 
     setting: Setting
@@ -65,6 +68,7 @@ class Row:
     remembered_true: Estimate
     gap_closed: Estimate | None
     cost: Cost
+    speed_up: SpeedUp | None
 
     @property
     def metric(self) -> Metric:
@@ -133,17 +137,16 @@ def check_reference(results: Iterable[Result], reference: str) -> None:
         raise ArgumentError("reference", reference, f"a policy of these results: {', '.join(allowed)}")
 
 
-def summarise(results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student") -> list[Row]:
+def summarise(results: Iterable[Result], reference: str = RANDOM) -> list[Row]:
     """One row for each policy and rate of each setting.
 
     Args:
         results: runs of any number of settings.
         reference: label of the policy that differences are taken to.
-        interval: of means and differences; gap closed, a quotient, always has that of the bootstrap.
 
     Raises:
         ArgumentError: budgets differ, see :func:`~emprune_lab.report.costs.check_budgets`; the reference is not in
-            the results; the interval or the metric is unknown.
+            the results; the metric is unknown.
     """
     results = list(results)
     check_reference(results, reference)
@@ -151,16 +154,20 @@ def summarise(results: Iterable[Result], reference: str = RANDOM, interval: Inte
     for setting, runs in by_setting(results).items():
         check_budgets(runs)
         cells = by_cell(runs)
-        rows += [_row(setting, policy, rate, cells, reference, interval) for policy, rate in cells]
+        ladder = _ladder(cells)
+        rows += [_row(setting, policy, rate, cells, reference, ladder) for policy, rate in cells]
     return rows
 
 
-def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str, interval: Interval) -> Row:
+def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str, ladder: Ladder | None) -> Row:
     runs, full = cells[policy, rate], cells.get((FULL, 0.0), {})
     every = list(runs.values())
     compared = policy != FULL and not own_budget(policy)
     base = cells.get((reference, 0.0 if reference == FULL else rate), {}) if compared and policy != reference else {}
     random = cells.get((RANDOM, rate), {}) if compared and policy != RANDOM else {}
+    measures = tuple(_measure(metric, runs, base) for metric in _metrics(every))
+    cost = cost_of(every, [] if policy == FULL else list(full.values()))
+    reached = measures[0].metric.sign * measures[0].mean.value
     return Row(
         setting=setting,
         policy=policy,
@@ -168,12 +175,24 @@ def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: st
         seeds=tuple(runs),
         reference=reference,
         own_budget=own_budget(policy),
-        measures=tuple(_measure(metric, runs, base, interval) for metric in _metrics(every)),
-        remembered=mean([100 * run.remembered for run in every], interval),
-        remembered_true=mean([100 * run.remembered_true for run in every], interval),
+        measures=measures,
+        remembered=mean([100 * run.remembered for run in every]),
+        remembered_true=mean([100 * run.remembered_true for run in every]),
         gap_closed=_gap(metric_named(every[0].metric), runs, random, full),
-        cost=cost_of(every, [] if policy == FULL else list(full.values())),
+        cost=cost,
+        speed_up=ladder.speed_up(cost.samples_trained, reached) if ladder and policy not in (FULL, SHORT) else None,
     )
+
+
+def _ladder(cells: Cells) -> Ladder | None:
+    """Plain training: ``full``, and ``short`` at every rate."""
+    plain = [list(runs.values()) for (policy, _), runs in cells.items() if policy in (FULL, SHORT)]
+    points = []
+    for runs in plain:
+        metric = metric_named(runs[0].metric)
+        samples = float(np.mean([run.samples_backward for run in runs]))
+        points.append((samples, metric.sign * metric.scale * float(np.mean([run.accuracy for run in runs]))))
+    return Ladder.of(points)
 
 
 def _metrics(runs: Iterable[Result]) -> list[Metric]:
@@ -186,15 +205,11 @@ def _metrics(runs: Iterable[Result]) -> list[Metric]:
     return [metric_named(name) for name in dict.fromkeys([*heads, *further])]
 
 
-def _measure(metric: Metric, runs: Mapping[int, Result], base: Mapping[int, Result], interval: Interval) -> Measure:
+def _measure(metric: Metric, runs: Mapping[int, Result], base: Mapping[int, Result]) -> Measure:
     own, other = _values(metric, runs), _values(metric, base)
     paired = [seed for seed in own if seed in other]
-    difference = (
-        paired_difference([own[seed] for seed in paired], [other[seed] for seed in paired], interval)
-        if paired
-        else None
-    )
-    return Measure(metric, mean(list(own.values()), interval), difference)
+    difference = paired_difference([own[seed] for seed in paired], [other[seed] for seed in paired]) if paired else None
+    return Measure(metric, mean(list(own.values())), difference)
 
 
 def _gap(metric: Metric, *groups: Mapping[int, Result]) -> Estimate | None:

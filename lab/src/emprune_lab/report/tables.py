@@ -19,8 +19,8 @@ from emprune_lab.report.formats import (
     format_mean,
     format_ratio,
     format_seconds,
+    format_speed_up,
 )  # fmt: skip
-from emprune_lab.report.intervals import Interval
 from emprune_lab.report.layout import Cell, Table, TerminalTable, Tone
 from emprune_lab.report.settings import setting_titles
 from emprune_lab.report.statistics import Row, summarise
@@ -36,10 +36,13 @@ NOTES = {
     "After +: what the run behind a static score had trained before, beyond that budget. forward: all forward passes, "
     "those that only score or choose included. A sample of a contrastive run is two views. random: a new uniform "
     "subset each epoch; short: full data for fewer epochs. gap closed: (policy − random) / (full − random), 0 is no "
-    "better than random, 1 is lossless; in parentheses where full is not significantly better than random, – where it "
-    "is not better. remembered: training samples that the final model predicts as labelled, without augmentation; of "
-    "text, tokens predicted right; of contrastive runs, views in a batch whose nearest other view is of the same "
-    "sample (instance retrieval). true labels: training samples predicted right in truth.",
+    "better than random, 1 is lossless; in parentheses where the seeds do not bound it, fewer than four or full not "
+    "significantly better than random; – where it is not better. speed-up at equal value: samples that plain training "
+    "on all the data needs to get there, over those of the policy, scoring runs included; of means over the seeds, "
+    "log-linear between the budgets of short and full, a bound outside of them, and without an interval. remembered: "
+    "training samples that the final model predicts as labelled, without augmentation; of text, tokens predicted "
+    "right; of contrastive runs, views in a batch whose nearest other view is of the same sample (instance retrieval). "
+    "true labels: training samples predicted right in truth.",
     MEASURES: "All metrics of the same runs; the first heads the comparison. ↓: lower is better.",
     OWN_BUDGET: "These rules decide by the scores how many samples they train. What they reach belongs to that "
     "number, not to the rate asked for, and is compared with no other.",
@@ -50,51 +53,41 @@ NOTES = {
 }
 """How to read each table."""
 
-_EVERY_INTERVAL = (
-    "95 %, over seeds. ±: half that of the mean. Brackets: that of the difference to the reference at the same rate, "
-    "paired by seed, and of gap closed (percentile bootstrap). Bold: significantly better than the reference, the "
-    "interval leaves out zero. One seed has no interval. Intervals speak of new seeds, not of another test set, and "
-    "are not corrected for the number of policies compared. Made by"
+INTERVALS = (
+    "95 %, over seeds, by Student’s t, which holds the truth in 95 % of repetitions with new seeds, also for few, if "
+    "the metric value varies about normally from seed to seed; with 2 or 3 seeds it is long for that reason. ±: half "
+    "that of the mean. Brackets: that of the difference to the reference at the same rate, paired by seed, and of gap "
+    "closed (Fieller’s, from four seeds on). Bold: significantly better than the reference, the interval leaves out "
+    "zero. One seed has no interval, nor have seeds that agree to the last digit. Intervals speak of new seeds, not of "
+    "another test set, and are not corrected for the number of policies compared."
 )
-INTERVAL_NOTES: dict[Interval, str] = {
-    "student": f"{_EVERY_INTERVAL} Student’s t, which holds the truth in 95 % of repetitions with new seeds, also for "
-    "few, if the metric value varies about normally from seed to seed; with 2 or 3 seeds it is long for that reason.",
-    # Simulated on normal data, 6,000 repetitions or more each.
-    "bootstrap": f"{_EVERY_INTERVAL} the percentile bootstrap, which over few seeds is narrower than its name: on "
-    "normal data an interval called 95 % holds the truth in about 48 % of repetitions with 2 seeds, 67 % with 3, 80 "
-    "% with 4, 84 % with 5 and 90 % with 10.",
-}
-"""How the intervals are made and what they cover."""
+"""How the intervals are made and what they cover, as ``python -m studies.intervals`` finds."""
 
 _TONES: dict[int, Tone] = {1: "better", -1: "worse", 0: ""}
 
 
-def build_tables(
-    results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student"
-) -> list[Table]:  # fmt: skip
+def build_tables(results: Iterable[Result], reference: str = RANDOM) -> list[Table]:
     """The tables of all settings. Raises ArgumentError as :func:`~emprune_lab.report.statistics.summarise`."""
-    rows = summarise(results, reference, interval)
+    rows = summarise(results, reference)
     titles = setting_titles(list(dict.fromkeys(row.setting for row in rows)))
     groups = itertools.groupby(rows, key=lambda row: row.setting)
     return [table for setting, group in groups for table in setting_tables(list(group), titles[setting])]
 
 
-def rich_tables(
-    results: Iterable[Result], reference: str = RANDOM, interval: Interval = "student"
-) -> list[RenderableType]:
+def rich_tables(results: Iterable[Result], reference: str = RANDOM) -> list[RenderableType]:
     """The tables of all settings, to print on a rich console, then how to read them.
 
     Raises:
         ArgumentError: as :func:`build_tables`.
     """
-    tables = build_tables(results, reference, interval)
-    notes = [Text(f"{name}: {note}", style="dim") for name, note in notes_of(tables, interval).items()]
+    tables = build_tables(results, reference)
+    notes = [Text(f"{name}: {note}", style="dim") for name, note in notes_of(tables).items()]
     return [*map(TerminalTable, tables), *notes]
 
 
-def notes_of(tables: Iterable[Table], interval: Interval) -> dict[str, str]:
+def notes_of(tables: Iterable[Table]) -> dict[str, str]:
     """How to read tables, by their name, and the intervals in them."""
-    return {**{table.name: table.note for table in tables}, "intervals": INTERVAL_NOTES[interval]}
+    return {**{table.name: table.note for table in tables}, "intervals": INTERVALS}
 
 
 def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
@@ -115,6 +108,7 @@ def _ranked(rows: Sequence[Row], title: str) -> Table:
     columns = {
         **_measured(rows[0].metric, f"minus {rows[0].reference}"),
         "gap closed": lambda row: Cell(format_gap(row.gap_closed)),
+        **_equal(rows[0].metric),
         "remembered %": lambda row: Cell(format_mean(row.remembered)),
     }
     if rows[0].setting.label_noise:
@@ -131,7 +125,7 @@ def _measures(rows: Sequence[Row], title: str) -> Table:
 
 def _own_budget(rows: Sequence[Row], title: str) -> Table:
     means = {_heading(metric): partial(_mean, metric=metric) for metric in _metrics(rows)}
-    return _table(title, OWN_BUDGET, rows, {**means, **_REALISED, **_SPENT, **_STEPS})
+    return _table(title, OWN_BUDGET, rows, {**means, **_equal(rows[0].metric), **_REALISED, **_SPENT, **_STEPS})
 
 
 def _cost(rows: Sequence[Row], title: str) -> Table:
@@ -169,6 +163,10 @@ _STEPS: Columns = {"steps": lambda row: Cell(f"{row.cost.optimizer_steps:,}")}
 def _metrics(rows: Sequence[Row]) -> list[Metric]:
     """The metrics of any of the rows, the headline first."""
     return list(dict.fromkeys([rows[0].metric, *(one.metric for row in rows for one in row.measures)]))
+
+
+def _equal(metric: Metric) -> Columns:
+    return {f"speed-up at equal {metric.words}": lambda row: Cell(format_speed_up(row.speed_up))}
 
 
 def _heading(metric: Metric) -> str:

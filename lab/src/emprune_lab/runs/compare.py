@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
+import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from emprune.errors import ArgumentError, DataError, EmpruneError
+from emprune_lab.records.metrics import metric_named
 from emprune_lab.records.results import RESULTS_FILE, Result, load_results, save_results
-from emprune_lab.runs.progress import Progress
-from emprune_lab.runs.runner import Interrupted, run
-from emprune_lab.specs.spec import RunSpec, parse_policy
-from emprune_lab.tasks import check_spec, training_data
+from emprune_lab.runs.event import Event
+from emprune_lab.runs.interrupted import Interrupted
+from emprune_lab.runs.runner import run
+from emprune_lab.runs.workers import work_in_processes
+from emprune_lab.specs.spec import RunSpec, build_pruner, parse_policy
+from emprune_lab.tasks import build_task, check_spec, training_data
 
 RUNS_FOLDER = "runs"
-
-
-@dataclass(frozen=True)
-class Event:
-    """Of one run: progress while it trains; at its end none, and the result unless it was interrupted."""
-
-    spec: RunSpec
-    progress: Progress | None = None
-    result: Result | None = None
 
 
 def grid(
@@ -62,12 +52,25 @@ def grid(
     return list(specs.values())
 
 
-def check(specs: Sequence[RunSpec]) -> None:
-    """Build every run's data and pruner once, so that what is wrong shows before the first run starts."""
-    # Read once for each label noise; the size does not depend on it.
-    sizes = [len(training_data(spec)) for spec in {spec.label_noise: spec for spec in specs}.values()]
+def check(specs: Sequence[RunSpec]) -> dict[str, int]:
+    """Build every run's data, task and pruner once, so that what is wrong shows before the first run starts.
+
+    Returns:
+        How many samples each run will train, by its run_id.
+
+    Raises:
+        ArgumentError: something cannot be trained as its spec says. DataError: files are missing.
+    """
+    size = 0
+    # Once for each label noise and recipe; the size does not depend on them.
+    for spec in {(spec.label_noise, spec.recipe): spec for spec in specs}.values():
+        data = training_data(spec)
+        size = len(data)
+        check_spec(spec, size)
+        metric_named(build_task(spec, data, torch.device("cpu")).metric)
     for spec in specs:
-        check_spec(spec, sizes[0])
+        check_spec(spec, size)
+    return {spec.run_id: sum(build_pruner(spec, size).kept) for spec in specs}
 
 
 class Comparison:
@@ -82,6 +85,7 @@ class Comparison:
 
     Attributes:
         results: by run_id, in the order in which they came; those of earlier calls with other specs too.
+        failed: why runs of this call failed, by run_id.
 
     Raises:
         DataError: results.json is damaged, or belongs to another experiment; it stays as it is.
@@ -89,7 +93,8 @@ class Comparison:
 
     def __init__(self, specs: Sequence[RunSpec], folder: Path) -> None:
         self.specs, self.folder, self._path = specs, folder, folder / RESULTS_FILE
-        self.results = {result.run_id: result for result in load_results(self._path)} if self._path.is_file() else {}
+        self.results = {result.run_id: result for result in load_results(self._path)} if _exists(self._path) else {}
+        self.failed: dict[str, str] = {}
         asked = {spec.run_id for spec in specs}
         kinds = [(spec.data, spec.split, spec.imbalance, spec.recipe.as_dict()) for spec in specs]
         for result in self.results.values():
@@ -120,23 +125,58 @@ class Comparison:
     ) -> None:
         """Train what is missing, until ``should_stop`` says so; unfinished runs have saved their state then.
 
+        A run that fails is told as an event and stands in :attr:`failed`; the others go on.
+
         Args:
-            on_event: called in this process, with progress and results.
+            on_event: called in this process, with progress, results and errors.
             should_stop: asked between steps.
             jobs: processes. options: as of :func:`train`.
         """
-        folder = self.folder / RUNS_FOLDER
+        work = functools.partial(_attempt, self.folder / RUNS_FOLDER, options)
 
         def record(event: Event) -> None:
-            if event.result is not None:
-                self.add(event.result)
-            on_event(event)
+            on_event(self._recorded(event))
 
         if jobs > 1:
-            _train_in_processes(self.missing, folder, record, should_stop, jobs, options)
+            work_in_processes(self.missing, work, jobs, record, should_stop)
             return
         for spec in self.missing:
-            record(Event(spec, result=train(spec, folder, record, should_stop, **options)))
+            record(work(spec, record, should_stop))
+
+    def _recorded(self, event: Event) -> Event:
+        """Keep what an event says of a run's end."""
+        if event.result is not None:
+            try:
+                self.add(event.result)
+            except OSError as error:  # the run itself has its result in its folder, and the others may fare better
+                event = replace(event, result=None, error=f"{self._path} cannot be written ({error})")
+        if event.error is not None:
+            self.failed[event.spec.run_id] = event.error
+        return event
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file; not in a folder that may not be looked into."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _attempt(
+    folder: Path,
+    options: dict[str, Any],
+    spec: RunSpec,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+) -> Event:
+    """Train a run; the event of its end, be it a failure."""
+    try:
+        return Event(spec, result=train(spec, folder, on_event, should_stop, **options))
+    except (EmpruneError, OSError) as error:
+        return Event(spec, error=str(error))
+    except Exception as error:  # one that nobody foresaw: who reads it needs all of it
+        return Event(spec, error=f"{error}\n{''.join(traceback.format_exception(error))}".strip())
 
 
 def train(
@@ -164,51 +204,3 @@ def train(
         )  # fmt: skip
     except Interrupted:
         return None
-
-
-def _train_in_processes(
-    specs: Sequence[RunSpec], folder: Path, on_event: Callable[[Event], None], should_stop: Callable[[], bool],
-    jobs: int, options: dict[str, Any],
-) -> None:  # fmt: skip
-    context = multiprocessing.get_context("spawn")
-    events, stop = context.SimpleQueue(), context.Event()
-    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(events, stop)) as pool:
-        running = {pool.submit(_train_in_worker, spec, folder, options): spec for spec in specs}
-        try:
-            while running:
-                done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                if should_stop():
-                    stop.set()
-                while not events.empty():
-                    on_event(events.get())
-                for future in done:
-                    on_event(Event(running.pop(future), result=future.result()))
-        except BrokenProcessPool as error:
-            raise EmpruneError(
-                "a process of the comparison was killed, for want of memory perhaps. Finished runs are saved, the "
-                "others have their last checkpoint; the same command goes on, with fewer --jobs if memory was short."
-            ) from error
-        finally:
-            stop.set()  # leaving the pool waits for its runs
-
-
-_worker: dict[str, Any] = {}
-
-
-def _begin_worker(events: Any, stop: Any) -> None:
-    # The parent decides: it sets the event, and every worker saves its state at the next step.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(events=events, stop=stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process where its parent was killed: it would train on beside the next call's, then wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _train_in_worker(spec: RunSpec, folder: Path, options: dict[str, Any]) -> Result | None:
-    return train(spec, folder, _worker["events"].put, _worker["stop"].is_set, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,11 @@ import torch
 from emprune.errors import ArgumentError
 from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.records.results import RESULT_FILE, Result, Samples, load_result, save_run
+from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.progress import Progress, progress_of
 from emprune_lab.runs.scoring import static_policy
-from emprune_lab.runs.steps import Mode
 from emprune_lab.runs.training import Training
+from emprune_lab.specs.recipe import Mode
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.subsets.stored import Cost
 from emprune_lab.tasks import training_data
@@ -23,10 +25,6 @@ CHECKPOINT_FILE = "checkpoint.pt"
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _SECONDS_BETWEEN_PROGRESS = 0.5
 _ON_A_DEVICE = 5.0  # there it waits for all steps under way
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """The run was asked to stop; its state lies in its folder."""
 
 
 def run(
@@ -90,7 +88,7 @@ def _stopping(spec: RunSpec, should_stop: Callable[[], bool]) -> Callable[[], No
 def _between_steps(
     training: Training, checkpoint: Path, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
 ) -> Callable[[], None]:
-    told = saved = time.perf_counter()
+    told, saved = -math.inf, time.perf_counter()  # the first step says where the run begins
     pause = _SECONDS_BETWEEN_PROGRESS if training.device.type == "cpu" else _ON_A_DEVICE
 
     def after_step() -> None:
@@ -116,6 +114,8 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
     start = time.perf_counter()
     test, train = task.evaluate_test(), task.evaluate_train()
     evaluated = time.perf_counter() - start
+    if task.metric not in test:
+        raise ArgumentError("metric", task.metric, f"among those that the task measured: {', '.join(test)}")
     seconds_scoring = training.seconds_scoring + scoring.seconds
     report = pruner.report()
     result = Result(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 
 from emprune_lab.data.resident import ResidentImages
+from emprune_lab.specs.recipe import Mode
 from emprune_lab.tasks import Scores, Task
 from emprune_lab.tasks.classification import ClassificationTask, LabelledBatch
-
-Mode = Literal["plain", "compile", "graph", "compile-graph"]
-"""How steps are executed. It decides speed, and rounding at most: it is no part of a run's identity."""
 
 _WARM_UP = 3
 

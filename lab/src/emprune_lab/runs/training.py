@@ -16,7 +16,8 @@ from emprune.checkpoint import atomic_write
 from emprune.errors import DataError
 from emprune_lab.runs.learning_rate import LearningRate
 from emprune_lab.runs.optimizers import build_optimizer
-from emprune_lab.runs.steps import CapturedStep, Mode, can_capture, has_resident_images, without_graph
+from emprune_lab.runs.steps import CapturedStep, can_capture, has_resident_images, without_graph
+from emprune_lab.specs.recipe import Mode
 from emprune_lab.specs.spec import RunSpec, build_pruner
 from emprune_lab.tasks import Data, Scores, build_task
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 from emprune.errors import ArgumentError
 
 Precision = Literal["float32", "bfloat16"]
+Mode = Literal["plain", "compile", "graph", "compile-graph"]
+"""How steps are executed. It decides speed, and rounding at most: it is no part of a run's identity."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 from emprune import DynamicRandom, Policy, Pruner, StaticRandom, StaticScores, get_policy
 from emprune.errors import ArgumentError, did_you_mean
-from emprune.policies import REGISTRY
-from emprune.policies.registry import check_settings, missing_settings
+from emprune.policies import REGISTRY, check_settings, missing_settings
 from emprune_lab.data import Split
 from emprune_lab.specs.recipe import Recipe
 from emprune_lab.subsets.static import LABELS as STATIC_LABELS

@@ -24,7 +24,7 @@ def test_a_collapsed_policy_does_not_flatten_the_others():
     low, high = figure.axes[0].get_ylim()
     assert 60 < low < 80
     assert high <= 100
-    assert "↓ 10.0" in texts(figure)
+    assert "↓ 10.00" in texts(figure)
     assert differences.axes[0].get_xlim()[0] > -20
     assert "◂ −72.00" in texts(differences)
 
@@ -73,7 +73,7 @@ def test_figures_are_labelled_by_a_metric_of_which_lower_is_better(module):
     if module is difference:
         assert "+7.090 ▸" in texts(figure)
     else:
-        assert "↑ 9.00" in texts(figure)
+        assert "↑ 9.000" in texts(figure)
         low, high = axes.get_ylim()
         assert low < 1.5 < 2.12 < high < 9
     assert is_drawn(figure)

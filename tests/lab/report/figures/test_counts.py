@@ -45,3 +45,11 @@ def test_nothing_is_drawn_without_pruned_arrays():
     for module in (counts, remembered, loss_map, images):
         assert not module.FIGURE.applies(full)
         assert not module.FIGURE.applies(bare)
+
+
+def test_spread_is_told_relative_to_the_mean_which_falls_with_the_rate():
+    figure = counts.draw(shown({("lfl", rate): [samples()] for rate in (0.7, 0.9)}))
+    said = [text for text in texts(figure) if text.startswith("mean ")]
+    pooled = pooled_counts([samples()])
+    assert len(said) == 2
+    assert f"s.d./mean {pooled.std() / pooled.mean():.2f}" in said[0]

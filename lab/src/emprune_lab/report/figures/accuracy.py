@@ -49,7 +49,7 @@ def draw(comparison: Comparison) -> Figure:
             axes.axhspan(*row.mean.ends, color=INK, alpha=0.07, linewidth=0, zorder=0)
     grid_lines(axes)
     ends = {row.policy: row.mean.value for row in rows if not row.own_budget}
-    name_ends(axes, ends, look, LABEL_INCHES / (figure.get_figheight() - 0.8), metric.digits - 1)
+    name_ends(axes, ends, look, LABEL_INCHES / (figure.get_figheight() - 0.8), metric.digits)
     return figure
 
 

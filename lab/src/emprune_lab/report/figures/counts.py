@@ -73,11 +73,16 @@ def _panel(axes: Axes, counts: NDArray[np.int64], most: int, width: int, top: fl
     if shares.max() <= top:  # a clipped spike needs no line through it
         axes.axvline(float(counts.mean()), color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
     axes.text(
-        0.98, 0.93, f"mean {counts.mean():.1f}\ns.d. {counts.std():.1f}\nnever {100 * np.mean(counts == 0):.1f} %",
+        0.98, 0.93, _said(counts),
         transform=axes.transAxes, ha="right", va="top", fontsize=7.5, color=FAINT, linespacing=1.35,
     )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     grid_lines(axes)
+
+
+def _said(counts: NDArray[np.int64]) -> str:
+    spread = counts.std() / counts.mean() if counts.any() else 0.0
+    return f"mean {counts.mean():.1f}\ns.d./mean {spread:.2f}\nnever {100 * np.mean(counts == 0):.1f} %"
 
 
 FIGURE = ReportFigure(
@@ -85,8 +90,9 @@ FIGURE = ReportFigure(
     title="How often each sample is trained",
     caption="Percent of the samples by how often they were trained, all seeds together. Within a row all policies "
     "spend the same number of samples, so the means (broken line) agree; the difference is on whom they spend them. "
-    "Low-Frequency Learning is the narrowing (s.d.) from a low to a high rate: even the samples ranked hardest get "
-    "few turns. ↑ marks a bar cut off. Of many policies six are shown, and none with a budget of its own.",
+    "s.d./mean says how uneven the turns are, also between rates, whose means differ. Low-Frequency Learning is the "
+    "move to the left from a low to a high rate: even the samples ranked hardest get few turns. ↑ marks a bar cut off. "
+    "Of many policies six are shown, and none with a budget of its own.",
     draw=draw,
     applies=lambda comparison: bool(comparison.equal_arrays),
     order=50,

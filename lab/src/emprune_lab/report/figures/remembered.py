@@ -55,7 +55,7 @@ def draw(comparison: Comparison) -> Figure:
     most = max(int(one.times_trained.max()) for (policy, _), seeds in equal.items() if policy in few for one in seeds)
     width = -(-(most + 1) // _MOST_BINS)
     bars = 0.75 + 0.23 * len(policies)
-    figure = new_figure(bars + 2.8)
+    figure = new_figure(bars + 2.6)
     panels = figure.subplots(2, len(rates), sharey="row", squeeze=False, height_ratios=[bars, 2.4])
     for (upper, lower), rate in zip(panels.T, rates, strict=True):
         here = {policy: runs.get((policy, 0.0 if policy == FULL else rate), []) for policy in policies}

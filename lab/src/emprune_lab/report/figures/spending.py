@@ -22,7 +22,7 @@ def draw(comparison: Comparison) -> Figure:
     """The metric over seconds and over samples trained, every policy and rate a mark."""
     rows = comparison.rows
     policies = policy_order(row.policy for row in rows)
-    figure = new_figure(4.3 + 0.2 * -(-len(policies) // 6))
+    figure = new_figure(4.3)
     costs: dict[str, Callable[[Row], float]] = {"samples trained": lambda row: row.cost.samples_trained}
     if comparison.one_machine:
         costs = {"seconds: training, scoring and selecting": lambda row: row.cost.seconds, **costs}
@@ -56,11 +56,11 @@ def _cost_axis(axes: Axes, name: str) -> None:
 FIGURE = ReportFigure(
     name="spending",
     title="Metric value over time and samples",
-    caption="Means over the seeds, every policy at every rate, both axes logarithmic. Seconds are wall-clock: "
-    "training, scoring and selecting; they are left out where the runs were on different machines, and runs at the "
-    "same time on one machine slow each other down. Samples are those that went through backward, those of the run "
-    "behind a static score included. The broad grey line joins short and full: what plain training buys at that cost. "
-    "Hollow: rules with a budget of their own. An arrow marks a value off the axis.",
+    caption="Means over the seeds, every policy at every rate; the horizontal axes are logarithmic. Seconds are "
+    "wall-clock: training, scoring and selecting; they are left out where the runs were on different machines, and "
+    "runs at the same time on one machine slow each other down. Samples are those that went through backward, those of "
+    "the run behind a static score included. The broad grey line joins short and full: what plain training buys at "
+    "that cost. Hollow: rules with a budget of their own. An arrow marks a value off the axis.",
     draw=draw,
     applies=lambda comparison: comparison.pruned,
     order=30,

@@ -52,8 +52,9 @@ def _quantities(comparison: Comparison) -> list[str]:
 def _measured(comparison: Comparison) -> dict[tuple[str, float], list[Result]]:
     """The runs that have all quantities after each epoch."""
     names = _quantities(comparison)
+    needed = [*names, *_SPENT]
     runs = {
-        cell: [run for run in seeds.values() if run.history and all(name in e for e in run.history for name in names)]
+        cell: [run for run in seeds.values() if run.history and all(name in e for e in run.history for name in needed)]
         for cell, seeds in comparison.cells.items()
     }
     return {cell: found for cell, found in runs.items() if found and names}

@@ -28,7 +28,8 @@ _INFOBATCH = Recipe(
 )  # fmt: skip
 
 # Presets for a processor are in float32: without instructions for bfloat16 a processor is many times slower in it, and
-# a preset that asked the machine would give a run another identity on each.
+# a preset that asked the machine would give a run another identity on each. Those for an accelerator are in bfloat16;
+# the command trains them in float32 where the device has no instructions for it, which it records.
 PRESETS = {
     "digits": Preset(
         Recipe(model="mlp", epochs=30, batch_size=32, max_lr=0.1, task=ImageSettings()), "this project"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emprune_lab.cli import exit_code
-from emprune_lab.commandline.console import Stop
+from emprune_lab.commandline.stop import Stop
 from emprune_lab.runs.compare import Comparison, grid
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks import recipe_for

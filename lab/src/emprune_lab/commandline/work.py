@@ -1,0 +1,176 @@
+"""What the commands do, once their options are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from emprune.errors import ArgumentError, EmpruneError, did_you_mean
+from emprune_lab.commandline.commands import Report, Train
+from emprune_lab.commandline.live import LiveView
+from emprune_lab.commandline.options import Publication, Setting, check_least
+from emprune_lab.commandline.stop import Stop
+from emprune_lab.records.folders import prepare_folder
+from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
+from emprune_lab.report.costs import RANDOM
+from emprune_lab.report.page import FIGURES_FOLDER, REPORT_FILE, TABLE_FILE, write_report
+from emprune_lab.report.tables import rich_tables
+from emprune_lab.runs import compare
+from emprune_lab.runs.compare import RUNS_FOLDER, Comparison
+from emprune_lab.runs.devices import warning_of
+from emprune_lab.runs.event import Event
+from emprune_lab.runs.interrupted import Interrupted
+from emprune_lab.specs.spec import RunSpec
+
+_MOST_NAMED = 3
+_FILES = (RESULTS_FILE, TABLE_FILE, REPORT_FILE)
+
+
+def train(options: Train, console: Console, command: str) -> int:
+    """Train one run; the exit code. Raises Interrupted where a signal stopped it, and what the run raises."""
+    spec, stop = options.spec(), Stop()
+    work = compare.check([spec])
+    prepare_folder(options.out, [RUNS_FOLDER])
+    _warn([spec], options.setting.device, console)
+    with stop.on_signals(console.print), LiveView(console, work) as view:
+        where = options.setting.run_options
+        result = compare.train(spec, options.out / RUNS_FOLDER, view.show, stop, command=command, **where)
+        view.show(Event(spec, result=result))
+    if result is None:
+        raise Interrupted(spec.run_id)
+    if options.setting.json:
+        print(json.dumps(dataclasses.asdict(result)))
+    console.print(
+        f"{result.headline}, remembered {result.remembered:.2%}, realised rate {result.realised_rate:.4f}: "
+        f"{options.out / RUNS_FOLDER / result.run_id}", highlight=False, markup=False,
+    )  # fmt: skip
+    return 0
+
+
+def report(options: Report, console: Console) -> int:
+    """Report on finished runs; the exit code."""
+    results, folder = _finished(options.runs)
+    prepare_folder(options.out, [FIGURES_FOLDER], _FILES)
+    save_results(options.out / RESULTS_FILE, results)
+    _publish(
+        results, options.out, folder, options.publication, console, as_json=options.json, data_dir=options.data_dir
+    )  # fmt: skip
+    return 0
+
+
+def carry_out(
+    specs: Sequence[RunSpec],
+    out: Path,
+    setting: Setting,
+    publication: Publication,
+    console: Console,
+    command: str,
+    *,
+    jobs: int | None = None,
+    budget_minutes: float | None = None,
+) -> int:
+    """Train what is not finished, and publish what is.
+
+    Args:
+        jobs: runs at the same time; None: one for each core, or one on a device.
+        budget_minutes: stop in time, which is no failure.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        Interrupted: a signal stopped it.
+        DataError: the folder holds another experiment.
+        ArgumentError: the reference is not among the policies, a number is out of range, the folder cannot be written.
+        EmpruneError: some runs failed; the others are finished and published.
+    """
+    policies = list(dict.fromkeys(spec.policy for spec in specs))
+    if publication.reference not in (RANDOM, *policies):
+        raise ArgumentError(
+            "reference", publication.reference, f"one of the policies, {', '.join(policies)}",
+            did_you_mean(publication.reference, policies),
+        )  # fmt: skip
+    check_least(1, jobs=jobs)
+    stop, comparison = Stop(budget_minutes), Comparison(specs, out)
+    missing = comparison.missing
+    work = compare.check(missing)
+    prepare_folder(out, [RUNS_FOLDER, FIGURES_FOLDER], _FILES)
+    _warn(specs, setting.device, console)
+    jobs = min(jobs or (os.cpu_count() or 1 if setting.device == "cpu" else 1), len(missing))
+    _say_how_many(len(specs), len(missing), jobs, setting.device, console)
+    with stop.on_signals(console.print), LiveView(console, work) as view:
+        comparison.run_missing(view.show, stop, jobs=jobs, command=command, **setting.run_options)
+    left = len(comparison.missing)
+    if left and stop.asked:
+        raise Interrupted(f"{len(specs) - left} of {len(specs)} runs are finished")
+    if comparison.results:
+        results = list(comparison.results.values())
+        if publication.reference not in {result.policy for result in results}:  # its first run is still to come
+            publication = dataclasses.replace(publication, reference=RANDOM)
+        _publish(
+            results, out, out / RUNS_FOLDER, publication, console, as_json=setting.json, data_dir=setting.data_dir
+        )  # fmt: skip
+    if failed := comparison.failed:
+        named = ", ".join([*failed][:_MOST_NAMED]) + (" …" if len(failed) > _MOST_NAMED else "")
+        raise EmpruneError(f"{len(failed)} of {len(specs)} runs failed: {named}. The same command tries them again.")
+    if left:
+        console.print(f"{left} of {len(specs)} runs are left. Go on with:\n  {command}", highlight=False, markup=False)
+    return 0
+
+
+def _say_how_many(runs: int, missing: int, jobs: int, device: str, console: Console) -> None:
+    finished = f", {runs - missing} of them finished" if missing < runs else ""
+    at_once = f", {jobs} at a time" if jobs > 1 else ""
+    console.print(f"{runs} runs{finished}{at_once}, on {device}.", highlight=False, markup=False)
+
+
+def _warn(specs: Sequence[RunSpec], device: str, console: Console) -> None:
+    for warning in {warning_of(spec.recipe.precision, device) for spec in specs} - {""}:
+        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _finished(runs: Sequence[Path]) -> tuple[list[Result], Path]:
+    """The results, and the folder in which their runs lie, if they are kept."""
+    found = sorted({path.parent for folder in runs for path in folder.rglob(RESULT_FILE)})
+    if len({folder.parent for folder in found}) > 1:
+        raise ArgumentError("runs", ", ".join(map(str, runs)), "runs of one comparison, in one folder")
+    if found:
+        return [load_result(folder) for folder in found], found[0].parent
+    whole = [folder for folder in runs if (folder / RESULTS_FILE).is_file()]
+    if len(whole) != 1:
+        below = sorted({str(path.parent) for folder in runs for path in folder.rglob(RESULTS_FILE)})
+        raise ArgumentError(
+            "runs", ", ".join(map(str, runs)) or None, f"folders in which finished runs lie, or one {RESULTS_FILE}",
+            f"There is one in each of {', '.join(below)}: name one of them." if below else "",
+        )  # fmt: skip
+    return load_results(whole[0]), whole[0] / RUNS_FOLDER
+
+
+def _publish(
+    results: Sequence[Result],
+    out: Path,
+    runs: Path,
+    publication: Publication,
+    console: Console,
+    *,
+    as_json: bool,
+    data_dir: str | None,
+) -> None:
+    """Write table, figures and report; print the table, and the paths last."""
+    reference = publication.reference
+    tables = rich_tables(results, reference=reference)
+    try:
+        with console.status("Drawing figures …"):
+            files = write_report(out, results, runs, data_dir=data_dir, reference=reference)
+    finally:  # what was measured is shown, also where the disk has no room for it
+        for table in tables:
+            console.print(table)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(result) for result in results]))
+    for path in (out / RESULTS_FILE, files.table, files.report):
+        console.print(str(path), highlight=False, markup=False, soft_wrap=True)
