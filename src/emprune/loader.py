@@ -127,8 +127,12 @@ class PrunedLoader(DataLoader[Any]):
         super().__init__(**loader_arguments(dataset, pruner, batch_size, collate_fn, PlanSampler, options))
         self._stays = _Unchanged(dataset, fingerprint, pruner)
 
-    def __iter__(self) -> Any:
+    def check_dataset(self) -> None:
+        """Raise DataError if the data set is another one than when the loader was built."""
         self._stays.check()
+
+    def __iter__(self) -> Any:
+        self.check_dataset()
         seed_workers(self.generator, self.pruner)  # DataLoader draws its workers' seeds here
         return super().__iter__()
 

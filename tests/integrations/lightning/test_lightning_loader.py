@@ -18,7 +18,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from emprune import ArgumentError, PrunedLoader
+from emprune import ArgumentError, DataError, PrunedLoader
 from emprune.integrations.lightning.loader import EpochLoader
 
 
@@ -115,3 +115,16 @@ def test_a_run_that_is_over_still_has_a_length() -> None:
     pruner.loss(torch.from_numpy(pruner.plan.ids.copy()), torch.ones(16), torch.ones(16))
     pruner.end_epoch()
     assert len(EpochLoader(DataLoader(Rows(), BATCH), pruner, lambda epoch: None)) == 4
+
+
+def test_a_data_set_that_changes_is_noticed() -> None:
+    data, pruner = Rows(), new_pruner()
+    data.name = "first"  # type: ignore[attr-defined]
+    given = PrunedLoader(data, pruner, BATCH, fingerprint=lambda dataset: dataset.name)
+    loader = EpochLoader(given, pruner, lambda epoch: None)
+    for ids, _ in loader:
+        pruner.loss(ids, torch.rand(len(ids), requires_grad=True), torch.rand(len(ids)))
+    pruner.end_epoch()
+    data.name = "other"  # type: ignore[attr-defined]
+    with pytest.raises(DataError, match="is 'other'"):
+        next(iter(loader))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
 from lightning_runs import BATCH, Module, Rows, new_pruner, new_trainer
 
-from emprune import EmpruneError, PrunedLoader, Pruner
+from emprune import EmpruneError, EmpruneWarning, PrunedLoader
 
-pytestmark = [
-    pytest.mark.skipif(
-        "partial" not in inspect.signature(Pruner.end_epoch).parameters, reason="rounds over an epoch are not counted"
-    ),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),  # what Lightning itself calls
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # what Lightning itself calls
 
 
 class ByHand(Module):
@@ -46,5 +40,5 @@ def test_epochs_that_nobody_ends() -> None:
 
 
 def test_an_annealed_epoch_that_is_cut_to_the_first_one_s_length() -> None:
-    with pytest.warns(UserWarning, match="epoch 3 ended with 16 of its 64 planned samples trained"):
+    with pytest.warns(EmpruneWarning, match="epoch 3 ended with 16 of its 64 planned samples trained"):
         fit(ByHand(ends=True))

@@ -72,7 +72,7 @@ class Pruning(_Callback):
         self.pruner = pruner
         self._trainer: Any = None
         self._loader: EpochLoader | None = None
-        self._consumed = 0
+        self._reported = 0
         self._before: dict[str, Any] = {}
         self._updates: int | None = None
         self._saved_batch = 0
@@ -120,12 +120,12 @@ class Pruning(_Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Note how much the pruner has heard of."""
-        self._consumed = self.pruner.consumed
+        self._reported = self.pruner.steps_reported
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Make sure that the pruner has heard of the batch, unless the step was skipped."""
         skipped = pl_module.automatic_optimization and not outputs
-        if self.pruner.consumed == self._consumed and not skipped:
+        if self.pruner.steps_reported == self._reported and not skipped:
             raise EmpruneError(
                 f"training_step trained batch {batch_idx} of epoch {trainer.current_epoch} without the pruner, which "
                 "then knows no scores. Return self.pruner.loss(ids, loss, memory), with the ids that come with the "
@@ -136,7 +136,7 @@ class Pruning(_Callback):
         """Go to the pruner's next epoch, before a checkpoint of this one's end is saved."""
         if trainer.fast_dev_run:
             return
-        self.pruner.end_epoch()
+        self.pruner.end_epoch(partial=trainer.should_stop)  # an early stop in mid-epoch is meant
         if self._updates is not None:  # whether Lightning counts a restored last step depends on a validation after it
             trainer.fit_loop.epoch_loop._batches_that_stepped, self._updates = self._updates, None
 
@@ -152,7 +152,7 @@ class Pruning(_Callback):
         """The pruner's state as of the last update; all ranks must call it, as for ``trainer.save_checkpoint``."""
         state, batch = self.pruner.state_dict(), self._loader.global_batch if self._loader else 0
         if self._trainer is not None and not self._trainer.fast_dev_run:
-            in_step = checkpoints.is_in_step(self._trainer) and self.pruner.consumed > self._consumed
+            in_step = checkpoints.is_in_step(self._trainer) and self.pruner.steps_reported > self._reported
             pending = checkpoints.batches_without_update(self._trainer) + in_step
             state = checkpoints.without_last(state, pending, batch)
         return {"pruner": state, "global_batch": batch}

@@ -50,7 +50,7 @@ class EpochLoader(DataLoader[Any]):
             dataset, collate_fn = dataset.dataset, collate_fn.collate_fn
         options = {name: getattr(loader, name) for name in _KEPT if hasattr(loader, name)}
         super().__init__(**loader_arguments(dataset, pruner, loader.batch_size, collate_fn, EpochSampler, options))
-        self.pruner = pruner
+        self.pruner, self._given = pruner, loader
         self.sampler.begin_epoch = begin_epoch  # type: ignore[attr-defined]
         self.steps = self.steps_of(pruner.plan.count if pruner.epoch < pruner.num_epochs else pruner.kept[-1])
         if not self.steps:
@@ -79,6 +79,8 @@ class EpochLoader(DataLoader[Any]):
         return self._batches()
 
     def _batches(self) -> Iterator[Any]:
+        if isinstance(self._given, PrunedLoader):
+            self._given.check_dataset()
         seed_workers(self.generator, self.pruner)
         yield from super().__iter__()
 
