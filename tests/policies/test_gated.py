@@ -127,3 +127,11 @@ def test_the_error_grows_while_nothing_new_is_learnt() -> None:
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ArgumentError, match=name):
         GatedEMP(**{name: value})
+
+
+def test_what_was_seen_and_decided_is_among_the_metrics() -> None:
+    pruner = train(gated(), 0.6, 1)
+    assert pruner.metrics()["emprune/gamma"] == 0
+    assert "emprune/gap" not in pruner.metrics()
+    train(pruner, 0.6, 5)
+    assert pruner.metrics()["emprune/gap"] == pytest.approx(0.6, abs=0.15)

@@ -134,6 +134,7 @@ class Policy:
         history: names and initial values of float64 numbers an epoch that the score table holds for the policy, by
             ``table.history(name)``, shape [E]; :meth:`select` and :meth:`update` write those of their epoch, and they
             are saved with the table.
+        shown: names among them that :meth:`emprune.Pruner.metrics` gives.
     """
 
     name: ClassVar[str] = "policy"
@@ -144,6 +145,7 @@ class Policy:
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
     history: ClassVar[Mapping[str, float]] = {}
+    shown: ClassVar[tuple[str, ...]] = ()
 
     def select(self, request: Request) -> Selection:
         """k distinct ids, with weights if the rule has any. Called once an epoch, not for full ones.

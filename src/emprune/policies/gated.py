@@ -52,7 +52,8 @@ class GatedEMP(Policy):
     of the run. Where nothing is known (the first two epochs; a run that begins with full epochs and so has nothing
     left to be seen first; losses that are not positive on average) γ is 0.
 
-    What was seen and decided is in ``table.history``: "gap", "error" and "gamma" of each epoch.
+    What was seen and decided is in ``pruner.metrics()``, and of each epoch in ``pruner.table.history(name)``: "gap",
+    "error" and "gamma".
 
     Args:
         beta: β ≥ 0, weight of the memory term in the score L + β·M, as in :class:`EMP`.
@@ -82,6 +83,7 @@ class GatedEMP(Policy):
         "first": 0, "first_loss": 0, "first_loss_squared": 0,
         "again": 0, "again_loss": 0, "again_variance": 0,
     }  # fmt: skip
+    shown = ("gap", "error", "gamma")
 
     def __post_init__(self) -> None:
         self.beta, self.gamma = check_beta(self.beta), check_gamma(self.gamma)
