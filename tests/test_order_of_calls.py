@@ -209,7 +209,6 @@ UNFINISHED: dict[str, tuple[Callable[[Pruner, Any], object], int]] = {
     "one batch alone, again and again": (lambda p, loader: train(p, [next(iter(loader))] * 8), 4),
     "the last batch missing": (lambda p, loader: train(p, islice(loader, 7)), 28),
     "some steps without pruner.loss": (without_some_steps, 26),
-    "batches skipped a second time": (skipped_again, 26),
     "samples left out": (lambda p, loader: train(p, ((ids[1:], 0) for ids, _ in loader)), 22),
 }
 
@@ -225,6 +224,15 @@ def test_an_epoch_that_ends_with_a_part_untrained_says_so_once(name: str) -> Non
     assert len(told) == 1
     order(pruner, loader)
     pruner.end_epoch()
+
+
+def test_batches_skipped_a_second_time_are_an_error() -> None:
+    pruner = build()
+    skipped_again(pruner, by_loader(pruner))
+    with pytest.raises(
+        EpochOrderError, match="4 samples were never trained, the first ones after where it was restored"
+    ):
+        pruner.end_epoch()
 
 
 def test_a_part_that_is_left_out_on_purpose_is_not_said() -> None:

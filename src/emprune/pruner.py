@@ -410,8 +410,8 @@ class Pruner:
             samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
             ``loss_ess`` and the same of ``memory``: quantiles in nats, and the effective sample size, a fraction, of
             sampling in proportion to them (of a partitioned table: of this rank's rows); and what the policy shows of
-            its own, as "emp-gated" its "gap" and "gamma". Seconds saved are not among them: a pruner does not see how long
-            a step takes on a device.
+            its own, as "emp-gated" its "gap" and "gamma". Seconds saved are not among them: a pruner does not see how
+            long a step takes on a device.
         """
         report = self.report()
         epoch = max(0, report.epochs - 1)

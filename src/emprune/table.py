@@ -112,7 +112,7 @@ class ScoreTable:
                 raise ArgumentError("columns", name, f"a name other than {', '.join(_COLUMNS)}")
         self._unseen: dict[str, float] = {**_UNSEEN, **(extra or {})}
         self._columns = {
-            name: np.full(self.owned.size, value, dtype=_COLUMNS.get(name, np.float32))
+            name: _filled(self.owned.size, value, _COLUMNS.get(name, np.float32))
             for name, value in self._unseen.items()
         }
         self._unset: dict[str, float] = dict(history or {})
@@ -262,7 +262,7 @@ class ScoreTable:
                     f"column {name!r} is {value.dtype} of shape {value.shape}; "
                     f"this table holds {column.dtype} of shape {shape}."
                 )
-            found[name] = np.full_like(column, self._unseen[name])
+            found[name] = _filled(len(column), self._unseen[name], column.dtype)
             found[name][: shape[0]] = value
         return found | self._history_of(state)
 
@@ -314,6 +314,11 @@ def has_duplicates(ids: NDArray[np.int64]) -> bool:
     """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
     ordered = np.sort(ids)
     return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _filled(size: int, value: float, dtype: Any) -> NDArray[Any]:
+    """An array of one value; of zeros, whose pages take no memory until they are written."""
+    return np.full(size, value, dtype=dtype) if value else np.zeros(size, dtype=dtype)
 
 
 def _common(observations: type[Observations]) -> list[str]:

@@ -60,5 +60,5 @@ def _by_setting(runs: Iterable[Run]) -> dict[tuple[Any, ...], dict[int, Run]]:
 
 def _value(run: Run) -> float:
     """What heads the comparison: in percent, but bits, of which fewer are better, as they are and negative."""
-    value = run.get("metrics", {}).get(run["metric"], run["accuracy"])
+    value: float = run.get("metrics", {}).get(run["metric"], run["accuracy"])
     return -value if run["metric"].startswith("bits") else 100 * value

@@ -84,7 +84,7 @@ def emp_score(loss: NDArray[np.float32], memory: NDArray[np.float32], beta: floa
         scores[np.isnan(scores)] = 0  # no memory term was given; of quarantined samples the loss is NaN too
         scores += loss
     # A score too large for float32 is the largest, and not +inf, which stands for never seen.
-    return np.clip(scores, -_MOST, _MOST)
+    return np.clip(scores, -_MOST, _MOST, out=scores)
 
 
 def check_beta(beta: float) -> float:

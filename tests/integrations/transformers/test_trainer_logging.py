@@ -42,6 +42,7 @@ def test_weights_and_biases_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     for name, value in (("WANDB_MODE", "offline"), ("WANDB_DIR", str(tmp_path)), ("WANDB_SILENT", "true")):
         monkeypatch.setenv(name, value)
+    wandb.teardown()  # what another test has set up, by another environment
     trainer = trained(tmp_path, report_to="wandb")
     summary = {name: wandb.run.summary[f"train/{name}"] for name in NAMES}
     wandb.finish()
