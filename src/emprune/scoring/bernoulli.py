@@ -52,6 +52,8 @@ def binary(logits: torch.Tensor, targets: torch.Tensor, *, pos_weight: float | t
     size = len(logits)
     if targets.shape not in ((size,), logits.shape):
         hint = CLASSES_HINT if targets.ndim == 2 and len(targets) == size else ""
+        if targets.shape == (size, 1):
+            hint = "Pass targets.squeeze(1)."
         raise ArgumentError("targets", kind_of(targets), f"one target for each of {size} logits, shape [{size}]", hint)
     weight = _pos_weight(pos_weight, (), logits)
     loss, entropy = bernoulli(logits.reshape(size), targets.reshape(size), weight)
@@ -111,6 +113,8 @@ def multilabel(
         raise ArgumentError("logits", kind_of(logits), "floating point of shape [batch, labels]", hint)
     if targets.shape != logits.shape:
         hint = CLASSES_HINT if targets.ndim == 1 else ""
+        if targets.shape == (len(logits),) and logits.shape[1] == 1:
+            hint = "For one label a sample use emprune.scoring.binary(logits, targets)."
         raise ArgumentError("targets", kind_of(targets), f"one target a label, shape {tuple(logits.shape)}", hint)
     if reduction not in ("mean", "sum"):
         raise ArgumentError("reduction", reduction, "'mean' or 'sum', over the labels of each sample")

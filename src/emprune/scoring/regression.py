@@ -110,6 +110,10 @@ def _check(
     if target.shape != prediction.shape:
         # Of [B, 1] and [B] torch would make a loss of [B, B] without an error.
         hint = "Pass prediction.squeeze(1)." if (*target.shape, 1) == tuple(prediction.shape) else ""
+        if tuple(target.shape) == (*prediction.shape, 1):
+            hint = "Pass target.squeeze(-1)."
+        if not hint and target.ndim == 1 and prediction.ndim == 2 and not target.is_floating_point():
+            hint = "For one class out of several use emprune.scoring.classification(logits, labels)."
         raise ArgumentError("target", kind_of(target), f"the prediction's shape, {list(prediction.shape)}", hint)
     if kind not in KINDS:
         hint = "Any other loss of your own goes to pruner.loss(ids, loss) as it is, one value a sample."

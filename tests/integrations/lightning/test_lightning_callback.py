@@ -198,8 +198,12 @@ def test_early_stopping_at_an_epoch_s_end() -> None:
     assert pruner_of(trainer).epoch == 1
 
 
+@pytest.mark.filterwarnings("error::emprune.errors.EmpruneWarning")
 def test_early_stopping_in_mid_epoch() -> None:
-    """Lightning takes the epoch as over, and so does the pruner: what is saved then goes on with the next one."""
+    """Lightning takes the epoch as over, and so does the pruner: what is saved then goes on with the next one.
+
+    What is left out then is meant to be, and no warning.
+    """
 
     class Stop(L.Callback):
         def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:

@@ -17,6 +17,7 @@ What differs from a run without the callback:
 - Checkpoints hold the pruner's state. ``fit(ckpt_path=...)`` trains what an uninterrupted run does, in mid-epoch too;
   what draws from global generators (dropout, augmentation in the main process) needs its own state there, which
   Lightning does not save.
+- The trainer's loggers get ``pruner.metrics()`` at the end of each epoch.
 
 Manual optimization works the same. The finders of learning rate and batch size try their steps on the first epoch's
 plan and leave the pruner as it was, and so does ``fast_dev_run``. Works with ``lightning`` and ``pytorch_lightning``.
@@ -133,12 +134,19 @@ class Pruning(_Callback):
             )
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Go to the pruner's next epoch, before a checkpoint of this one's end is saved."""
+        """Go to the pruner's next epoch, before a checkpoint of this one's end is saved; log what this one was."""
         if trainer.fast_dev_run:
             return
-        self.pruner.end_epoch(partial=trainer.should_stop)  # an early stop in mid-epoch is meant
+        self.pruner.end_epoch(partial=trainer.should_stop)  # EarlyStopping after a validation in mid-epoch
         if self._updates is not None:  # whether Lightning counts a restored last step depends on a validation after it
             trainer.fit_loop.epoch_loop._batches_that_stepped, self._updates = self._updates, None
+        if trainer.loggers and trainer.is_global_zero:
+            # As Lightning logs means over an epoch: at its last update, and with "epoch" to draw them over.
+            step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
+            numbers = {"epoch": trainer.current_epoch, **self.pruner.metrics()}
+            for logger in trainer.loggers:
+                logger.log_metrics(metrics=numbers, step=step)
+                logger.save()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Take a quick look's steps back."""
