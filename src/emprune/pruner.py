@@ -72,7 +72,8 @@ class Pruner:
         policy: the policy object.
         num_samples: N.
         num_epochs: E.
-        kept: samples that each epoch keeps, E counts; of a run that was extended, what its first epochs did keep.
+        kept: samples that each epoch keeps by the settings, E counts; of a run that was extended, what its first epochs
+            did keep. "full" trains all, whatever they are, and a published rule that follows the scores about as many.
         seed: as given.
         on_nonfinite: as given.
         world: the ranks that train together.
@@ -141,9 +142,11 @@ class Pruner:
         head = f"Pruner({self.policy.name}, "
         if self.epoch >= self.num_epochs:
             return f"{head}all {self.num_epochs} epochs done, {self.num_samples} samples)"
-        kept = self.kept[self.epoch]
-        rate = 1 - kept / self.num_samples
-        return f"{head}rate {rate:.3g}, epoch {self.epoch} of {self.num_epochs}, keeps {kept} of {self.num_samples})"
+        kept, of = self._trained_of(self.epoch)
+        when = f"epoch {self.epoch} of {self.num_epochs}"
+        if kept is None:
+            return f"{head}{when}, keeps a part of {of} that follows from the scores)"
+        return f"{head}rate {1 - kept / of:.3g}, {when}, keeps {kept} of {of})"
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -404,7 +407,8 @@ class Pruner:
         out.
 
         Returns:
-            ``epoch``, ``kept`` (k, samples that it is to train), ``prune_rate`` (1 - k/N); of the run
+            ``epoch``, ``kept`` (samples that it is to train; not of policies whose published rule decides it by the
+            scores, and N of "full"), ``prune_rate`` (1 - kept/N); of the run
             ``realised_rate``, ``samples_backward``, ``samples_forward``, ``steps``, ``seconds_selecting``,
             ``never_trained``, ``mean_times_trained``, ``quarantined`` as in :class:`Report`; ``seen_fraction`` of the
             samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
@@ -414,7 +418,8 @@ class Pruner:
         """
         report = self.report()
         epoch = max(0, report.epochs - 1)
-        return metrics_of(report, self.table, epoch=epoch, kept=self.kept[epoch])
+        kept, of = self._trained_of(epoch)
+        return metrics_of(report, self.table, epoch=epoch, kept=kept, of=of)
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
@@ -643,6 +648,12 @@ class Pruner:
             f"epoch {self.epoch} ends, but none of its {count} samples was observed{where}; call pruner.loss(ids, ...) "
             "in every step, and pruner.end_epoch() once after them."
         )
+
+    def _trained_of(self, epoch: int) -> tuple[int | None, int]:
+        """Samples that an epoch sends through backward, None where that follows from the scores; and the epoch's N."""
+        num_samples, kept = self._schedule.num_samples[epoch], self.kept[epoch]
+        in_batch = isinstance(self.policy, InBatchPolicy)
+        return kept if in_batch else self.policy.epoch_size(num_samples, kept), num_samples
 
     def _warn_unfinished(self, running: RunningEpoch, untrained: int) -> None:
         if self._warned_unfinished or self.world.rank:
