@@ -107,7 +107,8 @@ class Pruner:
         world: World | None = None,
         partition_batch_size: int | None = None,
     ) -> None:
-        num_samples, num_epochs = integer("num_samples", num_samples, 1), integer("num_epochs", num_epochs, 1)
+        hint = "It is the data set's length: Pruner(len(dataset), ...)." if hasattr(num_samples, "__len__") else ""
+        num_samples, num_epochs = integer("num_samples", num_samples, 1, hint), integer("num_epochs", num_epochs, 1)
         warmup_epochs, seed = integer("warmup_epochs", warmup_epochs, 0), integer("seed", seed)
         anneal, prune_rate = checked_anneal(anneal), rates_of(prune_rate, num_epochs)
         kept = kept_per_epoch(
@@ -218,9 +219,17 @@ class Pruner:
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, ending each after the loop's body has run.
 
-        A loop that was interrupted in mid-epoch and is run again goes on with what no step has consumed.
+        A loop that was interrupted in mid-epoch and is run again goes on with what no step has consumed. Of a run that
+        this object has trained to its end none is left, and an :class:`emprune.errors.EmpruneWarning` says so.
         """
         self._settled(self._go_on)
+        if self.epoch >= self.num_epochs and self.steps_reported and not self.world.rank:
+            warnings.warn(
+                f"this loop trains nothing: the pruner's {self.num_epochs} epochs are over. For another run, of a new "
+                "model or seed, build a new Pruner; to train on, one with more num_epochs that goes on from this one's "
+                'state, load_state_dict(state, allow=("num_epochs",)).',
+                EmpruneWarning, stacklevel=2,
+            )  # fmt: skip
         while self.epoch < self.num_epochs:
             yield self.epoch
             self.end_epoch()
