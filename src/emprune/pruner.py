@@ -274,7 +274,10 @@ class Pruner:
         memory: torch.Tensor | None = None,
         **values: torch.Tensor | None,
     ) -> torch.Tensor:
-        """The batch's training loss: the weighted mean over the samples chosen; records the observation.
+        """The batch's training loss; records the observation.
+
+        It is the mean over the samples chosen of each one's loss times its weight: divided by their number, not by the
+        sum of the weights, so that parts of a batch add up to the whole.
 
         Args:
             ids: int64, shape [B], as they came with the batch. An id that occurs again, in this batch or in another
