@@ -33,6 +33,14 @@ def test_the_id_furthest_out_is_named(ids: list[int], worst: int) -> None:
         check_range(np.array(ids), 10)
 
 
+def test_a_loss_of_each_sample_with_each_is_told_from_several_losses_a_sample() -> None:
+    prediction, target = torch.zeros(4, 1), torch.ones(4)
+    with pytest.raises(ArgumentError, match=r"\(4, 4\).*prediction of shape \[B, 1\] and a target of shape \[B\]"):
+        check_per_sample("loss", (prediction - target) ** 2, 4)
+    with pytest.raises(ArgumentError, match=r"\(4, 3\).* Average each sample's: loss.flatten\(1\).mean\(dim=1\)"):
+        check_per_sample("loss", torch.zeros(4, 3), 4)
+
+
 @pytest.mark.parametrize("size", [np.int64(3), np.array(3), torch.tensor(3)])
 def test_a_batch_size_comes_back_as_an_integer_of_python(size: object) -> None:
     assert type(check_batch_size(size)) is int

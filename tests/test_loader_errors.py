@@ -64,3 +64,8 @@ def test_several_ranks_need_the_batch_size_of_a_sampler() -> None:
     world.size, world.all_gather = 2, lambda column: [column] * 2
     with pytest.raises(ArgumentError, match="batch_size is None; allowed: an integer of at least 1"):
         PlanSampler(Pruner(40, "random", prune_rate=0.4, num_epochs=3, world=world))
+
+
+def test_a_pruner_in_the_place_of_the_data_set_is_told_apart() -> None:
+    with pytest.raises(ArgumentError, match=r"dataset is 'a Pruner'.*PrunedLoader\(dataset, pruner\)"):
+        PrunedLoader(new_pruner(), Positions(40), 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
@@ -324,3 +325,17 @@ def test_drop_last_that_leaves_nothing_is_named_where_the_size_is_not_known_befo
     assert train(pruner, loader) == 0
     with pytest.raises(EpochOrderError, match=r"none of its .* samples was observed: drop_last left them all out"):
         pruner.end_epoch()
+
+
+def test_a_loop_over_the_epochs_of_a_run_that_is_over_says_that_it_trains_nothing() -> None:
+    pruner, restored = build(), build()
+    for _ in pruner.epochs():
+        for ids in IdBatches(pruner, BATCH):
+            step(pruner, ids)
+    with pytest.warns(EmpruneWarning, match="this loop trains nothing: .*build a new Pruner") as told:
+        assert list(pruner.epochs()) == []
+    assert told[0].filename == __file__
+    restored.load_state_dict(pruner.state_dict())
+    with warnings.catch_warnings():  # a job that was done is started once more, and has nothing left to do
+        warnings.simplefilter("error")
+        assert list(restored.epochs()) == []

@@ -40,7 +40,6 @@ def test_epochs_go_in_order_and_end() -> None:
     assert pruner.epoch == 0
     list(play(pruner))
     assert pruner.epoch == 2
-    assert list(pruner.epochs()) == []
     for act in (lambda: pruner.plan, lambda: pruner.start, pruner.end_epoch, lambda: step(pruner, torch.arange(2))):
         with pytest.raises(EpochOrderError, match="the run of 2 epochs is over"):
             act()
@@ -141,3 +140,15 @@ def test_a_pruner_is_shown_by_what_it_does() -> None:
     assert repr(pruner) == "Pruner(emp, rate 0.7, epoch 0 of 2, keeps 300 of 1000)"
     list(play(pruner, 100))
     assert repr(pruner) == "Pruner(emp, all 2 epochs done, 1000 samples)"
+
+
+@pytest.mark.parametrize(
+    ("policy", "shown"),
+    [
+        ("full", "rate 0, epoch 0 of 2, keeps 10 of 10"),
+        ("selective-backprop", "rate 0.7, epoch 0 of 2, keeps 3 of 10"),
+        ("infobatch-published", "epoch 0 of 2, keeps a part of 10 that follows from the scores"),
+    ],
+)
+def test_a_pruner_shows_what_its_policy_trains_whatever_the_rate(policy: str, shown: str) -> None:
+    assert repr(Pruner(10, policy, prune_rate=0.7, num_epochs=2)) == f"Pruner({policy}, {shown})"

@@ -110,3 +110,8 @@ def test_batch_sizes_may_be_numpy_s_and_states_of_such_runs_are_saved(tmp_path: 
     again = built()
     checkpoint.restore(again, tmp_path / "run.state")
     assert sum(len(ids) for ids in IdBatches(again, size)) == 40
+
+
+def test_a_data_set_in_the_place_of_its_length_is_told_apart() -> None:
+    with pytest.raises(ArgumentError, match=r"num_samples is \[0.5, 0.25\].* Pruner\(len\(dataset\), ...\)"):
+        built(num_samples=[0.5, 0.25])

@@ -52,6 +52,19 @@ def test_the_numbers_of_an_epoch_are_those_counted_by_hand() -> None:
         assert json.loads(json.dumps(found)) == found
 
 
+@pytest.mark.parametrize(("policy", "kept"), [("full", 20), ("selective-backprop", 8), ("infobatch-published", None)])
+def test_what_an_epoch_keeps_is_what_its_policy_trains(policy: str, kept: int | None) -> None:
+    found = played(policy, steps=5).metrics()
+    rate = None if kept is None else pytest.approx(1 - kept / 20)
+    assert (found.get("emprune/kept"), found.get("emprune/prune_rate")) == (kept, rate)
+
+
+def test_the_rate_of_an_epoch_before_the_data_grew_is_of_the_data_it_had() -> None:
+    pruner, larger = played(steps=2), Pruner(30, "emp", **RUN)
+    larger.load_state_dict(pruner.state_dict(), allow={"num_samples"})
+    assert larger.metrics()["emprune/prune_rate"] == pruner.metrics()["emprune/prune_rate"] == pytest.approx(0.6)
+
+
 def test_before_and_after_the_end_of_an_epoch_they_are_the_same() -> None:
     pruner = played(steps=2)
     inside = pruner.metrics()
@@ -90,16 +103,16 @@ def test_without_a_memory_term_its_numbers_are_left_out() -> None:
 def test_samples_without_a_finite_score_are_not_among_the_quantiles() -> None:
     loss = np.array([np.inf, np.nan, 1, 1, 1, 4])
     report = Pruner(6, "random", prune_rate=0.5, num_epochs=1).report()
-    found = metrics.metrics_of(report, table_of(loss, memory=np.array([9, 9, 2, 2, 2, 2.0])), epoch=0, kept=3)
+    found = metrics.metrics_of(report, table_of(loss, memory=np.array([9, 9, 2, 2, 2, 2.0])), epoch=0, kept=3, of=6)
     assert (found["emprune/loss_q50"], found["emprune/memory_q90"]) == (1, 2)
     assert found["emprune/loss_ess"] == pytest.approx(7**2 / (4 * 19))
     assert found["emprune/seen_fraction"] == pytest.approx(5 / 6)
 
 
 def test_a_large_table_is_summed_up_by_evenly_spaced_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = metrics.metrics_of(played().report(), table_of(np.arange(1000.0)), epoch=0, kept=3)
+    whole = metrics.metrics_of(played().report(), table_of(np.arange(1000.0)), epoch=0, kept=3, of=6)
     monkeypatch.setattr(metrics, "_MOST", 100)
-    part = metrics.metrics_of(played().report(), table_of(np.arange(1000.0)), epoch=0, kept=3)
+    part = metrics.metrics_of(played().report(), table_of(np.arange(1000.0)), epoch=0, kept=3, of=6)
     for name in ("loss_q10", "loss_q50", "loss_q90"):
         assert part[f"emprune/{name}"] == pytest.approx(whole[f"emprune/{name}"], abs=15)
         assert part[f"emprune/{name}"] != whole[f"emprune/{name}"]

@@ -87,6 +87,11 @@ def check_per_sample(name: str, values: Any, batch_size: int) -> None:
         )  # fmt: skip
     if values.shape != (batch_size,):
         hint = f"Average each sample's: {name}.flatten(1).mean(dim=1)." if len(values) == batch_size else ""
+        if values.shape == (batch_size, batch_size):
+            hint = (
+                "A prediction of shape [B, 1] and a target of shape [B] make this, each sample's with each other's: "
+                f"give both the same shape. Where it is {batch_size} outputs a sample: {name}.mean(dim=1)."
+            )
         raise ArgumentError(name, f"of shape {tuple(values.shape)}", f"one value for each of {batch_size} ids", hint)
 
 

@@ -279,6 +279,9 @@ def _check_loader(dataset: Dataset[Any], pruner: Pruner, options: dict[str, Any]
     for name in ("sampler", "batch_sampler", "shuffle"):
         if name in options:
             raise ArgumentError(name, options[name], "nothing: the pruner's plan decides the order")
+    if isinstance(dataset, Pruner):
+        hint = "It comes first: PrunedLoader(dataset, pruner)."
+        raise ArgumentError("dataset", "a Pruner", "a map-style dataset", hint)
     length = len(dataset) if hasattr(dataset, "__len__") else None
     if length is None or isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
         raise ArgumentError(

@@ -17,7 +17,7 @@ _MOST = 1_000_000
 
 
 def metrics_of(
-    report: Report, table: ScoreTable, *, epoch: int, kept: int, shown: Iterable[str] = ()
+    report: Report, table: ScoreTable, *, epoch: int, kept: int | None, of: int, shown: Iterable[str] = ()
 ) -> dict[str, float]:
     """The numbers of :meth:`emprune.Pruner.metrics`.
 
@@ -25,14 +25,14 @@ def metrics_of(
         report: of the run so far.
         table: whose scores are summed up; of a partitioned one these are this rank's rows.
         epoch: the last one begun.
-        kept: samples that it is to train.
+        kept: samples that it is to train; None if that is not known.
+        of: the samples that it chooses them from.
         shown: names of the policy's own numbers an epoch; those that are not known (NaN) are left out.
     """
     total = report.num_samples
     numbers = {
         "epoch": epoch,
-        "kept": kept,
-        "prune_rate": 1 - kept / total,
+        **({} if kept is None else {"kept": kept, "prune_rate": 1 - kept / of}),
         "realised_rate": report.realised_rate,
         "samples_backward": report.samples_backward,
         "samples_forward": report.samples_forward,

@@ -39,6 +39,12 @@ def changes(saved: Mapping[str, Any], here: Mapping[str, Any], allow: Collection
         StateError: another field differs, or the data set has shrunk.
     """
     changed = {name for name in [*here, *saved] if _differ(saved.get(name), here.get(name))}
+    before, now = saved.get("num_samples"), here["num_samples"]
+    if before > now if isinstance(before, int) else "num_samples" in allow:
+        raise StateError(
+            f"num_samples is {now} here, but the state was saved with {before!r}; a data set may grow, by samples at "
+            "its end, but not shrink. Start a new run."
+        )
     longer = "num_epochs" in allow and _goes_on(saved.get("prune_rate"), here.get("prune_rate"))
     for name in [*here, *(set(saved) - set(here))]:
         if name in changed and name not in allow and not (name == "prune_rate" and longer):
@@ -46,12 +52,6 @@ def changes(saved: Mapping[str, Any], here: Mapping[str, Any], allow: Collection
                 f"{name} is {here.get(name)!r} here, but the state was saved with {saved.get(name)!r}. Build the "
                 f"pruner as it was when saving, or start a new run{_hint(name)}."
             )
-    before, now = saved.get("num_samples"), here["num_samples"]
-    if "num_samples" in changed and not (isinstance(before, int) and before < now):
-        raise StateError(
-            f"num_samples is {now} here, but the state was saved with {before!r}; a data set may grow, by samples at "
-            "its end, but not shrink. Start a new run."
-        )
     return changed
 
 

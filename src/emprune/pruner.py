@@ -72,7 +72,8 @@ class Pruner:
         policy: the policy object.
         num_samples: N.
         num_epochs: E.
-        kept: samples that each epoch keeps, E counts; of a run that was extended, what its first epochs did keep.
+        kept: samples that each epoch keeps by the settings, E counts; of a run that was extended, what its first epochs
+            did keep. "full" trains all, whatever they are, and a published rule that follows the scores about as many.
         seed: as given.
         on_nonfinite: as given.
         world: the ranks that train together.
@@ -106,7 +107,8 @@ class Pruner:
         world: World | None = None,
         partition_batch_size: int | None = None,
     ) -> None:
-        num_samples, num_epochs = integer("num_samples", num_samples, 1), integer("num_epochs", num_epochs, 1)
+        hint = "It is the data set's length: Pruner(len(dataset), ...)." if hasattr(num_samples, "__len__") else ""
+        num_samples, num_epochs = integer("num_samples", num_samples, 1, hint), integer("num_epochs", num_epochs, 1)
         warmup_epochs, seed = integer("warmup_epochs", warmup_epochs, 0), integer("seed", seed)
         anneal, prune_rate = checked_anneal(anneal), rates_of(prune_rate, num_epochs)
         kept = kept_per_epoch(
@@ -141,9 +143,11 @@ class Pruner:
         head = f"Pruner({self.policy.name}, "
         if self.epoch >= self.num_epochs:
             return f"{head}all {self.num_epochs} epochs done, {self.num_samples} samples)"
-        kept = self.kept[self.epoch]
-        rate = 1 - kept / self.num_samples
-        return f"{head}rate {rate:.3g}, epoch {self.epoch} of {self.num_epochs}, keeps {kept} of {self.num_samples})"
+        kept, of = self._trained_of(self.epoch)
+        when = f"epoch {self.epoch} of {self.num_epochs}"
+        if kept is None:
+            return f"{head}{when}, keeps a part of {of} that follows from the scores)"
+        return f"{head}rate {1 - kept / of:.3g}, {when}, keeps {kept} of {of})"
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -215,9 +219,17 @@ class Pruner:
     def epochs(self) -> Iterator[int]:
         """Yield the epochs that are left, ending each after the loop's body has run.
 
-        A loop that was interrupted in mid-epoch and is run again goes on with what no step has consumed.
+        A loop that was interrupted in mid-epoch and is run again goes on with what no step has consumed. Of a run that
+        this object has trained to its end none is left, and an :class:`emprune.errors.EmpruneWarning` says so.
         """
         self._settled(self._go_on)
+        if self.epoch >= self.num_epochs and self.steps_reported and not self.world.rank:
+            warnings.warn(
+                f"this loop trains nothing: the pruner's {self.num_epochs} epochs are over. For another run, of a new "
+                "model or seed, build a new Pruner; to train on, one with more num_epochs that goes on from this one's "
+                'state, load_state_dict(state, allow=("num_epochs",)).',
+                EmpruneWarning, stacklevel=2,
+            )  # fmt: skip
         while self.epoch < self.num_epochs:
             yield self.epoch
             self.end_epoch()
@@ -262,7 +274,10 @@ class Pruner:
         memory: torch.Tensor | None = None,
         **values: torch.Tensor | None,
     ) -> torch.Tensor:
-        """The batch's training loss: the weighted mean over the samples chosen; records the observation.
+        """The batch's training loss; records the observation.
+
+        It is the mean over the samples chosen of each one's loss times its weight: divided by their number, not by the
+        sum of the weights, so that parts of a batch add up to the whole.
 
         Args:
             ids: int64, shape [B], as they came with the batch. An id that occurs again, in this batch or in another
@@ -404,7 +419,8 @@ class Pruner:
         out.
 
         Returns:
-            ``epoch``, ``kept`` (k, samples that it is to train), ``prune_rate`` (1 - k/N); of the run
+            ``epoch``, ``kept`` (samples that it is to train; not of policies whose published rule decides it by the
+            scores, and N of "full"), ``prune_rate`` (1 - kept/N); of the run
             ``realised_rate``, ``samples_backward``, ``samples_forward``, ``steps``, ``seconds_selecting``,
             ``never_trained``, ``mean_times_trained``, ``quarantined`` as in :class:`Report`; ``seen_fraction`` of the
             samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
@@ -415,7 +431,8 @@ class Pruner:
         """
         report = self.report()
         epoch = max(0, report.epochs - 1)
-        return metrics_of(report, self.table, epoch=epoch, kept=self.kept[epoch], shown=self.policy.shown)
+        kept, of = self._trained_of(epoch)
+        return metrics_of(report, self.table, epoch=epoch, kept=kept, of=of, shown=self.policy.shown)
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
@@ -644,6 +661,12 @@ class Pruner:
             f"epoch {self.epoch} ends, but none of its {count} samples was observed{where}; call pruner.loss(ids, ...) "
             "in every step, and pruner.end_epoch() once after them."
         )
+
+    def _trained_of(self, epoch: int) -> tuple[int | None, int]:
+        """Samples that an epoch sends through backward, None where that follows from the scores; and the epoch's N."""
+        num_samples, kept = self._schedule.num_samples[epoch], self.kept[epoch]
+        in_batch = isinstance(self.policy, InBatchPolicy)
+        return kept if in_batch else self.policy.epoch_size(num_samples, kept), num_samples
 
     def _warn_unfinished(self, running: RunningEpoch, untrained: int) -> None:
         if self._warned_unfinished or self.world.rank:

@@ -114,14 +114,16 @@ def test_another_data_set_is_an_error_before_the_first_batch(change: str, tmp_pa
     here, saved, lengths = fingerprint_of(other), fingerprint_of(data), {"num_samples": len(other)}
     path = save(stopped(), tmp_path / "run.state", dataset_fingerprint=saved)
     parts = f"dataset_fingerprint is {here!r} here", f"saved with {saved!r}", "allow={'dataset_fingerprint'}"
-    assert_refused(path, build(**lengths), *parts, dataset_fingerprint=here)
-    assert_refused(path, build(**lengths), "dataset_fingerprint is None here", saved)
-    if len(other) != 60:
-        part = f"num_samples is {len(other)} here, but the state was saved with 60"
-        assert_refused(path, build(**lengths), part, dataset_fingerprint=here, allow={"dataset_fingerprint"})
-    if len(other) < 60:
-        part = "num_samples is 59 here, but the state was saved with 60; a data set may grow"
-        assert_refused(path, build(**lengths), part, allow={"num_samples"})
+    if change == "grown":
+        parts = "num_samples is 61 here, but the state was saved with 60", "allow={'num_samples'}"
+    elif change == "shrunk":
+        parts = ("num_samples is 59 here, but the state was saved with 60; a data set may grow",)
+        assert_refused(path, build(**lengths), *parts, allow={"num_samples"})
+    else:
+        assert_refused(path, build(), *parts, dataset_fingerprint=here, allow={"num_samples"})
+        assert_refused(path, build(), "dataset_fingerprint is None here", saved)
+    for allow in ({}, {"dataset_fingerprint"}) if len(other) != 60 else ({},):
+        assert_refused(path, build(**lengths), *parts, dataset_fingerprint=here, allow=allow)
     restore(build(), path, dataset_fingerprint=fingerprint_of(data_sets()["same"]))
     restore(build(), path, dataset_fingerprint="the same, stored anew", allow={"dataset_fingerprint"})
 

@@ -122,7 +122,7 @@ def restore(
     state = consistent_state(state, owned, previous_of(own) if fall_back else None, load_state)
     run, run_here = state.pop("run", None) or {}, _run_settings(pruner, dataset_fingerprint, batch_size)
     try:
-        _check_run(run, run_here, allow)
+        _check_run(run, run_here, allow, same_length=_num_samples(state) == pruner.num_samples)
     except EmpruneError as error:
         failure = error
     raise_together(pruner.world, failure)
@@ -217,10 +217,15 @@ def _run_settings(pruner: Pruner, dataset_fingerprint: str | None, batch_size: i
     return {"dataset_fingerprint": dataset_fingerprint, "batch_size": whole}
 
 
-def _check_run(saved: object, here: Mapping[str, Any], allow: Collection[str]) -> None:
+def _num_samples(state: Mapping[str, Any]) -> object:
+    settings = state.get("fingerprint")
+    return settings.get("num_samples") if isinstance(settings, Mapping) else None
+
+
+def _check_run(saved: object, here: Mapping[str, Any], allow: Collection[str], *, same_length: bool) -> None:
     if not isinstance(saved, Mapping):
         raise StateError(f"the state's run is a {type(saved).__name__}; allowed: a dict.")
-    if "num_samples" in allow:  # of other data than was saved with
+    if not same_length:  # the pruner allows or refuses that, in words that say what to do
         allow = {*allow, "dataset_fingerprint"}
     for field, value in here.items():
         if value != saved.get(field) and field not in allow:
