@@ -637,7 +637,10 @@ class Pruner:
     def _apply(self, running: RunningEpoch, exchanged: Exchanged) -> None:
         seen, counters = exchanged.seen, self._counters
         if self.policy.columns or self.policy.history:
-            self.policy.update(self.table, replace(seen.latest(~exchanged.bad), epoch=running.plan.epoch))
+            usable = ~exchanged.bad
+            if self.policy.updated_by_training_alone:
+                usable &= seen.is_train_step
+            self.policy.update(self.table, replace(seen.latest(usable), epoch=running.plan.epoch))
         self.table.record(seen.ids, seen.loss, seen.memory, running.plan.epoch, seen.trained)
         running.applied(exchanged)
         self._counters = replace(

@@ -103,6 +103,24 @@ def test_several_ranks_meet_the_budget_with_passes_and_parts() -> None:
     assert on_all_ranks(run, 3) == [3 * K] * 3
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("stop", [0, 1, 3])
+def test_padding_has_no_share_where_ranks_go_on_in_mid_epoch(policy: str, stop: int) -> None:
+    def run(world: World) -> int:
+        first, second = (build(policy, prune_rate=0.3, world=world) for _ in range(2))
+        for number, ids in enumerate(IdBatches(first, 4)):  # the last global batch is one sample and two of padding
+            if number > stop:
+                break
+            step(first, ids)
+        second.load_state_dict(first.state_dict())
+        for ids in IdBatches(second, 4):
+            step(second, ids)
+        second.end_epoch()
+        return int(second.table.times_trained.sum())
+
+    assert on_all_ranks(run, 3) == [43] * 3
+
+
 def test_a_choice_of_long_ago_is_forgotten() -> None:
     shares = BatchShares(plan_of(100), K, 0, World())
     batches = torch.arange(100).split(1)

@@ -206,3 +206,18 @@ def test_every_k_is_met_whatever_the_table_holds() -> None:
 def test_settings_that_mean_nothing_are_refused(build: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         build()
+
+
+@pytest.mark.parametrize("policy", [EpsilonGreedy(), UCB()])
+def test_an_epoch_that_is_looked_at_in_between_averages_each_sample_once(policy: Any) -> None:
+    def run(*, looked_at: bool) -> dict[str, Any]:
+        pruner = Pruner(SIZE, policy, prune_rate=0.5, num_epochs=5)
+        for epoch in pruner.epochs():
+            for ids in IdBatches(pruner, 8):
+                pruner.loss(ids, torch.tensor([loss_at(i, epoch) for i in ids.tolist()]))
+                if looked_at:
+                    pruner.report()
+            pruner.observe(torch.arange(SIZE), torch.tensor([loss_at(i, epoch + 50) for i in range(SIZE)]))
+        return {name: column.tolist() for name, column in pruner.table.extra.items()}
+
+    assert run(looked_at=True) == run(looked_at=False)

@@ -135,3 +135,22 @@ def test_what_was_seen_and_decided_is_among_the_metrics() -> None:
     assert "emprune/gap" not in pruner.metrics()
     train(pruner, 0.6, 5)
     assert pruner.metrics()["emprune/gap"] == pytest.approx(0.6, abs=0.15)
+
+
+def test_samples_that_are_observed_as_well_do_not_hide_what_training_showed() -> None:
+    def history(*, looked_at: bool, observed: bool) -> dict[str, list[float]]:
+        pruner = gated()
+        for _ in range(4):
+            for ids in IdBatches(pruner, 100):
+                pruner.loss(ids, difficulty(ids), memory=difficulty(ids) / 3)
+            trained = torch.from_numpy(pruner.plan.ids.copy())
+            if looked_at:
+                pruner.report()
+            if observed:
+                pruner.observe(trained, difficulty(trained), difficulty(trained) / 3)
+            pruner.end_epoch()
+        return {name: pruner.table.history(name)[:4].tolist() for name in ("first", "again", "gamma")}
+
+    expected = history(looked_at=False, observed=False)
+    assert min(expected["first"]) > 0
+    assert history(looked_at=False, observed=True) == history(looked_at=True, observed=True) == expected

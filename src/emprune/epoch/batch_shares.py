@@ -50,7 +50,8 @@ class BatchShares:
         else:
             of_rank = max(1, -(-(size - self._start) // ranks))
             places = self._next(self._seen % of_rank, len(ids))
-        counted = places[places < size]  # padding has no share
+        # Padding has no share: it has been trained, by this rank or another, also before a restart.
+        counted = places[(places < size) & (places >= (self._start if ranks > 1 else 0))]
         share = (counted + 1) * self._k // size - counted * self._k // size
         return int(places[0]) if len(places) else 0, int(share.sum())
 

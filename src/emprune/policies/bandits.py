@@ -44,15 +44,14 @@ class EpsilonGreedy(Policy):
 
     name = "epsilon-greedy"
     source = "Raju et al. 2021, arXiv:2111.12621, after public reimplementations"
-    columns: ClassVar[dict[str, float]] = {"loss_mean": _NEVER}
+    columns: ClassVar[dict[str, float]] = {"loss_mean": _NEVER, "loss_mean_before": _NEVER}
 
     def __post_init__(self) -> None:
         self.epsilon = number("epsilon", self.epsilon, "a number in [0, 1]", lambda epsilon: 0 <= epsilon <= 1)
         self.alpha, self.period = _checked(self.alpha, self.period)
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
-        mean = table.column("loss_mean")
-        mean[seen.ids] = average(mean[seen.ids], seen.loss, self.alpha)
+        table.column("loss_mean")[seen.ids] = average(before(table, seen, "loss_mean"), seen.loss, self.alpha)
 
     def select(self, request: Request) -> Selection:
         scores = usable(request.table, request.table.extra["loss_mean"])
@@ -89,18 +88,20 @@ class UCB(Policy):
 
     name = "ucb"
     source = "Raju et al. 2021, arXiv:2111.12621, after public reimplementations"
-    columns: ClassVar[dict[str, float]] = {"loss_mean": _NEVER, "loss_variance": 0.0}
+    columns: ClassVar[dict[str, float]] = {
+        "loss_mean": _NEVER, "loss_variance": 0.0, "loss_mean_before": _NEVER, "loss_variance_before": 0.0,
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         self.c = number("c", self.c, "a finite number of at least 0", lambda c: 0 <= c < np.inf)
         self.alpha, self.period = _checked(self.alpha, self.period)
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
-        mean, variance = table.column("loss_mean"), table.column("loss_variance")
-        old, ids = mean[seen.ids], seen.ids
-        deviation = np.where(np.isinf(old), 0.0, seen.loss.astype(np.float64) - old)
-        variance[ids] = np.minimum((1 - self.alpha) * variance[ids] + self.alpha * deviation**2, _MOST)
-        mean[ids] = average(old, seen.loss, self.alpha)
+        mean, variance = (before(table, seen, name) for name in ("loss_mean", "loss_variance"))
+        deviation = np.where(np.isinf(mean), 0.0, seen.loss.astype(np.float64) - mean)
+        spread = np.minimum((1 - self.alpha) * variance + self.alpha * deviation**2, _MOST)
+        table.column("loss_variance")[seen.ids] = spread
+        table.column("loss_mean")[seen.ids] = average(mean, seen.loss, self.alpha)
 
     def select(self, request: Request) -> Selection:
         mean, variance = request.table.extra["loss_mean"], request.table.extra["loss_variance"]
@@ -108,6 +109,18 @@ class UCB(Policy):
             bound = np.minimum(mean + self.c * variance.astype(np.float64), _MOST)
         scores = usable(request.table, np.where(np.isinf(mean), np.inf, bound))
         return filled_up(held_over(request, self.period), scores, request)
+
+
+def before(table: ScoreTable, seen: Observations, name: str) -> Floats:
+    """float32, shape [M]: a column as it was before this epoch, which the column ``<name>_before`` remembers.
+
+    An epoch's observations may come in several parts, where a state is saved or a report asked for in between, and one
+    sample in several of them. The last of these counts, and the others leave no trace.
+    """
+    remembered, ids = table.column(f"{name}_before"), seen.ids
+    again = (table.last_seen[ids] == seen.epoch) & ~np.isnan(table.loss[ids])
+    remembered[ids] = np.where(again, remembered[ids], table.column(name)[ids])
+    return remembered[ids]
 
 
 def average(mean: Floats, loss: Floats, alpha: float) -> Floats:

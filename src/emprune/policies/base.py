@@ -127,6 +127,8 @@ class Policy:
             it is among the ``inputs``; in some steps it may not.
         observes_pruned: True where the training loop should also forward the samples that an epoch pruned
             (``EpochPlan.pruned_ids``) at its end and pass their values to :meth:`emprune.Pruner.observe`.
+        updated_by_training_alone: True where :meth:`update` is to see what training steps observed, and nothing of
+            :meth:`emprune.Pruner.observe`; a sample's last observation may be of either otherwise.
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
             leaves what needs all ranks' rows to the rules of the request.
         columns: names and initial values of further float32 columns that the score table holds for the
@@ -142,6 +144,7 @@ class Policy:
     inputs: ClassVar[tuple[str, ...]] = ("loss",)
     memory_is_optional: ClassVar[bool] = False
     observes_pruned: ClassVar[bool] = False
+    updated_by_training_alone: ClassVar[bool] = False
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
     history: ClassVar[Mapping[str, float]] = {}

@@ -77,6 +77,7 @@ class GatedEMP(Policy):
     source = "this project; the score is that of Xiao et al. 2024, arXiv:2408.16031"
     inputs = ("loss", "memory")
     memory_is_optional = True
+    updated_by_training_alone = True
     history: ClassVar[dict[str, float]] = {
         "gap": np.nan, "error": np.nan, "gamma": np.nan,
         "lowest": np.nan, "log_rate": np.nan, "trained_before": 0, "planned": 0,
@@ -111,7 +112,7 @@ class GatedEMP(Policy):
         rate = log_rate(rest[rest > 0], request.k - len(due), request.rng("inclusion"))
         weights[due] = np.inf
         selection = request.sample(weights)
-        before = table.last_seen >= 0
+        before = table.times_trained > 0
         noted: dict[str, float | np.integer] = {
             "gap": gap.value, "error": gap.error, "gamma": gamma,
             "lowest": float(lowest), "log_rate": rate - float(largest),
@@ -127,11 +128,12 @@ class GatedEMP(Policy):
         if np.isnan(gamma):  # a full epoch, which no rule has chosen
             return
         last, loss = table.last_seen[seen.ids], seen.loss.astype(np.float64)
+        before = table.times_trained[seen.ids] > 0
         # Rows not yet written in this epoch still hold the scores that it was planned by.
         scores = emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta)
         scores -= np.float32(table.history("lowest")[seen.epoch])
         first = seen.trained & (last < 0)
-        again = seen.trained & (last >= 0) & (last < seen.epoch) & ~np.isnan(scores)
+        again = seen.trained & before & (last < seen.epoch) & ~np.isnan(scores)
         taken = inclusion(_log_powers(scores[again], gamma) + table.history("log_rate")[seen.epoch])
         shares = loss[again] / np.maximum(taken, _SMALLEST)
         counted: dict[str, float | np.integer] = {
