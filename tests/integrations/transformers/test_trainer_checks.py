@@ -43,6 +43,15 @@ class OwnLoss(Trainer):
         return super().compute_loss(*args, **kwargs) * 2
 
 
+class OwnSampler(Trainer):
+    def _get_train_sampler(self, *args: Any) -> Any:
+        return super()._get_train_sampler(*args)
+
+
+class PrunedOwnSampler(PruningMixin, OwnSampler):
+    pass
+
+
 class PrunedOwnLoss(PruningMixin, OwnLoss):
     pass
 
@@ -81,6 +90,7 @@ class Tokenizer:
         ({"pruner": new_pruner(policy="infobatch-published")}, "allowed: a policy with an exact rate"),
         ({"pruner": new_pruner(policy="divbs")}, "policy 'divbs', which reads gradient_products"),
         ({"compute_loss_func": print}, "compute_loss_func is .* one loss of a batch. Give score_fn="),
+        ({"cls": PrunedOwnSampler}, "_get_train_sampler is \".*OwnSampler's own\"; allowed: Trainer's: the pruner's"),
         ({"cls": PrunedOwnLoss}, "compute_loss is \".*OwnLoss's own\"; allowed: Trainer's"),
         ({"processing_class": Tokenizer()}, "a tokenizer of 41 tokens'; allowed: at most the 40 .*resize_token_emb"),
     ],

@@ -98,6 +98,29 @@ def check_loss(trainer: Any, pruner: Pruner, head: Head | None) -> None:
         raise ArgumentError(*fault, ADVICE)
 
 
+def check_batches(trainer: Any, mixin: type) -> None:
+    """Raise ArgumentError where the Trainer's subclass behind the mixin makes batches of its own: nobody asks it."""
+    for name in ("get_train_dataloader", "_get_train_sampler"):
+        owner = next(cls for cls in type(trainer).__mro__ if name in vars(cls) and not issubclass(cls, mixin))
+        if owner is not transformers.Trainer:
+            raise ArgumentError(
+                name, f"{owner.__module__.split('.')[0]}.{owner.__name__}'s own",
+                "Trainer's: the pruner's plan says which rows an epoch has, and in which order",
+                "Weights or groups of a sampler of its own would be left out.",
+            )  # fmt: skip
+
+
+def replaced(trainer: Any) -> str:
+    """What to say of a training batch that was trained on another loss than the pruner's."""
+    owner = getattr(trainer.compute_loss, "__qualname__", "compute_loss")
+    return (
+        f"{owner} calls super().compute_loss and returns a loss without it: samples' weights, and their share of an "
+        f"update, would be lost. Return what super().compute_loss gave, with terms added to it or a factor; for a "
+        f"loss of another kind write `ids = inputs.pop({IDS!r})` and return `self.pruner.loss(ids, losses, ...)`, or "
+        f"leave compute_loss alone. {ADVICE}"
+    )
+
+
 def unreported(trainer: Any, pruner: Pruner) -> str:
     """What to say of a training batch whose losses did not reach the pruner."""
     owner = getattr(trainer.compute_loss, "__qualname__", "compute_loss")
