@@ -110,6 +110,27 @@ def dropping(samples: list[dict[str, Any]]) -> dict[str, Any]:
     return default_data_collator(samples[:-1])
 
 
+def reversing(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    return default_data_collator(samples[::-1])
+
+
+def sorting(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """The longest first, as packing for a recurrent network wants it, with tokens masked at random."""
+    longest = sorted(samples, key=lambda sample: len(sample["input_ids"]), reverse=True)
+    lengths = torch.tensor([len(sample["input_ids"]) for sample in longest])
+    mask = (torch.arange(7) < lengths[:, None]).long()
+    labels = torch.stack([sample["labels"] for sample in longest])
+    return {"input_ids": torch.zeros_like(mask), "attention_mask": mask, "labels": labels}
+
+
+class Lengths(Rows):
+    """Rows of other lengths each."""
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        sample = super().__getitem__(row)
+        return {**sample, "input_ids": sample["input_ids"][: 1 + row % 7]}
+
+
 def shifting(samples: list[dict[str, Any]]) -> dict[str, Any]:
     batch = default_data_collator(samples)
     return {**batch, "input_ids": batch["input_ids"] + 14}
@@ -165,6 +186,8 @@ class TokensOfItsOwn(LossAlone):
     ("changed", "message"),
     [
         ({"data_collator": dropping}, r"one that makes 25 row\(s\) of 26 samples'; allowed: one row for each"),
+        ({"data_collator": reversing}, "puts samples into another order'; allowed: one that keeps the order"),
+        ({"data_collator": sorting, "train_dataset": Lengths()}, "puts samples into another order'; allowed: one that"),
         ({"data_collator": lambda samples: samples}, "one that returns list'; allowed: one that returns a dict"),
         ({"data_collator": shifting}, "input_ids is [45].; allowed: 0 to 39, .* model embeds.*tokenizer"),
         ({"data_collator": unlabelled}, "batches of input_ids, .*'; allowed: one whose batches have 'labels'"),
