@@ -104,10 +104,12 @@ def test_methods_lists_policies_and_rules(capsys):
     ("arguments", "message"),
     [
         (["--policies", "best"], "policy is 'best'; allowed: one of full,"),
+        (["--policies", "random, infobach"], "policy is 'infobach'"),
         (["--policies", "infobach"], "Did you mean 'infobatch'?"),
         (["--policies", "emp:bta=2"], "bta is 2; allowed: settings of policy 'emp', beta, rule, gamma, unseen."),
         (["--policies", "static-subset"], "policy is 'static-subset'; allowed: one without ids, which only a program"),
         (["--prune-rates", "0.7,", "0.9"], "--prune-rates: a list is one argument, without spaces: 0.7,0.9"),
+        (["--policies", ""], "--policies: a list is one argument, without spaces: NAME,NAME"),
         (["--policies", "emp", "lfl"], "--policies: a list is one argument, without spaces: emp,lfl"),
         (["--anneal", "x"], "--anneal: could not convert string to float: 'x'"),
         (["--reference", "infobach"], "Did you mean 'infobatch'?"),

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import N, new_pruner, new_trainer
+import torch
+from trainer_runs import N, new_pruner, new_trainer, weights_of
 from transformers import TrainerCallback
+from transformers.trainer_jit_checkpoint import JITCheckpointCallback
 
 from emprune import Policy, Request, Selection, selection
 
@@ -106,3 +108,35 @@ def test_an_epoch_that_is_cut_short_is_over(tmp_path: Path) -> None:
     trainer.train()
     assert trainer.pruner.epoch == 4
     assert trainer.pruner.report().steps == trainer.state.global_step == 4 + 2 + 4 + 7
+
+
+class AskedInForward(TrainerCallback):
+    """Asks for a checkpoint as SIGTERM does, while a batch of the third update is in the model."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 2:
+            [own] = [
+                each for each in self.trainer.callback_handler.callbacks if isinstance(each, JITCheckpointCallback)
+            ]
+            own.jit_manager.is_checkpoint_requested = True
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_checkpoint_asked_for_in_the_middle_of_an_update_waits_for_its_end(accumulation: int, tmp_path: Path) -> None:
+    """Else the pruner would count the update's samples as trained, and the weights would not have them."""
+    settings = {"gradient_accumulation_steps": accumulation, "size": 32, **PLAIN}
+    whole = new_trainer(tmp_path / "whole", pruner=new_pruner(32, "emp"), **settings)
+    whole.train()
+    stopped, resumed = (
+        new_trainer(tmp_path / "stopped", pruner=new_pruner(32, "emp"), enable_jit_checkpoint=True, **settings)
+        for _ in range(2)
+    )
+    stopped.add_callback(AskedInForward(stopped))
+    stopped.train()
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == resumed.state.max_steps == whole.state.global_step
+    torch.testing.assert_close(weights_of(resumed.model), weights_of(whole.model))
+    assert resumed.pruner.report().samples_backward == whole.pruner.report().samples_backward

@@ -52,6 +52,26 @@ class Reporting(PrunedTrainer):
         return (loss, outputs) if return_outputs else loss
 
 
+class Replacing(PrunedTrainer):
+    """Takes its parent's outputs, and trains on a loss of its own."""
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        labels = inputs["labels"]
+        _, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        loss = F.cross_entropy(outputs.logits, labels)
+        return (loss, outputs) if return_outputs else loss
+
+
+class Adding(PrunedTrainer):
+    """Adds a term to its parent's loss, of a second forward pass."""
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        again = super().compute_loss(model, dict(inputs), **kwargs)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        loss = (loss + again) / 2 + 0.1 * outputs.logits.square().mean()
+        return (loss, outputs) if return_outputs else loss
+
+
 class Twice(PrunedTrainer):
     """Changes the loss of its parent."""
 
@@ -122,3 +142,21 @@ def test_a_subclass_that_changes_its_parents_loss(tmp_path: Path) -> None:
     for trainer in (twice, faster):
         trainer.train()
     torch.testing.assert_close(weights_of(twice.model), weights_of(faster.model))
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_loss_in_place_of_the_parents_is_refused_before_the_first_update(accumulation: int, tmp_path: Path) -> None:
+    trainer = new_trainer(tmp_path, cls=Replacing, gradient_accumulation_steps=accumulation)
+    before = weights_of(trainer.model)
+    with pytest.raises(
+        EmpruneError, match=r"Replacing.compute_loss calls super\(\).compute_loss and returns a loss witho"
+    ):
+        trainer.train()
+    assert torch.equal(weights_of(trainer.model), before)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_terms_beside_the_parents_loss(accumulation: int, tmp_path: Path) -> None:
+    trainer = new_trainer(tmp_path, cls=Adding, gradient_accumulation_steps=accumulation)
+    trainer.train()
+    assert trainer.pruner.epoch == 4

@@ -43,6 +43,15 @@ class OwnLoss(Trainer):
         return super().compute_loss(*args, **kwargs) * 2
 
 
+class OwnSampler(Trainer):
+    def _get_train_sampler(self, *args: Any) -> Any:
+        return super()._get_train_sampler(*args)
+
+
+class PrunedOwnSampler(PruningMixin, OwnSampler):
+    pass
+
+
 class PrunedOwnLoss(PruningMixin, OwnLoss):
     pass
 
@@ -81,6 +90,7 @@ class Tokenizer:
         ({"pruner": new_pruner(policy="infobatch-published")}, "allowed: a policy with an exact rate"),
         ({"pruner": new_pruner(policy="divbs")}, "policy 'divbs', which reads gradient_products"),
         ({"compute_loss_func": print}, "compute_loss_func is .* one loss of a batch. Give score_fn="),
+        ({"cls": PrunedOwnSampler}, "_get_train_sampler is \".*OwnSampler's own\"; allowed: Trainer's: the pruner's"),
         ({"cls": PrunedOwnLoss}, "compute_loss is \".*OwnLoss's own\"; allowed: Trainer's"),
         ({"processing_class": Tokenizer()}, "a tokenizer of 41 tokens'; allowed: at most the 40 .*resize_token_emb"),
     ],
@@ -98,6 +108,27 @@ def test_as_many_steps_as_the_pruner_makes_may_be_given(tmp_path: Path) -> None:
 
 def dropping(samples: list[dict[str, Any]]) -> dict[str, Any]:
     return default_data_collator(samples[:-1])
+
+
+def reversing(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    return default_data_collator(samples[::-1])
+
+
+def sorting(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """The longest first, as packing for a recurrent network wants it, with tokens masked at random."""
+    longest = sorted(samples, key=lambda sample: len(sample["input_ids"]), reverse=True)
+    lengths = torch.tensor([len(sample["input_ids"]) for sample in longest])
+    mask = (torch.arange(7) < lengths[:, None]).long()
+    labels = torch.stack([sample["labels"] for sample in longest])
+    return {"input_ids": torch.zeros_like(mask), "attention_mask": mask, "labels": labels}
+
+
+class Lengths(Rows):
+    """Rows of other lengths each."""
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        sample = super().__getitem__(row)
+        return {**sample, "input_ids": sample["input_ids"][: 1 + row % 7]}
 
 
 def shifting(samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -155,6 +186,8 @@ class TokensOfItsOwn(LossAlone):
     ("changed", "message"),
     [
         ({"data_collator": dropping}, r"one that makes 25 row\(s\) of 26 samples'; allowed: one row for each"),
+        ({"data_collator": reversing}, "puts samples into another order'; allowed: one that keeps the order"),
+        ({"data_collator": sorting, "train_dataset": Lengths()}, "puts samples into another order'; allowed: one that"),
         ({"data_collator": lambda samples: samples}, "one that returns list'; allowed: one that returns a dict"),
         ({"data_collator": shifting}, "input_ids is [45].; allowed: 0 to 39, .* model embeds.*tokenizer"),
         ({"data_collator": unlabelled}, "batches of input_ids, .*'; allowed: one whose batches have 'labels'"),

@@ -23,8 +23,8 @@ def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
     """A tuple written as one argument, "0.7,0.9"; or None, where the default is."""
 
     def read(words: list[str]) -> tuple[Any, ...]:
-        meant = ",".join(part for word in words for part in word.split(",") if part)
-        if words != [meant]:
+        meant = ",".join(part.strip() for word in words for part in word.split(",") if part.strip())
+        if not meant or [word.replace(" ", "") for word in words] != [meant.replace(" ", "")]:
             raise ValueError(f"a list is one argument, without spaces: {meant or metavar}")
         return tuple(convert(part) for part in meant.split(","))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,29 @@ def check_loss(trainer: Any, pruner: Pruner, head: Head | None) -> None:
         raise ArgumentError(*fault, ADVICE)
 
 
+def check_batches(trainer: Any, mixin: type) -> None:
+    """Raise ArgumentError where the Trainer's subclass behind the mixin makes batches of its own: nobody asks it."""
+    for name in ("get_train_dataloader", "_get_train_sampler"):
+        owner = next(cls for cls in type(trainer).__mro__ if name in vars(cls) and not issubclass(cls, mixin))
+        if owner is not transformers.Trainer:
+            raise ArgumentError(
+                name, f"{owner.__module__.split('.')[0]}.{owner.__name__}'s own",
+                "Trainer's: the pruner's plan says which rows an epoch has, and in which order",
+                "Weights or groups of a sampler of its own would be left out.",
+            )  # fmt: skip
+
+
+def replaced(trainer: Any) -> str:
+    """What to say of a training batch that was trained on another loss than the pruner's."""
+    owner = getattr(trainer.compute_loss, "__qualname__", "compute_loss")
+    return (
+        f"{owner} calls super().compute_loss and returns a loss without it: samples' weights, and their share of an "
+        f"update, would be lost. Return what super().compute_loss gave, with terms added to it or a factor; for a "
+        f"loss of another kind write `ids = inputs.pop({IDS!r})` and return `self.pruner.loss(ids, losses, ...)`, or "
+        f"leave compute_loss alone. {ADVICE}"
+    )
+
+
 def unreported(trainer: Any, pruner: Pruner) -> str:
     """What to say of a training batch whose losses did not reach the pruner."""
     owner = getattr(trainer.compute_loss, "__qualname__", "compute_loss")
@@ -126,12 +150,14 @@ def check_rows(trainer: Any, dataset: Any, collate: IdsIntoBatch, head: Head | N
     """Collate a few rows, spread over the data set, and look at what comes out; random choices are left as they were.
 
     Raises:
-        ArgumentError: the collator drops rows, labels are missing, all ignored or not among the model's classes, or
-            tokens are outside the model's vocabulary.
+        ArgumentError: the collator drops or reorders rows, labels are missing, all ignored or not among the model's
+            classes, or tokens are outside the model's vocabulary.
     """
     places = np.unique(np.linspace(0, len(dataset) - 1, _PROBED).round().astype(np.int64)).tolist()
     with fixed_generators():
-        batch = collate((places, [dataset[place] for place in places]))
+        samples = [dataset[place] for place in places]
+        batch = collate((places, list(samples)))
+    _check_order(samples, batch)
     known, tokens = _embeddings(trainer.model), batch.get("input_ids")
     if known and isinstance(tokens, torch.Tensor) and int(tokens.max()) >= known:
         raise ArgumentError(
@@ -152,6 +178,26 @@ def check_rows(trainer: Any, dataset: Any, collate: IdsIntoBatch, head: Head | N
             f"A loss that is no cross-entropy has to be given. {ADVICE}",
         )  # fmt: skip
     _check_labels(labels, head, _classes(trainer.model, head), batch.get(SEQUENCES))
+
+
+def _check_order(samples: Sequence[Any], batch: Mapping[str, Any]) -> None:
+    """Raise ArgumentError where a batch has the samples' tokens, or as many tokens as they, in another order."""
+    made = batch.get("input_ids")
+    if not isinstance(made, torch.Tensor) or len(made) != len(samples):
+        return
+    if not all(isinstance(sample, Mapping) and "input_ids" in sample for sample in samples):
+        return
+    mask = batch.get("attention_mask")
+    if not isinstance(mask, torch.Tensor) or mask.shape != made.shape:
+        mask = torch.ones_like(made)
+    given = [torch.as_tensor(sample["input_ids"]).tolist() for sample in samples]
+    found = [tokens[there.bool()].tolist() for tokens, there in zip(made, mask, strict=True)]
+    lengths = [*map(len, given)], [*map(len, found)]
+    if any(one != other and sorted(one) == sorted(other) for one, other in ((given, found), lengths)):
+        raise ArgumentError(
+            "data_collator", "one that puts samples into another order", "one that keeps the order it is given",
+            "Losses would land on other samples. What sorts a batch by length belongs into the model.",
+        )  # fmt: skip
 
 
 def _check_labels(labels: torch.Tensor, head: Head | None, classes: int | None, sequences: torch.Tensor | None) -> None:

@@ -19,7 +19,7 @@ from emprune.distributed.partition import num_steps, rank_positions
 from emprune.errors import ArgumentError, EmpruneError
 from emprune.integrations.accelerate import updates_per_epoch
 from emprune.integrations.transformers.batches import IDS
-from emprune.integrations.transformers.checks import unreported
+from emprune.integrations.transformers.checks import replaced, unreported
 from emprune.pruner import Pruner
 
 logger = logging.get_logger(__name__)
@@ -44,6 +44,10 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
     """Of these, how many have not been trained."""
     _reported = 0
     """How many batches had been reported to the pruner before the one that is trained."""
+    _updated = 0
+    """How many batches had been reported to the pruner when the last update was made."""
+    _is_trained_on: bool | None = None
+    """Whether backward has come to a loss that was made of the running batch; None: to none, for there is none."""
     _is_part_of_update = False
     """Whether the last loss is a part of that of an update's batches."""
     _has_changed = False
@@ -119,7 +123,8 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
         pruner, batches = self.pruner, len(arguments["train_dataloader"])
         whole = pruner.epoch_sizes()[pruner.epoch]
         self._batches = self._batches_left = batches
-        self._reported = pruner.steps_reported
+        self._reported = self._updated = pruner.steps_reported
+        self._is_trained_on = None
         steps = num_steps(
             whole, self._train_batch_size, pruner.world.size, drop_last=self.args.dataloader_drop_last
         )  # fmt: skip
@@ -141,16 +146,32 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
         self.control = self.callback_handler.on_epoch_end(self.args, self.state, self.control)
         self._maybe_log_save_evaluate(self._tr_loss, None, model, trial, epoch, ignore_keys_for_eval, start_time)
 
+    def watch(self, loss: torch.Tensor) -> None:
+        """Notice whether backward comes to a loss made here."""
+
+        def reached(_: torch.Tensor) -> None:
+            self._is_trained_on = True
+
+        if loss.requires_grad:
+            self._is_trained_on = bool(self._is_trained_on)
+            loss.register_hook(reached)  # type: ignore[no-untyped-call]
+
     def batch_trained(self) -> None:
         """Count a batch of training whose loss was computed.
 
         Raises:
-            EmpruneError: the pruner was not told of it.
+            EmpruneError: the pruner was not told of it, or what was trained on is another loss.
         """
         if self.pruner.steps_reported == self._reported:
             raise EmpruneError(unreported(self, self.pruner))
-        self._reported, self._is_part_of_update = self.pruner.steps_reported, False
+        if self._is_trained_on is False:
+            raise EmpruneError(replaced(self))
+        self._reported, self._is_part_of_update, self._is_trained_on = self.pruner.steps_reported, False, None
         self._batches_left -= 1
+
+    def update_made(self) -> None:
+        """Count the batches reported so far as part of the model's weights."""
+        self._updated = self.pruner.steps_reported
 
     def end_epoch(self, *, stopped: bool) -> None:
         """Go to the pruner's next epoch, unless training stops in the middle of this one.
@@ -189,7 +210,13 @@ class PrunedEpochs(Trainer):  # type: ignore[misc]
     # ---- checkpoints and logs
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """The pruner's state first: a folder with a trainer's state is whole then."""
+        """The pruner's state first: a folder with a trainer's state is whole then.
+
+        In the middle of an update it waits for the update's end: the pruner has seen batches that the weights have not.
+        """
+        if self.is_in_train and self.pruner.steps_reported != self._updated:
+            self.control.should_save = True
+            return
         if not self.args.save_only_model:
             folder = Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -231,6 +258,7 @@ class EpochCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put back what the schedule had set."""
+        self._trainer.update_made()
         for group, rate in zip(self._trainer.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate
 
@@ -240,6 +268,7 @@ class EpochCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """After the last step's loss, and before the next epoch's sampler is asked, or its checkpoint is saved."""
+        self._trainer.update_made()  # one that was broken off is not made any more
         self._trainer.end_epoch(stopped=control.should_epoch_stop)
         if args.report_to:  # else nobody asked for more than the losses that are printed
             self._trainer.log(self._trainer.pruner.metrics())

@@ -30,7 +30,8 @@ A subclass with a ``compute_loss`` of its own calls ``super().compute_loss``, or
         loss = self.pruner.loss(ids, *my_losses(outputs.logits, labels))    # of shape [B], and a memory term
         return (loss, outputs) if return_outputs else loss
 
-A training batch whose losses do not reach the pruner is an error before the first update.
+A training batch whose losses do not reach the pruner, or that another loss is trained on, is an error before the first
+update.
 
 Written against transformers 5.23; it overrides the methods that make an epoch of batches, which are not public there.
 """
@@ -111,6 +112,7 @@ class PruningMixin(PrunedEpochs):
         self._samples_in_update = 0
         checks.check_arguments(self, self.pruner)
         checks.check_loss(self, self.pruner, self._head)
+        checks.check_batches(self, PruningMixin)
         checks.check_vocabulary(self)
         self.add_callback(EpochCallback(self))
 
@@ -163,6 +165,7 @@ class PruningMixin(PrunedEpochs):
             loss = loss + auxiliary
         self._is_part_of_update = True
         loss = loss * (len(ids) / self._samples_in_update)
+        self.watch(loss)
         return (loss, outputs) if return_outputs else loss
 
     @property
