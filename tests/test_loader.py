@@ -37,7 +37,7 @@ def test_the_sampler_changes_nothing() -> None:
     ids = list(second)
     assert (length, len(sampler), len(ids)) == (24, 24, 24)
     assert half == ids[:10]
-    assert half + list(first) == ids == list(sampler) == pruner.plan.ids.tolist()
+    assert half + list(first) == ids == list(PlanSampler(pruner)) == pruner.plan.ids.tolist()
     assert all(type(i) is int for i in ids)
 
 

@@ -339,3 +339,30 @@ def test_a_loop_over_the_epochs_of_a_run_that_is_over_says_that_it_trains_nothin
     with warnings.catch_warnings():  # a job that was done is started once more, and has nothing left to do
         warnings.simplefilter("error")
         assert list(restored.epochs()) == []
+
+
+@pytest.mark.parametrize("make", [by_loader, by_workers])
+def test_a_loop_without_epochs_and_without_the_pruner_s_loss_is_told(make: Callable[..., Any]) -> None:
+    loader = make(build())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            assert len(list(loader)) == 8
+    with pytest.warns(EmpruneWarning, match="a third round over the plan of epoch 0 begins, and no step"):
+        list(loader)
+    with warnings.catch_warnings():  # once
+        warnings.simplefilter("error")
+        list(loader)
+
+
+@pytest.mark.parametrize("make", [by_loader, by_workers])
+def test_rounds_that_are_broken_off_or_trained_are_not_told(make: Callable[..., Any]) -> None:
+    pruner = build()
+    loader = make(pruner)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            next(iter(loader))
+        for _ in pruner.epochs():
+            list(loader)  # a look
+            train(pruner, loader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,11 +11,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from emprune.checks import check_batch_size
-from emprune.errors import ArgumentError, DataError, EpochOrderError
+from emprune.errors import ArgumentError, DataError, EmpruneWarning, EpochOrderError
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 
 _CHUNK = 65_536
+_SILENT_ROUNDS = 2
+"""Whole rounds over a plan that may go by without a loss."""
 
 
 class PlanSampler(Sampler[int]):
@@ -40,18 +43,39 @@ class PlanSampler(Sampler[int]):
         if drop_last and batch_size is not None:
             _check_dropped(pruner, batch_size)
         self.pruner, self.batch_size, self.drop_last = pruner, batch_size, drop_last
+        self._silent_since, self._silent_rounds = (0, 0), 0
 
     def __iter__(self) -> Iterator[int]:
         pruner, epoch = self.pruner, self.pruner.epoch
+        self._notice_silent_rounds()
         ids = pruner.rank_ids(self.batch_size, drop_last=self.drop_last)
         for begin in range(0, len(ids), _CHUNK):
-            for index in ids[begin : begin + _CHUNK].tolist():
+            for place, index in enumerate(ids[begin : begin + _CHUNK].tolist(), start=begin + 1):
                 if pruner.epoch != epoch:
                     raise _stale(pruner, epoch)
+                if place == len(ids):  # now, since nobody need ask for more
+                    self._silent_rounds += self._silent_since == (epoch, pruner.steps_reported)
                 yield index
 
     def __len__(self) -> int:
         return self.pruner.rank_count(self.batch_size, drop_last=self.drop_last)
+
+    def _notice_silent_rounds(self) -> None:
+        """Warn when a third round over a plan begins, and no step has reported a loss since the first did.
+
+        One or two may be a look at the data. A round is compared when the next one begins, since workers fetch ahead.
+        """
+        now = self.pruner.epoch, self.pruner.steps_reported
+        if now != self._silent_since:
+            self._silent_since, self._silent_rounds = now, 0
+        elif self._silent_rounds == _SILENT_ROUNDS:
+            self._silent_rounds += 1
+            warnings.warn(
+                f"a third round over the plan of epoch {now[0]} begins, and no step has called pruner.loss(ids, ...). "
+                "A loop that trains without it trains the same samples for ever: call it in every step, and write `for "
+                "_ in pruner.epochs():` around the loop, or call pruner.end_epoch() after each round.",
+                EmpruneWarning, stacklevel=2,
+            )  # fmt: skip
 
 
 class IdBatches:
