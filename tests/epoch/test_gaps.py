@@ -148,3 +148,26 @@ def test_every_dealing_is_found(ranks: int, steps: int) -> None:
     steps *= ranks
     mine = np.arange(steps)[:, None] % ranks == np.arange(ranks)
     assert dealt_twice(np.repeat(mine.reshape(-1), 4), ranks, 4 * ranks)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("partitioned", [False, True])
+@pytest.mark.parametrize("stop", [0, 1, 2])
+def test_a_last_batch_that_is_dropped_is_no_gap(stop: int, partitioned: bool) -> None:
+    """23 samples on 2 ranks: two global batches of 8, and 7 left, which a partitioned plan pads."""
+
+    def run(world: World) -> tuple[int, int]:
+        pruner, restored = (
+            Pruner(23, "lfl", prune_rate=0, num_epochs=1, world=world, partition_batch_size=4 if partitioned else None)
+            for _ in range(2)
+        )
+        for ids in list(IdBatches(pruner, 4, drop_last=True))[:stop]:
+            step(pruner, ids)
+        if stop:
+            restored.load_state_dict(pruner.state_dict())
+        for ids in IdBatches(restored, 4, drop_last=True):
+            step(restored, ids)
+        restored.end_epoch()
+        return restored.epoch, restored.report().samples_backward
+
+    assert on_all_ranks(run, 2) == [(1, 16)] * 2

@@ -11,6 +11,7 @@ import torch
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies import GatedEMP
 from emprune.policies.gated import weighted_gap
+from emprune.seeding import generator
 
 N, EPOCHS = 4000, 20
 
@@ -154,3 +155,26 @@ def test_samples_that_are_observed_as_well_do_not_hide_what_training_showed() ->
     expected = history(looked_at=False, observed=False)
     assert min(expected["first"]) > 0
     assert history(looked_at=False, observed=True) == history(looked_at=True, observed=True) == expected
+
+
+def test_losses_of_zero_do_not_end_what_is_known_of_the_gap() -> None:
+    pruner = Pruner(N, "emp-gated", prune_rate=0.3, num_epochs=12, seed=1)
+    for epoch in pruner.epochs():
+        learnt = torch.from_numpy(pruner.table.times_trained > 0) & (torch.arange(N) % 10 > 1)
+        for ids in IdBatches(pruner, 400):
+            loss = torch.where(learnt[ids], 0.0 if epoch > 2 else 0.01, 5.0 - 4.99 * (ids % 10 > 1))
+            pruner.loss(ids, loss, torch.zeros(len(ids)))
+    assert np.isinf(pruner.table.history("log_rate")).any()  # more were asked for than have a weight
+    assert np.isfinite(pruner.table.history("gap")[2:]).all()
+
+
+@pytest.mark.parametrize("warmup_epochs", [0, 1])
+def test_nothing_that_has_been_trained_is_kept_back(warmup_epochs: int) -> None:
+    def build(num_epochs: int) -> Pruner:
+        return Pruner(N, "emp-gated", prune_rate=0.5, num_epochs=num_epochs, seed=3, warmup_epochs=warmup_epochs)
+
+    shorter, longer = build(10), build(30)
+    longer.load_state_dict(train(shorter, 0.2, 1 if warmup_epochs else 10).state_dict(), allow=("num_epochs",))
+    rows = generator(3, -1, "reserve").permutation(N)[60:100]  # a fresh run of 30 epochs would keep them back
+    assert not longer.table.unseen[rows].any()
+    assert 10 <= np.isin(rows, longer.plan.ids).sum() <= 30

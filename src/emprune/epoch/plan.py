@@ -92,6 +92,11 @@ class EpochPlan:
         return len(self)
 
     @property
+    def own_count(self) -> int:
+        """How many of the ids are no padding; that stands behind them."""
+        return len(self)
+
+    @property
     def row_weights(self) -> NDArray[np.float32]:
         """float32, shape [rows]: the weight of each row of this rank's score table, NaN outside the plan."""
         return self.weight_of

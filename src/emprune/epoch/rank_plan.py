@@ -53,6 +53,10 @@ class RankPlan(EpochPlan):
         return self.total
 
     @property
+    def own_count(self) -> int:
+        return len(self) - self.padding
+
+    @property
     def row_weights(self) -> NDArray[np.float32]:
         return self.own_weights
 
@@ -89,7 +93,7 @@ class RankPlan(EpochPlan):
         """
         done = self.done(consumed_rows, owned)
         # What pads the last global batch stands at the plan's head as well, and was consumed there.
-        own = len(self) - self.padding
+        own = self.own_count
         done[own:] = owned.total(int(np.count_nonzero(~done[:own]))) == 0
         left = owned.counts(int(np.count_nonzero(~done)))[:, 0]
         if len(set(left.tolist())) > 1:

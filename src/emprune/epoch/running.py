@@ -164,7 +164,8 @@ class RunningEpoch:
             raise StateError(_other_global_batch(batch_size, ranks, begun_with))
         ids = self.plan.rank_ids(self.start, batch_size, self._world, drop_last=drop_last)
         self.global_batch = batch_size * ranks
-        self._dropped = (self.plan.count - self.start) % self.global_batch if drop_last else 0
+        start = self.start if self._owned.is_whole else self.start * ranks
+        self._dropped = (self.plan.count - start) % self.global_batch if drop_last else 0
         self._passes.iteration_begins(len(ids), batch_size)
         return ids
 
@@ -252,7 +253,8 @@ class RunningEpoch:
         owned, ranks = self._owned, self._world.size
         if owned.count(self.consumed_rows) >= self.plan.count or (ranks == 1 and not self.start):
             return
-        done = self.plan.done(self.consumed_rows, owned)
+        # Padding has been trained at the plan's head, and says nothing of its end.
+        done = self.plan.done(self.consumed_rows, owned)[: self.plan.own_count]
         batch = self.global_batch if owned.is_whole else self.global_batch // ranks
         # With a partitioned plan each rank has looked at its own part.
         found = dealt_twice(done[self.start :], ranks, batch), skipped_twice(done, self.start)

@@ -106,8 +106,9 @@ class GatedEMP(Policy):
         logs = _log_powers(scores - lowest, gamma)
         largest = np.nanmax(logs, initial=-np.inf)
         weights = np.exp(logs - (largest if np.isfinite(largest) else 0))
-        due, back = self._reserve(request)
-        due, weights[back] = due[table.unseen[due]], 0
+        # Full epochs, or a shorter run that is extended, have trained some of them already.
+        due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
+        weights[back] = 0
         rest = np.delete(weights, due) if len(due) else weights
         rate = log_rate(rest[rest > 0], request.k - len(due), request.rng("inclusion"))
         weights[due] = np.inf
@@ -134,7 +135,9 @@ class GatedEMP(Policy):
         scores -= np.float32(table.history("lowest")[seen.epoch])
         first = seen.trained & (last < 0)
         again = seen.trained & before & (last < seen.epoch) & ~np.isnan(scores)
-        taken = inclusion(_log_powers(scores[again], gamma) + table.history("log_rate")[seen.epoch])
+        rate, powers = table.history("log_rate")[seen.epoch], _log_powers(scores[again], gamma)
+        # All that have a weight were taken, and some without; the loss of these was nothing.
+        taken = np.ones(len(powers)) if rate == np.inf else inclusion(powers + rate)
         shares = loss[again] / np.maximum(taken, _SMALLEST)
         counted: dict[str, float | np.integer] = {
             "first": np.count_nonzero(first), "first_loss": loss[first].sum(),
