@@ -7,9 +7,10 @@ import pytest
 import torch
 from lab_runs import stop_after, without_times
 
-from emprune.errors import DataError
+from emprune.errors import DataError, EmpruneError
 from emprune_lab.records.results import load_result, load_samples
 from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run
+from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec, build_pruner
 from emprune_lab.tasks import recipe_for
 
@@ -68,3 +69,17 @@ def test_global_generator_is_left_alone(tmp_path):
     torch.manual_seed(1)
     run(spec(), tmp_path)
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_measure_that_is_no_number_is_no_result(tmp_path, monkeypatch):
+    """Figures have no place for it, and a comparison would have it for ever."""
+    evaluated = Training.epochs
+
+    def diverging(training, after_step):
+        evaluated(training, after_step)
+        monkeypatch.setattr(training.task, "evaluate_test", lambda: {training.task.metric: float("nan")})
+
+    monkeypatch.setattr(Training, "epochs", diverging)
+    with pytest.raises(EmpruneError, match="accuracy of the trained model is nan: training diverged"):
+        run(spec(), tmp_path)
+    assert not (tmp_path / "result.json").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -163,6 +164,8 @@ def _check(result: Result) -> None:
     for name, kind in _KINDS.items():
         if not _fits(getattr(result, name), kind):
             raise TypeError(f"{name} is {str(getattr(result, name))[:_MOST_SHOWN]!r}")
+    if not math.isfinite(result.accuracy):
+        raise TypeError(f"accuracy is {result.accuracy} in {result.run_id}")
 
 
 def _fits(value: object, kind: Any) -> bool:

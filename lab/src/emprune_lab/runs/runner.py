@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from emprune.errors import ArgumentError
+from emprune.errors import ArgumentError, EmpruneError
 from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.records.results import RESULT_FILE, Result, Samples, load_result, save_run
 from emprune_lab.runs.interrupted import Interrupted
@@ -116,6 +116,10 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
     evaluated = time.perf_counter() - start
     if task.metric not in test:
         raise ArgumentError("metric", task.metric, f"among those that the task measured: {', '.join(test)}")
+    if not math.isfinite(test[task.metric]):
+        raise EmpruneError(
+            f"{task.metric} of the trained model is {test[task.metric]}: training diverged. Lower max_lr."
+        )
     seconds_scoring = training.seconds_scoring + scoring.seconds
     report = pruner.report()
     result = Result(
