@@ -103,20 +103,21 @@ class GatedEMP(Policy):
         gamma = self.sharpness(gap)
         scores = table.rank(emp_score(table.loss, table.memory, self.beta), "mean")
         lowest = table.owned.lowest(scores)
-        logs = _log_powers(scores - lowest, gamma)
-        largest = np.nanmax(logs, initial=-np.inf)
-        weights = np.exp(logs - (largest if np.isfinite(largest) else 0))
+        if lowest < 0:  # as rule "sample" would
+            scores -= lowest
+        exponent = gamma
+        if gamma == 0:
+            scores[~np.isnan(scores)], exponent = 1, 1.0
         # Full epochs, or a shorter run that is extended, have trained some of them already.
         due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
-        weights[back] = 0
-        rest = np.delete(weights, due) if len(due) else weights
-        rate = log_rate(rest[rest > 0], request.k - len(due), request.rng("inclusion"))
-        weights[due] = np.inf
-        selection = request.sample(weights)
+        scores[back] = scores[due] = 0
+        rate = log_rate(scores, request.k - len(due), request.rng("inclusion"), gamma=exponent)
+        scores[due] = np.inf
+        selection = request.sample(scores, gamma=exponent)
         before = table.times_trained > 0
         noted: dict[str, float | np.integer] = {
             "gap": gap.value, "error": gap.error, "gamma": gamma,
-            "lowest": float(lowest), "log_rate": rate - float(largest),
+            "lowest": float(lowest), "log_rate": rate,
             "trained_before": np.count_nonzero(before & ~np.isnan(table.loss)),
             "planned": np.count_nonzero(before[selection.ids]),
         }  # fmt: skip
@@ -163,7 +164,7 @@ class GatedEMP(Policy):
         """Rows whose first epoch this is, and those that are to be left alone until a later one."""
         n = request.num_samples
         size = int(min(max(_LEAST, self.reserve * n), _MOST_OF_ALL * n))
-        rows = request.rng("reserve", every_epoch=False).permutation(n)[:size]
+        rows = request.rng("reserve", every_epoch=False).choice(n, size, replace=False)
         epochs = max(1, round(self.kept_back * request.num_epochs))
         begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))
         return rows[begin:end], rows[end:]
