@@ -13,6 +13,7 @@ ARGUMENTS = {"plain_loop.py": ["--epochs", "6"]}
 ELSEWHERE = {
     "ddp_fashion_mnist.py", "simclr_fashion_mnist.py", "trainer_text.py", "instruction_tuning.py", "accelerate_loop.py",
     "binary_labels.py", "several_labels.py", "segmentation.py", "regression.py", "lightning_digits.py",
+    "accelerate_digits.py",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The script of each task learns with pruning and without; beside imports four lines are between the two."""
+"""Scripts of tasks and of accelerate learn with pruning and without: four lines differ, beside imports."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ SCRIPTS = {  # what a script prints: a number that must be at least this, or at 
     "binary_labels": (r"accuracy ([\d.]+)%", 6, ">", 90),
     "several_labels": (r"^([\d.]+)% of the labels", 8, ">", 80),
     "segmentation": (r"class of ([\d.]+)%", 6, ">", 30),
+    "accelerate_digits": (r"accuracy ([\d.]+)%", 8, ">", 85),
     "regression": (r"test error ([\d.]+)", 20, "<", 0.85),
 }
 

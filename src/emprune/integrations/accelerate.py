@@ -49,6 +49,9 @@ def prepare_loader(accelerator: Any, loader: DataLoader[Any]) -> DataLoader[Any]
         accelerator: an ``accelerate.Accelerator``.
         loader: a :class:`emprune.PrunedLoader`, or another loader over a :class:`emprune.PlanSampler`.
 
+    Returns:
+        A loader that knows its ``pruner``, as a PrunedLoader does.
+
     Raises:
         ArgumentError: the loader is none of these, the pruner was built for other ranks than the accelerator's, or
             the accelerator is to split or dispatch batches.
@@ -64,6 +67,7 @@ def prepare_loader(accelerator: Any, loader: DataLoader[Any]) -> DataLoader[Any]
     prepared.set_sampler(_EpochSeeds(sampler, loader))
     prepared._drop_last = True  # else gather_for_metrics cuts the last batch by the data set's length, not the plan's
     prepared._is_accelerate_prepared = True
+    prepared.pruner = sampler.pruner
     return accelerator.prepare_data_loader(prepared)  # type: ignore[no-any-return]
 
 
