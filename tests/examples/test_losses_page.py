@@ -96,6 +96,7 @@ def test_tensorboard(tmp_path: Path) -> None:
 def test_weights_and_biases_offline(tmp_path: Path) -> None:
     import wandb
 
+    wandb.teardown()  # what another test has set up, by another environment
     run = wandb.init(mode="offline", dir=str(tmp_path), settings=wandb.Settings(silent=True))
     pruner = trained("wandb.log", wandb=wandb)
     found = {name: run.summary[name] for name in pruner.metrics()}

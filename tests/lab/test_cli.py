@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emprune_lab.cli import main
+from emprune_lab.cli import exit_code, main
 
 MRPC = Path(__file__).parents[2] / "studies" / "language" / "mrpc"
 SMALL = ["--data", "digits", "--epochs", "2", "--seeds", "2", "--jobs", "1"]
@@ -180,3 +180,17 @@ def test_a_reader_that_stops_reading_ends_the_command_quietly(arguments, tmp_pat
         assert process.stderr.read() == ""
         assert process.wait() == 141
     assert arguments[0] != "report" or (tmp_path / "report.html").is_file()  # what was asked for is there all the same
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_in_a_destructor_is_not_lost(capsys):
+    class Swallows:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def work():
+        Swallows()
+        return 0
+
+    assert exit_code(work, "emprune report") == 130
+    assert capsys.readouterr().err.startswith("Stopped. ")

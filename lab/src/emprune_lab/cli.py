@@ -107,7 +107,8 @@ def exit_code(work: Callable[[], int], command: str) -> int:
 def _without_traceback(work: Callable[[], int], command: str) -> int:
     said = _Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        return work()
+        with _heard():
+            return work()
     except (Interrupted, KeyboardInterrupt) as stopped:
         state = _stopped(str(stopped) if isinstance(stopped, Interrupted) else "")
         said.print(escape(f"{state}; go on with:\n  {command}"))
@@ -117,6 +118,29 @@ def _without_traceback(work: Callable[[], int], command: str) -> int:
     except (EmpruneError, OSError) as error:
         said.print(f"[bold red]error:[/] {escape(str(error))}")
         return USAGE_ERROR if isinstance(error, ArgumentError | DataError) else FAILURE
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[None]:
+    """Inside, Ctrl-C stops the work also where it came in a destructor, after whose errors Python goes on."""
+    heard = False
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal heard
+        heard = True
+        raise KeyboardInterrupt
+
+    before, is_main = signal.getsignal(signal.SIGINT), threading.current_thread() is threading.main_thread()
+    if before is not signal.default_int_handler or not is_main:  # ignored, another's, or not ours to say
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _stopped(state: str) -> str:

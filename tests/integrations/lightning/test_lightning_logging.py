@@ -56,7 +56,9 @@ def test_tensorboard(tmp_path: Path) -> None:
 def test_weights_and_biases_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
 
-    monkeypatch.setenv("WANDB_SILENT", "true")
+    for name, value in (("WANDB_MODE", "offline"), ("WANDB_DIR", str(tmp_path)), ("WANDB_SILENT", "true")):
+        monkeypatch.setenv(name, value)
+    wandb.teardown()  # what another test has set up, by another environment
     last = fitted(WandbLogger(save_dir=tmp_path, offline=True))
     summary = {name: wandb.run.summary[name] for name in [*last, "trainer/global_step", "epoch"]}
     wandb.finish()
