@@ -159,9 +159,15 @@ def test_ctrl_c_at_start_up(tmp_path):
     assert "Traceback" not in said
 
 
+def not_ignored():
+    """Let Ctrl-C count, also where the tests run in a background that ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_while_figures_are_drawn(tmp_path):
     command = [*COMMAND, "report", str(MRPC), "--out", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=not_ignored) as process:
         while not (tmp_path / "results.json").exists() and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
