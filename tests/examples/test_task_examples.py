@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patching import patched
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = {  # what a script prints: a number that must be at least this, or at most
@@ -18,16 +19,6 @@ SCRIPTS = {  # what a script prints: a number that must be at least this, or at 
 }
 
 
-def without_pruning(script: str, diff: str) -> str:
-    """The script before the diff was applied to it."""
-    for hunk in re.split(r"^@@.*@@\n", diff, flags=re.MULTILINE)[1:]:
-        lines = hunk.splitlines(keepends=True)
-        before, after = ("".join(line[1:] for line in lines if line[0] in kinds) for kinds in (" -", " +"))
-        assert script.count(after) == 1
-        script = script.replace(after, before)
-    return script
-
-
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_four_lines_make_a_script_prune(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -35,7 +26,7 @@ def test_four_lines_make_a_script_prune(
     pruned, diff = ((EXAMPLES / f"{name}.{suffix}").read_text() for suffix in ("py", "diff"))
     changed = [line[1:] for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
     assert len([line for line in changed if line and not line.startswith(("from ", "import "))]) == 4
-    plain = without_pruning(pruned, diff)
+    plain = patched(pruned, diff, reverse=True)
     assert "emprune" not in plain.split('"""')[2]
     printed, epochs, sign, bound = SCRIPTS[name]
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--epochs", str(epochs)])

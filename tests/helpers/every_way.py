@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,15 +180,7 @@ def train(
         stop: how many batches to train before all ranks are killed; with several, behind an update since which none
             was saved: one rank may be as far before another's file is whole.
     """
-    signal.alarm(200)  # rather than hang
-    rank = 0
-    if ranks > 1:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1]), "NODE_RANK": "0"}
-        rank = int(os.fork() == 0)
-        signal.alarm(200)  # a child has none of its own
-        os.environ.update({**address, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)})
+    rank = kill_run.forked(ranks)
     passes, loss_of_batch = 0, Pruner.loss
     with (Path(folder) / f"log-{session}-{rank}").open("w") as log:
 
@@ -212,13 +202,7 @@ def train(
 
 
 class Server(kill_run.Server):
-    def __enter__(self) -> Server:
-        path = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        )  # fmt: skip
-        return self
+    script, warnings, stderr = __file__, "ignore", subprocess.DEVNULL
 
 
 if __name__ == "__main__":

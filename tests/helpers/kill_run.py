@@ -13,13 +13,14 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import safetensors.torch  # noqa: F401  once, before the forks
 import torch
@@ -189,13 +190,39 @@ def _watch(pid: int, hear: int, after: int | None, delay: float) -> tuple[int, i
     return count, status
 
 
-class Server:
-    """The other end: start it as a context manager."""
+def forked(ranks: int) -> int:
+    """The rank of this process, alone or one of two that a fork makes; both end after a while rather than hang."""
+    rank = 0
+    if ranks > 1:
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1]), "NODE_RANK": "0"}
+        rank = int(os.fork() == 0)
+        os.environ.update({**address, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)})
+    signal.alarm(200)  # a child has none of its own
+    return rank
 
-    def __enter__(self) -> Server:
+
+def environment() -> dict[str, str]:
+    """Of a process that imports the modules beside the tests."""
+    path = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+
+
+class Server:
+    """The other end: start it as a context manager.
+
+    Attributes:
+        script: what serves. warnings: what its warnings are. stderr: where it complains, as for Popen.
+    """
+
+    script, warnings = __file__, "error"
+    stderr: int | None = None
+
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            [sys.executable, "-W", self.warnings, self.script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, stderr=self.stderr, env=environment(),
         )  # fmt: skip
         return self
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,15 +124,7 @@ def train(
         stop: how many batches to train before all ranks are killed.
         ranks: processes, each with its part of batches of 4.
     """
-    signal.alarm(200)  # rather than hang
-    rank = 0
-    if ranks > 1:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
-        rank = int(os.fork() == 0)
-        signal.alarm(200)  # a child has none of its own
-        os.environ.update({**address, "NODE_RANK": "0", "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)})
+    rank = kill_run.forked(ranks)
     module, passes = Module(workers, BATCH // ranks), 0
     saving = ModelCheckpoint(f"{folder}/out", every_n_train_steps=save_every, save_top_k=-1, filename="{step}")
     options = {"devices": ranks, "strategy": "ddp" if ranks > 1 else "auto", "enable_checkpointing": True, **changed}
@@ -161,13 +151,7 @@ def train(
 
 
 class Server(kill_run.Server):
-    def __enter__(self) -> Server:
-        path = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        )  # fmt: skip
-        return self
+    script, warnings, stderr = __file__, "ignore", subprocess.DEVNULL
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 
-def patched(script: str, diff: str) -> str:
-    """The script with a unified diff applied; its line numbers are not looked at."""
+def patched(script: str, diff: str, *, reverse: bool = False) -> str:
+    """The script with a unified diff applied, or taken back; its line numbers are not looked at."""
     for hunk in re.split(r"^@@.*@@\n", diff, flags=re.MULTILINE)[1:]:
         lines = hunk.splitlines(keepends=True)
         before, after = ("".join(line[1:] for line in lines if line[0] in kinds) for kinds in (" -", " +"))
+        if reverse:
+            before, after = after, before
         assert script.count(before) == 1
         script = script.replace(before, after)
     return script

@@ -12,8 +12,6 @@ import math
 import os
 import runpy
 import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -205,15 +203,7 @@ def loop(folder: str, tell: Callable[[], None], *, ranks: int = 1, stop: int | N
     Args:
         stop: how many forward passes to make before all ranks are killed.
     """
-    rank = 0
-    signal.alarm(200)
-    if ranks > 1:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
-        rank = int(os.fork() == 0)
-        signal.alarm(200)  # a child has none of its own
-        os.environ.update({**address, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)})
+    rank = kill_run.forked(ranks)
     passes, loss_of_batch = 0, Pruner.loss
 
     def counted(*args: Any, **kwargs: Any) -> torch.Tensor:
@@ -231,19 +221,8 @@ def loop(folder: str, tell: Callable[[], None], *, ranks: int = 1, stop: int | N
         os._exit(0)
 
 
-def environment() -> dict[str, str]:
-    """Of a process that imports the modules beside the tests."""
-    path = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-
-
 class Server(kill_run.Server):
-    def __enter__(self) -> Server:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=environment(),
-        )  # fmt: skip
-        return self
+    script = __file__
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kill_run import environment
 from trainer_ranks import UNEVEN, trained
-from trainer_runs import environment
 
 HERE = Path(__file__).parents[2] / "helpers"
 
