@@ -71,7 +71,9 @@ def check_batch_size(batch_size: Any) -> int:
 def check_ids(ids: torch.Tensor) -> None:
     """Raise unless ``ids`` is an int64 tensor of shape [B]."""
     if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or ids.ndim != 1:
-        raise ArgumentError("ids", kind(ids), "an int64 tensor of shape [B]", "Pass the ids that came with the batch.")
+        raise ArgumentError(
+            "ids", kind_of(ids), "an int64 tensor of shape [B]", "Pass the ids that came with the batch."
+        )
 
 
 def check_per_sample(name: str, values: Any, batch_size: int) -> None:
@@ -103,7 +105,7 @@ def check_range(ids: NDArray[np.int64], num_samples: int) -> None:
         raise ArgumentError("ids", worst, f"dataset positions from 0 to {num_samples - 1}")
 
 
-def kind(values: Any) -> str:
+def kind_of(values: Any) -> str:
     """What a value is, in the words of an error: a tensor's dtype and shape, or a type."""
     return (
         f"{values.dtype} of shape {tuple(values.shape)}" if isinstance(values, torch.Tensor) else type(values).__name__

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from emprune.checks import kind_of
 from emprune.errors import ArgumentError
 from emprune.scoring.classification import PerSample
 from emprune.scoring.numerics import can_read, working_dtype
-from emprune.scoring.rows import beside, check_kind, kind_of, raise_at
+from emprune.scoring.rows import beside, check_kind, raise_at
 
 CLASSES_HINT = "For one class out of several use emprune.scoring.classification(logits, labels)."
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from emprune.checks import kind_of
 from emprune.errors import ArgumentError
 from emprune.scoring.classification import PerSample
 from emprune.scoring.numerics import can_read, working_dtype
-from emprune.scoring.rows import beside, check_kind, kind_of, raise_at
+from emprune.scoring.rows import beside, check_kind, raise_at
+from emprune.scoring.targets import check_smoothing
 
 
 def dense(
@@ -112,5 +114,4 @@ def _check_shapes(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: f
         elif labels.ndim == logits.ndim - 1:
             hint = "Resize the logits to the labels first, torch.nn.functional.interpolate(logits, labels.shape[1:])."
         raise ArgumentError("labels", kind_of(labels), f"class indices, int64 of shape {list(expected)}", hint)
-    if not 0 <= label_smoothing <= 1:
-        raise ArgumentError("label_smoothing", label_smoothing, "a number in [0, 1]")
+    check_smoothing(label_smoothing)

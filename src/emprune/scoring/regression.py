@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
+from emprune.checks import kind_of
 from emprune.errors import ArgumentError
 from emprune.scoring.numerics import can_read, working_dtype
-from emprune.scoring.rows import beside, check_kind, kind_of, raise_at
+from emprune.scoring.rows import beside, check_kind, raise_at
 
 KINDS = ("squared", "absolute", "huber")
 

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
+from emprune.checks import kind_of
 from emprune.errors import ArgumentError
-
-
-def kind_of(values: object) -> str:
-    """Dtype and shape, for messages."""
-    if not isinstance(values, torch.Tensor):
-        return type(values).__name__
-    return f"{values.dtype} of shape {tuple(values.shape)}"
 
 
 def check_kind(

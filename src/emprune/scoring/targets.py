@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from emprune.checks import kind
+from emprune.checks import kind_of
 from emprune.errors import ArgumentError
 from emprune.scoring.numerics import can_read
 
@@ -52,7 +52,7 @@ def check_class_indices(logits: torch.Tensor, labels: torch.Tensor) -> None:
     """Likewise, for functions that take no soft targets."""
     check_logits(logits)
     if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64 or labels.shape != logits.shape[:1]:
-        raise ArgumentError("labels", kind(labels), f"class indices, int64 of shape [{len(logits)}]")
+        raise ArgumentError("labels", kind_of(labels), f"class indices, int64 of shape [{len(logits)}]")
     check_classes(labels, logits.shape[1])
 
 
@@ -68,7 +68,7 @@ def nan_unless_distributions(loss: torch.Tensor, labels: torch.Tensor) -> torch.
 def check_weight(weight: torch.Tensor, classes: int) -> None:
     """Raise ArgumentError unless these are weights of classes: floating point, shape [C], finite and not negative."""
     if not isinstance(weight, torch.Tensor) or not weight.is_floating_point() or weight.shape != (classes,):
-        raise ArgumentError("weight", kind(weight), f"one weight a class, floating point of shape [{classes}]")
+        raise ArgumentError("weight", kind_of(weight), f"one weight a class, floating point of shape [{classes}]")
     if can_read(weight) and len(bad := (~((weight >= 0) & (weight < torch.inf))).nonzero()):
         worst = int(bad[0])
         raise ArgumentError("weight", f"{float(weight[worst]):g} of class {worst}", "finite numbers of at least 0")
@@ -92,7 +92,9 @@ def check_logits(logits: torch.Tensor) -> None:
         hint = _ONE_COLUMN
     elif logits.ndim > 2:
         hint = _MORE_AXES
-    raise ArgumentError("logits", kind(logits), "floating point of shape [batch, classes], two classes or more", hint)
+    raise ArgumentError(
+        "logits", kind_of(logits), "floating point of shape [batch, classes], two classes or more", hint
+    )
 
 
 def _check_labels(logits: torch.Tensor, labels: torch.Tensor) -> None:
@@ -102,7 +104,7 @@ def _check_labels(logits: torch.Tensor, labels: torch.Tensor) -> None:
         if labels.shape == expected and (labels.is_floating_point() or labels.dtype == torch.int64):
             return
     allowed = f"class indices, int64 of shape {tuple(batch)}, or soft targets, floating point of shape "
-    raise ArgumentError("labels", kind(labels), f"{allowed}{tuple(logits.shape)}", _hint_for(logits, labels))
+    raise ArgumentError("labels", kind_of(labels), f"{allowed}{tuple(logits.shape)}", _hint_for(logits, labels))
 
 
 def _hint_for(logits: torch.Tensor, labels: object) -> str:

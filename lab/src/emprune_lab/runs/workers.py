@@ -102,7 +102,8 @@ class _Worker:
 
     def event(self) -> Event | None:
         """What it has to say of its run, if anything."""
-        assert self.spec is not None
+        if self.spec is None:
+            return None
         alive = self.process.is_alive()
         try:
             if self.pipe.poll():

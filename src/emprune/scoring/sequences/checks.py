@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from emprune.checks import kind
+from emprune.checks import kind_of
 from emprune.errors import ArgumentError
 from emprune.scoring.sequences.packing import NO_TARGET
 from emprune.scoring.targets import check_smoothing, check_weight
@@ -20,13 +20,13 @@ def check_shapes(
         if is_tensor and logits.ndim > 3:
             hint = "For maps, [batch, classes, height, width], use emprune.scoring.dense."
         allowed = "floating point of shape [batch, length, vocabulary] or [tokens, vocabulary]"
-        raise ArgumentError("logits", kind(logits), allowed, hint)
+        raise ArgumentError("logits", kind_of(logits), allowed, hint)
     if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64 or labels.shape != logits.shape[:-1]:
         hint = "If the model returned logits for a part of the tokens only, take the labels of the same tokens."
         if isinstance(labels, torch.Tensor) and labels.shape == logits.shape[:-1]:
             hint = "Tokens and classes are labels.long(); for numbers to predict use emprune.scoring.regression."
         allowed = f"int64 of shape {tuple(logits.shape[:-1])}, the logits' without vocabulary"
-        raise ArgumentError("labels", kind(labels), allowed, hint)
+        raise ArgumentError("labels", kind_of(labels), allowed, hint)
     check_smoothing(label_smoothing)
     if weight is not None:
         check_weight(weight, logits.shape[-1])
@@ -37,7 +37,7 @@ def check_sequences(logits: torch.Tensor, ids: torch.Tensor | None, number: int 
     if ids is None:
         if logits.ndim == 2:
             raise ArgumentError(
-                "logits", kind(logits), "shape [batch, length, vocabulary] where there are no sequence_ids",
+                "logits", kind_of(logits), "shape [batch, length, vocabulary] where there are no sequence_ids",
                 "For one label a sample use emprune.scoring.classification, for values of each token token_loss.",
             )  # fmt: skip
         if number not in (None, len(logits)):
@@ -45,7 +45,7 @@ def check_sequences(logits: torch.Tensor, ids: torch.Tensor | None, number: int 
             raise ArgumentError("num_sequences", number, f"the batch size, {len(logits)}, without sequence_ids", hint)
         return len(logits)
     if ids.dtype not in (torch.int32, torch.int64) or ids.shape != logits.shape[:-1]:
-        raise ArgumentError("sequence_ids", kind(ids), f"int32 or int64 of shape {tuple(logits.shape[:-1])}")
+        raise ArgumentError("sequence_ids", kind_of(ids), f"int32 or int64 of shape {tuple(logits.shape[:-1])}")
     if number is None:
         return int(ids.max()) + 1 if ids.numel() else 0
     if not isinstance(number, int) or number < 0:
