@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
+from numpy.random import SFC64, Generator  # by name: numpy would import them in the first plan, counted as selecting
 
 
 def derive_seed(seed: int, epoch: int, purpose: str, bits: int = 128) -> int:
@@ -19,6 +19,6 @@ def derive_seed(seed: int, epoch: int, purpose: str, bits: int = 128) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def generator(seed: int, epoch: int, purpose: str) -> np.random.Generator:
+def generator(seed: int, epoch: int, purpose: str) -> Generator:
     """A fresh generator for one purpose of one epoch; global generators are never touched."""
-    return np.random.Generator(np.random.SFC64(derive_seed(seed, epoch, purpose)))
+    return Generator(SFC64(derive_seed(seed, epoch, purpose)))
