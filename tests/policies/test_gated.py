@@ -10,7 +10,7 @@ import torch
 
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies import GatedEMP
-from emprune.policies.gated import weighted_gap
+from emprune.policies.generalisation import COUNTED, weighted_gap
 from emprune.seeding import generator
 
 N, EPOCHS = 4000, 20
@@ -113,7 +113,7 @@ def test_a_restored_run_goes_on_as_if_it_had_not_stopped(steps: int) -> None:
 
 
 def test_the_error_grows_while_nothing_new_is_learnt() -> None:
-    seen = {name: np.zeros(6) for name in GatedEMP.history}
+    seen = {name: np.zeros(6) for name in COUNTED}
     for name, value in {"first": 50, "first_loss": 50, "first_loss_squared": 80, "trained_before": 100}.items():
         seen[name][2] = value
     for name, value in {"planned": 20, "again": 20, "again_loss": 90, "again_variance": 30}.items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +11,21 @@ from numpy.typing import NDArray
 from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
+from emprune.policies.generalisation import (
+    COUNTED,
+    Gap,
+    count_again,
+    count_first,
+    count_planned,
+    counted_before,
+    weighted_gap,
+)
 from emprune.selection import Selection
 from emprune.selection.inclusion import inclusion, log_rate
 from emprune.selection.rank_rules import check_gamma
 from emprune.table import Observations, ScoreTable
 
 _LEAST, _MOST_OF_ALL = 100, 0.05
-_SMALLEST = 1e-9
-"""Probability of being taken, below which a loss counts no more than at it."""
-
-
-class Gap(NamedTuple):
-    """The generalisation gap as far as it is known.
-
-    Attributes:
-        value: (H - S)/H, of the mean loss H of samples trained for the first time and that of trained ones, S; NaN
-            where nothing is known of either.
-        error: its standard error; grows while nothing new is learnt.
-    """
-
-    value: float = np.nan
-    error: float = np.nan
 
 
 @dataclass(repr=False)
@@ -78,11 +71,9 @@ class GatedEMP(Policy):
     inputs = ("loss", "memory")
     memory_is_optional = True
     updated_by_training_alone = True
+    partitionable = True
     history: ClassVar[dict[str, float]] = {
-        "gap": np.nan, "error": np.nan, "gamma": np.nan,
-        "lowest": np.nan, "log_rate": np.nan, "trained_before": 0, "planned": 0,
-        "first": 0, "first_loss": 0, "first_loss_squared": 0,
-        "again": 0, "again_loss": 0, "again_variance": 0,
+        "gap": np.nan, "error": np.nan, "gamma": np.nan, "lowest": np.nan, "log_rate": np.nan, **COUNTED,
     }  # fmt: skip
     shown = ("gap", "error", "gamma")
 
@@ -111,48 +102,35 @@ class GatedEMP(Policy):
         # Full epochs, or a shorter run that is extended, have trained some of them already.
         due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
         scores[back] = scores[due] = 0
-        rate = log_rate(scores, request.k - len(due), request.rng("inclusion"), gamma=exponent)
+        drawn = request.k - table.owned.total(len(due))
+        rate = log_rate(scores, drawn, request.rng("inclusion"), gamma=exponent, owned=table.owned)
         scores[due] = np.inf
         selection = request.sample(scores, gamma=exponent)
-        before = table.times_trained > 0
-        noted: dict[str, float | np.integer] = {
-            "gap": gap.value, "error": gap.error, "gamma": gamma,
-            "lowest": float(lowest), "log_rate": rate,
-            "trained_before": np.count_nonzero(before & ~np.isnan(table.loss)),
-            "planned": np.count_nonzero(before[selection.ids]),
-        }  # fmt: skip
+        noted = {"gap": gap.value, "error": gap.error, "gamma": gamma, "lowest": float(lowest), "log_rate": rate}
         for name, value in noted.items():
             table.history(name)[epoch] = value
+        count_planned(table, epoch, selection.ids)
         return selection
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
         gamma = table.history("gamma")[seen.epoch]
         if np.isnan(gamma):  # a full epoch, which no rule has chosen
             return
-        last, loss = table.last_seen[seen.ids], seen.loss.astype(np.float64)
-        before = table.times_trained[seen.ids] > 0
+        count_first(table, seen)
         # Rows not yet written in this epoch still hold the scores that it was planned by.
         scores = emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta)
         scores -= np.float32(table.history("lowest")[seen.epoch])
-        first = seen.trained & (last < 0)
-        again = seen.trained & before & (last < seen.epoch) & ~np.isnan(scores)
+        before = table.times_trained[seen.ids] > 0
+        again = seen.trained & before & (table.last_seen[seen.ids] < seen.epoch) & ~np.isnan(scores)
         rate, powers = table.history("log_rate")[seen.epoch], _log_powers(scores[again], gamma)
         # All that have a weight were taken, and some without; the loss of these was nothing.
         taken = np.ones(len(powers)) if rate == np.inf else inclusion(powers + rate)
-        shares = loss[again] / np.maximum(taken, _SMALLEST)
-        counted: dict[str, float | np.integer] = {
-            "first": np.count_nonzero(first), "first_loss": loss[first].sum(),
-            "first_loss_squared": (loss[first] ** 2).sum(), "again": np.count_nonzero(again),
-            "again_loss": shares.sum(), "again_variance": (shares**2 * (1 - taken)).sum(),
-        }  # fmt: skip
-        for name, value in counted.items():
-            table.history(name)[seen.epoch] += value
+        count_again(table, seen.epoch, seen.loss[again], taken)
 
     def gap(self, table: ScoreTable, epoch: int, num_epochs: int) -> Gap:
         """The gap by what the epochs before ``epoch`` have seen."""
-        seen = {name: table.history(name)[:epoch] for name in self.history}
         half_life = max(1.0, self.half_life * num_epochs)
-        return weighted_gap(seen, 0.5 ** (np.arange(epoch, 0, -1) / half_life))
+        return weighted_gap(counted_before(table, epoch), 0.5 ** (np.arange(epoch, 0, -1) / half_life))
 
     def sharpness(self, gap: Gap) -> float:
         """γ."""
@@ -167,33 +145,13 @@ class GatedEMP(Policy):
         rows = request.rng("reserve", every_epoch=False).choice(n, size, replace=False)
         epochs = max(1, round(self.kept_back * request.num_epochs))
         begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))
-        return rows[begin:end], rows[end:]
+        return self._own(rows[begin:end], request), self._own(rows[end:], request)
 
-
-def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
-    """The gap of several epochs together.
-
-    Args:
-        seen: by name as in :attr:`GatedEMP.history`, float64, shape [epochs].
-        weights: float64, shape [epochs], what an observation counts for.
-    """
-    usable = (seen["first"] > 0) & (seen["again"] > 0)
-    n, weights = seen["first"][usable], weights[usable]
-    if not len(n):
-        return Gap()
-    counts = weights * n
-    first = seen["first_loss"][usable] / n
-    # What was planned but not trained (a last batch dropped) is taken to be like the rest.
-    scale = seen["planned"][usable] / seen["again"][usable] / seen["trained_before"][usable]
-    again, again_variance = seen["again_loss"][usable] * scale, seen["again_variance"][usable] * scale**2
-    held_out, trained = np.average(first, weights=counts), np.average(again, weights=counts)
-    if held_out <= 0:
-        return Gap()
-    spread, degrees = seen["first_loss_squared"][usable] - n * first**2, weights * (n - 1)
-    variance = (weights * spread).sum() / degrees.sum() if degrees.sum() > 0 else held_out**2
-    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old.
-    each = np.average(variance + n * again_variance, weights=counts)
-    return Gap(float(1 - trained / held_out), float(np.sqrt(max(0.0, each) / counts.sum()) / held_out))
+    @staticmethod
+    def _own(ids: NDArray[np.int64], request: Request) -> NDArray[np.int64]:
+        """The rows of this rank among these ids."""
+        owned = request.table.owned
+        return ids[(owned.begin <= ids) & (ids < owned.end)] - owned.begin
 
 
 def _log_powers(scores: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
