@@ -31,7 +31,7 @@ from emprune.metrics import metrics_of
 from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.registry import as_policy
-from emprune.report import Report, summarise, totals_of
+from emprune.report import Report, decided_in, summarise, totals_of
 from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
 from emprune.table import ScoreTable
 
@@ -95,7 +95,7 @@ class Pruner:
     def __init__(
         self,
         num_samples: int,
-        policy: Policy | str = "emp",
+        policy: Policy | str = "emp-gated",
         *,
         prune_rate: PruneRate,
         num_epochs: int,
@@ -426,13 +426,13 @@ class Pruner:
             samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
             ``loss_ess`` and the same of ``memory``: quantiles in nats, and the effective sample size, a fraction, of
             sampling in proportion to them (of a partitioned table: of this rank's rows); and what the policy shows of
-            its own, as "emp-gated" its "gap" and "gamma". Seconds saved are not among them: a pruner does not see how
-            long a step takes on a device.
+            its own, as "emp-gated" its "gap", "reliability" and "gamma". Seconds saved are not among them: a pruner
+            does not see how long a step takes on a device.
         """
         report = self.report()
         epoch = max(0, report.epochs - 1)
         kept, of = self._trained_of(epoch)
-        return metrics_of(report, self.table, epoch=epoch, kept=kept, of=of, shown=self.policy.shown)
+        return metrics_of(report, self.table, epoch=epoch, kept=kept, of=of)
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
@@ -538,6 +538,7 @@ class Pruner:
             samples_forward=counters.samples_forward,
             steps=counters.steps + (running.unflushed_steps if running else 0),
             seconds_selecting=counters.seconds_selecting,
+            decided=decided_in(self.table, max(0, epochs - 1), self.policy.shown),
         )  # fmt: skip
 
     def _now(self) -> RunningEpoch:

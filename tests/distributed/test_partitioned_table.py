@@ -23,6 +23,7 @@ from emprune.distributed.rank_slice import RankSlice
 from emprune.epoch.observations import Step
 from emprune.policies import partitionable
 from emprune.policies.generalisation import COUNTED
+from emprune.policies.reliability import PAIRS
 from emprune.selection import Selection
 from emprune.selection.rank_rules import RankRules
 
@@ -100,7 +101,7 @@ def test_partitions_train_what_one_rank_with_all_scores_would(policy: str, ranks
         assert batches == of_one_rank(whole, ranks, rank)
     for name, column in rows(whole).items():
         parts = [part[name] for _, part, _ in outcomes]
-        if name.removeprefix("history.") in COUNTED:
+        if name.removeprefix("history.") in {**COUNTED, **PAIRS}:
             assert np.allclose(np.sum(parts, axis=0), column), name
         elif name.startswith("history."):
             assert all(np.allclose(part, column, equal_nan=True) for part in parts), name

@@ -72,13 +72,6 @@ def count_again(table: ScoreTable, epoch: int, loss: NDArray[np.float32], inclus
     _add(table, epoch, again=len(shares), again_loss=shares.sum(), again_variance=variance)
 
 
-def counted_before(table: ScoreTable, epoch: int) -> dict[str, NDArray[np.float64]]:
-    """What all ranks have counted in the epochs before ``epoch``: by name, float64, shape [epoch]. All must call it."""
-    here = np.concatenate([table.history(name)[:epoch] for name in COUNTED])
-    parts = table.owned.world.all_gather_same_size(here)
-    return dict(zip(COUNTED, np.sum(parts, axis=0).reshape(len(COUNTED), epoch), strict=True))
-
-
 def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
     """The gap of several epochs together.
 
