@@ -124,7 +124,9 @@ def test_the_error_grows_while_nothing_new_is_learnt() -> None:
     assert later.error == pytest.approx(4 * now.error)
 
 
-@pytest.mark.parametrize(("name", "value"), [("slope", -1), ("gamma", np.inf), ("doubt", -1), ("reserve", 0), ("half_life", 2)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("slope", -1), ("gamma", np.inf), ("doubt", -1), ("reserve", 0), ("half_life", 2)]
+)
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ArgumentError, match=name):
         GatedEMP(**{name: value})
