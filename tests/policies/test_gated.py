@@ -194,4 +194,4 @@ def test_the_exponent_follows_what_stored_scores_still_say_when_seen_again(kept:
             pruner.loss(ids, loss.requires_grad_(), memory=torch.zeros(len(ids)))
     found = pruner.table.history("reliability")[4:]
     assert found == pytest.approx(kept, abs=0.08)
-    assert pruner.table.history("gamma")[4:] == pytest.approx(2 * found)
+    assert pruner.table.history("gamma")[4:] == pytest.approx(GatedEMP().gamma * found)

@@ -66,7 +66,7 @@ class GatedEMP(Policy):
     """
 
     beta: float = 20.0
-    gamma: float = 2.0
+    gamma: float = 3.0
     slope: float = 3.0
     reserve: float = 0.02
     kept_back: float = 0.7
