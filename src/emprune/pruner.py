@@ -351,6 +351,30 @@ class Pruner:
             raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
         running.observe(ids, {"loss": loss, "memory": memory, **values})
 
+    def observe_held_out(self, loss: torch.Tensor) -> None:
+        """Tell the policy the losses of samples that are never trained, such as a validation set's; once an epoch, say.
+
+        The default policy measures the generalisation gap by them and by the first losses of samples, and by them alone
+        where every sample has been trained, as in a run that begins with full epochs. To be compared with training
+        losses they must be made like them: the same loss function, in training mode if the network has dropout, under
+        the same augmentation. Other policies have no use for them.
+
+        Args:
+            loss: floating point, nats, any shape, one loss a sample, on any device. With several ranks the same values
+                on all of them.
+
+        Raises:
+            ArgumentError: it is no tensor of finite numbers, or empty.
+            EpochOrderError: the run is over.
+        """
+        if not isinstance(loss, torch.Tensor) or not loss.is_floating_point() or not loss.numel():
+            raise ArgumentError("loss", loss, "a floating point tensor with the losses of one sample or more")
+        losses = loss.detach().double().cpu().numpy().reshape(-1)
+        if not np.isfinite(losses).all():
+            raise ArgumentError("loss", "NaN or infinite values", "finite numbers")
+        self._now()  # raises where the run is over
+        self._exclusive.uninterrupted(lambda: self.policy.observe_held_out(self.table, self.epoch, losses))
+
     def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
         """int64, shape [M]: the ids that this rank trains in the rest of the epoch, in its order.
 

@@ -195,3 +195,21 @@ def test_the_exponent_follows_what_stored_scores_still_say_when_seen_again(kept:
     found = pruner.table.history("reliability")[4:]
     assert found == pytest.approx(kept, abs=0.08)
     assert pruner.table.history("gamma")[4:] == pytest.approx(GatedEMP().gamma * found)
+
+
+@pytest.mark.parametrize(("gap", "gamma"), [(0.0, 3.0), (0.6, 0.0)])
+def test_held_out_losses_stand_in_where_full_epochs_come_first(gap: float, gamma: float) -> None:
+    pruner = Pruner(N, GatedEMP(), prune_rate=0.8, num_epochs=8, warmup_epochs=1)
+    for epoch in range(1, 9):
+        pruner.observe_held_out(difficulty(torch.arange(0, N, 2)))
+        train(pruner, gap, epoch)
+    assert pruner.table.history("gap")[3:] == pytest.approx(gap, abs=0.12)
+    assert pruner.table.history("gamma")[4:] == pytest.approx(gamma, abs=1.2)
+
+
+def test_held_out_losses_that_say_nothing_are_refused() -> None:
+    pruner = gated()
+    for loss in (3.0, torch.tensor([1]), torch.tensor([]), torch.tensor([1.0, np.nan])):
+        with pytest.raises(ArgumentError, match="loss"):
+            pruner.observe_held_out(loss)
+    Pruner(N, "random", prune_rate=0.8, num_epochs=8).observe_held_out(torch.ones(3))

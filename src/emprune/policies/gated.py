@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
-from emprune.policies.generalisation import COUNTED, Gap, count_again, count_first, count_planned, weighted_gap
+from emprune.policies.generalisation import (
+    COUNTED,
+    Gap,
+    count_again,
+    count_first,
+    count_losses_of_new_samples,
+    count_planned,
+    weighted_gap,
+)
 from emprune.policies.reliability import PAIRS, count_pairs, reliability
 from emprune.selection import Selection
 from emprune.selection.inclusion import inclusion, log_rate
@@ -48,9 +56,10 @@ class GatedEMP(Policy):
     with the generalisation gap of :mod:`emprune.policies.generalisation` and the reliability of stored scores of
     :mod:`emprune.policies.reliability`, of the epochs before, older ones weighing less. Samples never seen have the
     mean score. So that there are some late in the run as well, for the gap, a random part is kept back, and trained for
-    the first time a few an epoch until ``kept_back`` of the run. Where nothing is known (the first two epochs; a run
-    that begins with full epochs and so has nothing left to be seen first; losses that are not positive on average) γ is
-    0.
+    the first time a few an epoch until ``kept_back`` of the run; losses of held-out samples
+    (:meth:`emprune.Pruner.observe_held_out`) count like those of samples seen for the first time. Where nothing is
+    known (the first two epochs; a run that begins with full epochs, without held-out losses; losses that are not
+    positive on average) γ is 0.
 
     What was seen and decided is in ``pruner.metrics()``, and of each epoch in ``pruner.table.history(name)``: "gap",
     "gap_error" (its standard error), "reliability" and "gamma".
@@ -132,6 +141,10 @@ class GatedEMP(Policy):
         count_again(table, seen.epoch, seen.loss[again], taken)
         shown = emp_score(seen.loss[again], seen.memory[again], self.beta) - np.float32(lowest)
         count_pairs(table, seen.epoch, stored[again], shown, mean)
+
+    def observe_held_out(self, table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
+        if table.owned.world.rank == 0:  # what ranks hold a partition each is summed up
+            count_losses_of_new_samples(table, epoch, losses)
 
     def known(self, table: ScoreTable, epoch: int, num_epochs: int) -> Sharpness:
         """What the epochs before ``epoch`` have shown; of a partitioned table all ranks must call it."""

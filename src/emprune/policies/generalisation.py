@@ -56,8 +56,13 @@ def count_planned(table: ScoreTable, epoch: int, rows: NDArray[np.int64]) -> Non
 
 def count_first(table: ScoreTable, seen: Observations) -> None:
     """Count the losses of samples that are trained for the first time."""
-    first = seen.loss[seen.trained & (table.last_seen[seen.ids] < 0)].astype(np.float64)
-    _add(table, seen.epoch, first=len(first), first_loss=first.sum(), first_loss_squared=(first**2).sum())
+    first = seen.trained & (table.last_seen[seen.ids] < 0)
+    count_losses_of_new_samples(table, seen.epoch, seen.loss[first].astype(np.float64))
+
+
+def count_losses_of_new_samples(table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
+    """Count the losses, shape [M], of samples that have not been trained before, of the training set or of another."""
+    _add(table, epoch, first=len(losses), first_loss=losses.sum(), first_loss_squared=(losses**2).sum())
 
 
 def count_again(table: ScoreTable, epoch: int, loss: NDArray[np.float32], inclusion: NDArray[np.float64]) -> None:
