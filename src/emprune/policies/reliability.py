@@ -23,8 +23,8 @@ from emprune.table import ScoreTable
 PAIRS = {"pairs": 0.0, "x": 0.0, "y": 0.0, "xx": 0.0, "xy": 0.0}
 """What a rank counts of its rows in an epoch, names and initial values, as columns of :meth:`ScoreTable.history`."""
 
-_FLOOR = 1e-3
-"""Scores count no lower than at this part of the mean, where differences mean nothing any more."""
+_FARTHEST = 1e3
+"""Scores count no farther from the mean than by this factor; far below it, differences mean nothing any more."""
 
 
 def count_pairs(
@@ -39,7 +39,7 @@ def count_pairs(
     """
     if not mean > 0:
         return
-    x, y = (np.log(np.maximum(scores / mean, _FLOOR, dtype=np.float64)) for scores in (stored, shown))
+    x, y = (np.log(np.clip(scores.astype(np.float64) / mean, 1 / _FARTHEST, _FARTHEST)) for scores in (stored, shown))
     counted = {"pairs": float(len(x)), "x": x.sum(), "y": y.sum(), "xx": x @ x, "xy": x @ y}
     for name, value in counted.items():
         table.history(name)[epoch] += value
