@@ -49,8 +49,8 @@ class SpeedUp:
         """+1 or −1 where it is significantly above or below one, else 0; 0 without an interval."""
         if self.low is None or self.high is None:
             return 0
-        above = self.low > 1 and self.low_bound != "≤"
-        below = self.high < 1 and self.high_bound != "≥"
+        above = self.low_bound != "≤" and (self.low > 1 or (self.low == 1 and self.low_bound == "≥"))
+        below = self.high_bound != "≥" and (self.high < 1 or (self.high == 1 and self.high_bound == "≤"))
         return int(above) - int(below)
 
     def times(self, factor: float) -> SpeedUp:
@@ -136,19 +136,18 @@ def speed_up(
     differences = reached - table
     if len(seeds) < max(least_seeds, 2) or any(agree(one) for one in differences):
         return found
-    (low, low_bound), (high, high_bound) = _needed(np.log(budgets), differences)
+    (low, low_bound), (high, high_bound) = _needed(budgets, differences)
     return replace(found, low=low / samples, high=high / samples, low_bound=low_bound, high_bound=high_bound)
 
 
-def _needed(logs: NDArray[np.float64], differences: NDArray[np.float64]) -> tuple[tuple[float, Bound], ...]:
+def _needed(budgets: Sequence[float], differences: NDArray[np.float64]) -> tuple[tuple[float, Bound], ...]:
     """Both ends of the set: from the first budget than which the policy is not significantly better, to the first than
     which it is significantly worse.
 
     Args:
-        logs: shape [budgets], logarithms of samples, ascending. differences: shape [budgets, seeds], of the policy to
-            plain training.
+        budgets: samples, ascending. differences: shape [budgets, seeds], of the policy to plain training.
     """
-    least, most = (float(np.exp(end)) for end in (logs[0], logs[-1]))
+    least, most, logs = budgets[0], budgets[-1], np.log(budgets)
     factor = student_t(differences.shape[1]) ** 2 / differences.shape[1]
     first = differences[0].mean() / (factor * differences[0].var(ddof=1)) ** 0.5
     if first < -1:

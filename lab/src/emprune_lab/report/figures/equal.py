@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from emprune_lab.report.axes import shared_legend
 from emprune_lab.report.comparison import Comparison, shown_of
-from emprune_lab.report.costs import FULL
+from emprune_lab.report.costs import PLAIN
 from emprune_lab.report.equal import SpeedUp
 from emprune_lab.report.figure import ReportFigure
 from emprune_lab.report.palette import Look, looks
@@ -17,6 +17,8 @@ from emprune_lab.report.statistics import Row, policy_order
 from emprune_lab.report.style import FAINT, INK, grid_lines, new_figure
 
 _MOST = 8
+_ROOM = 1.2
+"""Factor above and below, for the arrows."""
 _TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 
@@ -31,14 +33,15 @@ def draw(comparison: Comparison) -> Figure:
     axes.axhline(1, color=INK, linewidth=1, zorder=1)
     _reach(axes, rows, comparison)
     for place, policy in zip(np.linspace(-0.3, 0.3, len(policies)), policies, strict=True):
-        for number, row in enumerate(row for row in rows if row.policy == policy):
-            if row.speed_up:
-                _mark(axes, rates.index(row.prune_rate) + place, row.speed_up, look[policy], "" if number else policy)
+        _dot(axes, [], [], look[policy], True, policy)
+        for row in rows:
+            if row.policy == policy and row.speed_up:
+                _mark(axes, rates.index(row.prune_rate) + place, row.speed_up, look[policy])
     axes.set(yscale="log", xlim=(-0.5, len(rates) - 0.5), ylabel=f"speed-up at equal {rows[0].metric.words}")
     axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
     axes.set_xlabel("prune rate")
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 0.45), max(high, 2.2))
+    axes.set_ylim(min(low / _ROOM, 0.45), max(high * _ROOM, 2.2))
     axes.yaxis.set_major_locator(FixedLocator(_TICKS))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -53,31 +56,35 @@ def _rows(comparison: Comparison) -> list[Row]:
 
 def _reach(axes: Axes, rows: list[Row], comparison: Comparison) -> None:
     """The longest plain run over a pruned one's samples: what a policy as good as it would be worth."""
-    longest = max(row.cost.samples_backward for row in comparison.rows if row.policy == FULL)
+    plain = [row for row in comparison.rows if row.policy in PLAIN]
+    longest = max(plain, key=lambda row: row.cost.samples_backward)
     budgets = {row.prune_rate: row.cost.samples_backward for row in rows}
     for place, rate in enumerate(sorted(budgets)):
-        most = longest / budgets[rate]
+        most = longest.cost.samples_backward / budgets[rate]
         axes.hlines(most, place - 0.42, place + 0.42, color=FAINT, linewidth=1, linestyle=(0, (5, 3)), zorder=1)
         axes.annotate(
-            f"full {most:.3g}", (place + 0.42, most), xytext=(0, 3), textcoords="offset points", ha="right",
+            f"{longest.policy} {most:.3g}", (place + 0.42, most), xytext=(0, 3), textcoords="offset points", ha="right",
             va="bottom", color=FAINT, fontsize=8,
         )  # fmt: skip
 
 
-def _mark(axes: Axes, place: float, found: SpeedUp, look: Look, label: str) -> None:
-    """Filled where significantly above or below one; an arrow where the interval reaches beyond the plain runs."""
+def _mark(axes: Axes, place: float, found: SpeedUp, look: Look) -> None:
+    """Filled where significantly above or below one; arrows where it or its interval reaches beyond the plain runs."""
     if found.low is not None and found.high is not None:
         axes.vlines(place, found.low, found.high, color=look.colour, linewidth=1.8, zorder=2)
-        for end, bound in ((found.low, found.low_bound), (found.high, found.high_bound)):
-            if bound:
-                axes.plot(
-                    place, end, marker="^" if bound == "≥" else "v", markersize=5, color=look.colour, linestyle="none",
-                    zorder=2,
-                )  # fmt: skip
-    filled = found.sign or found.low is None
+    for end, bound in {(found.low, found.low_bound), (found.high, found.high_bound), (found.value, found.bound)}:
+        if bound and end is not None:
+            axes.annotate(
+                "", (place, end), (0, 20 if bound == "≥" else -20), textcoords="offset points", zorder=2,
+                arrowprops={"arrowstyle": "<-", "color": look.colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0},
+            )  # fmt: skip
+    _dot(axes, [place], [found.value], look, found.sign != 0 or found.low is None, "_")
+
+
+def _dot(axes: Axes, x: list[float], y: list[float], look: Look, filled: bool, label: str) -> None:
     axes.plot(
-        place, found.value, marker=look.marker, markersize=7, linestyle="none", markeredgecolor=look.colour,
-        markerfacecolor=look.colour if filled else "white", markeredgewidth=1.4, label=label or "_", zorder=3,
+        x, y, marker=look.marker, markersize=7, linestyle="none", markeredgecolor=look.colour,
+        markerfacecolor=look.colour if filled else "white", markeredgewidth=1.4, label=label, zorder=3,
     )  # fmt: skip
 
 
@@ -87,7 +94,7 @@ FIGURE = ReportFigure(
     caption="Samples that plain training on all the data, in fewer epochs, needs for the mean metric value of the "
     "policy, over those that the policy trained, scoring runs included; above one the policy is ahead. Bars: 95 % "
     "intervals, from three seeds on; a filled mark is significantly different from one or has no interval, a hollow "
-    "one is not. Triangles: the interval reaches beyond the longest (up) or the shortest (down) plain run, where "
+    "one is not. Arrows: it reaches beyond the longest (up) or the shortest (down) plain run, where "
     f"nothing is claimed. Broken lines: the worth of a policy as good as full. Of many policies {_MOST} are shown.",
     draw=draw,
     applies=lambda comparison: bool(_rows(comparison)),
