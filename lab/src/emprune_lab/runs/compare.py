@@ -19,7 +19,7 @@ from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.workers import work_in_processes
-from emprune_lab.specs.spec import RunSpec, build_pruner, parse_policy
+from emprune_lab.specs.spec import OWN_RATE, RunSpec, build_pruner, parse_policy, rate_of
 from emprune_lab.tasks import build_task, check_spec, training_data
 
 RUNS_FOLDER = "runs"
@@ -33,7 +33,7 @@ def grid(
     label_noises: Sequence[float],
     anneals: Sequence[float] = (0.0,),
 ) -> list[RunSpec]:
-    """Every run of a comparison, seed by seed; ``full`` does not depend on the rate and is run once a seed.
+    """Every run of a comparison, seed by seed; what does not depend on the rate is run once a seed.
 
     Raises:
         ArgumentError: a policy is unknown, a setting or rate is out of range, or a list is empty.
@@ -46,7 +46,8 @@ def grid(
             raise ArgumentError(name, tuple(values), "at least one value, none twice")
     specs: dict[str, RunSpec] = {}
     for noise, anneal, seed, policy in itertools.product(label_noises, anneals, seeds, policies):
-        for rate in [0.0] if parse_policy(policy)[0] == "full" else prune_rates:
+        without_rate = parse_policy(policy)[0] == "full" or rate_of(policy) == OWN_RATE
+        for rate in [0.0] if without_rate else prune_rates:
             spec = replace(template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise, anneal=anneal)
             specs[spec.run_id] = spec
     return list(specs.values())
@@ -56,7 +57,7 @@ def check(specs: Sequence[RunSpec]) -> dict[str, int]:
     """Build every run's data, task and pruner once, so that what is wrong shows before the first run starts.
 
     Returns:
-        How many samples each run will train, by its run_id.
+        How many samples each run will train, at most where that follows from the scores, by its run_id.
 
     Raises:
         ArgumentError: something cannot be trained as its spec says. DataError: files are missing.

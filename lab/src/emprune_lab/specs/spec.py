@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emprune import DynamicRandom, Policy, Pruner, StaticRandom, StaticScores, get_policy
+from emprune import AutoRate, DynamicRandom, Policy, Pruner, StaticRandom, StaticScores, get_policy
 from emprune.errors import ArgumentError, did_you_mean
 from emprune.policies import REGISTRY, check_settings, missing_settings
 from emprune_lab.data import Split
@@ -22,6 +22,10 @@ SHORT = "short"
 Budget = Literal["epoch", "run"]
 """What the prune rate is of."""
 _OF_THE_TASK = ("memory", "memory_temperature")
+OWN_RATE = "auto"
+"""Value of a label's setting ``rate``: the run follows the scores, whatever the rate of the others."""
+SHARED_RATE = "auto-target"
+"""Likewise: the scores spread over the epochs what the run trains at the rate of the others."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class RunSpec:
 
     Attributes:
         data: name of the data set. data_dir: where it lies, no part of the run's identity.
-        policy: a registered name or "short", with settings behind colons: "emp:beta=2:rule=top".
+        policy: a registered name or "short", with settings behind colons: "emp:beta=2:rule=top". See :func:`memory_of`
+            and :func:`rate_of` for settings that are none of the policy's.
         prune_rate: r. seed: of weights, label noise and plans.
         recipe: how to train. split: what to evaluate on.
         label_noise: fraction of wrong training labels. anneal, budget: as for the pruner.
@@ -93,7 +98,7 @@ def build_policy(label: str) -> Policy:
         ArgumentError: a setting is unknown, out of range or missing.
     """
     name, settings = parse_policy(label)
-    settings = {key: value for key, value in settings.items() if key not in _OF_THE_TASK}
+    settings = {key: value for key, value in settings.items() if key not in (*_OF_THE_TASK, "rate")}
     if name in STATIC_LABELS:
         needs_of(name, settings)
         return StaticRandom()
@@ -126,6 +131,21 @@ def memory_of(spec: RunSpec) -> dict[str, Any]:
     return asked
 
 
+def rate_of(label: str) -> str | None:
+    """What a label asks of the rate, None where nothing: "emp:rate=auto", or "emp:rate=auto-target".
+
+    Raises:
+        ArgumentError: it is neither.
+
+    >>> rate_of("emp:rate=auto"), rate_of("emp")
+    ('auto', None)
+    """
+    asked = parse_policy(label)[1].get("rate")
+    if asked not in (None, OWN_RATE, SHARED_RATE):
+        raise ArgumentError("rate", asked, f"{OWN_RATE} or {SHARED_RATE}, in the label of a policy")
+    return asked
+
+
 def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) -> Pruner:
     """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``.
 
@@ -138,6 +158,14 @@ def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) 
         num_samples, policy, prune_rate=spec.prune_rate, num_epochs=spec.recipe.epochs, seed=spec.seed,
         anneal=spec.anneal, budget=spec.budget,
     )  # fmt: skip
+    epochs = spec.recipe.epochs
+    if rate := rate_of(spec.policy):
+        # That of the whole run, whatever the rate is counted of.
+        target = 1 - sum(pruner.kept) / (num_samples * epochs) if rate == SHARED_RATE else None
+        return Pruner(
+            num_samples, policy, prune_rate=AutoRate(target=target), num_epochs=epochs, seed=spec.seed,
+            anneal=spec.anneal,
+        )  # fmt: skip
     if parse_policy(spec.policy)[0] != SHORT:
         return pruner
     rates = [1 - count / num_samples for count in short_counts(num_samples, sum(pruner.kept))]
