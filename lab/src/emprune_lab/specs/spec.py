@@ -98,7 +98,8 @@ def build_policy(label: str) -> Policy:
         ArgumentError: a setting is unknown, out of range or missing.
     """
     name, settings = parse_policy(label)
-    settings = {key: value for key, value in settings.items() if key not in (*_OF_THE_TASK, "rate")}
+    not_its_own = _OF_THE_TASK if rate_of(label) is None else (*_OF_THE_TASK, "rate")
+    settings = {key: value for key, value in settings.items() if key not in not_its_own}
     if name in STATIC_LABELS:
         needs_of(name, settings)
         return StaticRandom()
@@ -132,18 +133,13 @@ def memory_of(spec: RunSpec) -> dict[str, Any]:
 
 
 def rate_of(label: str) -> str | None:
-    """What a label asks of the rate, None where nothing: "emp:rate=auto", or "emp:rate=auto-target".
-
-    Raises:
-        ArgumentError: it is neither.
+    """What a label asks of the rate, "emp:rate=auto" or "emp:rate=auto-target"; None where it is that of all others.
 
     >>> rate_of("emp:rate=auto"), rate_of("emp")
     ('auto', None)
     """
     asked = parse_policy(label)[1].get("rate")
-    if asked not in (None, OWN_RATE, SHARED_RATE):
-        raise ArgumentError("rate", asked, f"{OWN_RATE} or {SHARED_RATE}, in the label of a policy")
-    return asked
+    return asked if asked in (OWN_RATE, SHARED_RATE) else None
 
 
 def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) -> Pruner:
