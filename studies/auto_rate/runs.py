@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from studies.repeat import spec_of
+
 from emprune_lab.records.results import Result, load_results
 from emprune_lab.runs.compare import Comparison
 from emprune_lab.specs.spec import RunSpec
@@ -37,7 +39,7 @@ def further_specs(first: RunSpec, realised: float) -> Iterator[RunSpec]:
 
 def train(data: str, seeds: range, folder: Path, data_dir: str | None = None) -> list[Result]:
     """Train what the folder lacks, seed by seed; runs that another study holds are taken from there."""
-    elsewhere = {result.run_id: result for result in load_results(_ELSEWHERE)}
+    elsewhere = {spec_of(result).run_id: result for result in load_results(_ELSEWHERE)}
     results: list[Result] = []
     for seed in seeds:
         first = first_spec(data, seed, data_dir)
@@ -61,7 +63,7 @@ def _run(specs: list[RunSpec], folder: Path, elsewhere: dict[str, Result]) -> No
     comparison = Comparison(specs, folder)
     for spec in comparison.missing:
         if spec.run_id in elsewhere:
-            comparison.add(elsewhere[spec.run_id])
+            comparison.add(replace(elsewhere[spec.run_id], run_id=spec.run_id))
     comparison.run_missing(command="python -m studies.auto_rate train")
     if comparison.failed:
         raise RuntimeError("; ".join(comparison.failed.values()))
