@@ -178,9 +178,17 @@ def test_whatever_the_scores_the_budget_is_met_within_the_bounds(data: st.DataOb
 def test_the_forecast_follows_the_power_law_and_does_not_rise() -> None:
     known = np.array([np.nan, *(0.6 * np.arange(1, 6) ** -0.3)])
     np.testing.assert_allclose(forecast(known, 4), 0.6 * np.arange(5, 9) ** -0.3)
-    assert forecast(np.array([np.nan, 0.3, 0.6]), 3).tolist() == [0.6, 0.6, 0.6]
+    np.testing.assert_allclose(forecast(np.array([np.nan, 0.3, 0.6]), 3), [0.6, 0.18**0.5, 0.18**0.5])
     assert forecast(np.array([np.nan]), 2).tolist() == [1, 1]
-    assert forecast(np.array([np.nan, 0.5, 0.4, 0.0]), 2).tolist() == [0, 0]
+    assert forecast(np.array([np.nan, 0.3]), 2).tolist() == [0.3, 0.3]
+    assert forecast(np.array([np.nan, 0.5, 0.4, 0.0]), 2)[0] == 0
+
+
+def test_an_epoch_that_knows_more_than_was_expected_takes_more_of_the_target() -> None:
+    known = np.array([np.nan, *(0.6 * np.arange(1, 6) ** -0.3)])
+    as_expected = share_of(known, 1000, 5, 1, 1000)
+    known[-1] *= 1.3
+    assert share_of(known, 1000, 5, 1, 1000) > 1.05 * as_expected
 
 
 def test_what_is_not_known_beforehand_is_said() -> None:

@@ -18,7 +18,7 @@ import torch.distributed as dist
 import torch.distributed.nn  # before there is a group, which it would hold for ever
 import torch.multiprocessing as mp
 
-from emprune import EmpruneError, IdBatches, PrunedLoader, Pruner, get_policy
+from emprune import AutoRate, EmpruneError, IdBatches, PrunedLoader, Pruner, get_policy
 from emprune.distributed import ProcessGroup, RankSlice
 from emprune.epoch.exchange import exchange
 from emprune.table import Observations
@@ -79,6 +79,15 @@ def every_policy(rank, world):
 
 def in_batch(rank, world):
     return {policy: train(build(policy), world) for policy in ("selective-backprop", "divbs")}
+
+
+def following_rates(rank, world):
+    """Rates that follow the scores: as they come, and with a target."""
+    outcome = {}
+    for name, rate in (("auto", "auto"), ("target", AutoRate(target=0.7))):
+        pruner = build("lfl", rate=rate)
+        outcome[name] = {**train(pruner, world), "kept": list(pruner.kept)}
+    return outcome
 
 
 def dropped_last(rank, world):
@@ -200,8 +209,8 @@ def gradients(rank, world):
 
 
 SCENARIOS = [
-    every_policy, in_batch, dropped_last, few_samples, not_finite, disagreement, same_id_on_two_ranks, large_ids,
-    alone_on_rank_0, saved_in_mid_epoch, restored_elsewhere, gradients,
+    every_policy, in_batch, following_rates, dropped_last, few_samples, not_finite, disagreement, same_id_on_two_ranks,
+    large_ids, alone_on_rank_0, saved_in_mid_epoch, restored_elsewhere, gradients,
 ]  # fmt: skip
 
 

@@ -135,8 +135,8 @@ def share_of(fractions: NDArray[np.float64], left: int, epochs: int, least: int,
 def forecast(fractions: NDArray[np.float64], epochs: int) -> NDArray[np.float64]:
     """float64, shape [epochs]: the effective part of the samples now, and what is expected of later epochs.
 
-    A power of the epoch's number, through what is known now, with the exponent that fits what was known before by
-    least squares in the logarithms; it does not rise. Constant where fewer than two epochs are known.
+    That is a power of the epoch's number, fitted by least squares in the logarithms to what is known so far; its
+    exponent is not above 0. Where fewer than two epochs are known, as it is now.
 
     Args:
         fractions: as for :func:`share_of`.
@@ -145,10 +145,11 @@ def forecast(fractions: NDArray[np.float64], epochs: int) -> NDArray[np.float64]
     array([0.4  , 0.267, 0.2  ])
     """
     now = len(fractions) - 1
-    coming = np.arange(now, now + epochs) / max(now, 1)
     known = np.flatnonzero(np.nan_to_num(fractions[1:]) > 0) + 1
     if np.isnan(fractions[now]) or len(known) < 2:
-        return np.full(epochs, 1.0)
+        return np.full(epochs, np.nan_to_num(fractions[now], nan=1.0))
     x, y = np.log(known), np.log(fractions[known])
-    slope = float((x - x.mean()) @ (y - y.mean()) / ((x - x.mean()) @ (x - x.mean())))
-    return float(fractions[now]) * coming ** min(0.0, slope)
+    exponent = min(0.0, float((x - x.mean()) @ (y - y.mean()) / ((x - x.mean()) @ (x - x.mean()))))
+    expected: NDArray[np.float64] = np.exp(y.mean() + exponent * (np.log(np.arange(now, now + epochs)) - x.mean()))
+    expected[0] = fractions[now]
+    return expected
