@@ -441,8 +441,9 @@ class Pruner:
             raise ArgumentError("policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand")
         raise ArgumentError(
             "prune_rate", self._auto, "a number, or one for each epoch, to know the steps beforehand",
-            "Whatever counts a run's steps before it starts needs that: a Trainer, Lightning, accelerate's "
-            "updates_per_epoch, total_steps. In a loop of your own let the learning rate follow pruner.progress().",
+            "Whatever counts a run's steps before it starts needs that: total_steps, accelerate's updates_per_epoch, a "
+            "Trainer, Lightning's estimated_stepping_batches. In a loop of your own let the learning rate follow "
+            "pruner.progress().",
         )  # fmt: skip
 
     def fewest(self, epoch: int) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,33 +23,34 @@ def first_spec(data: str, seed: int, data_dir: str | None = None) -> RunSpec:
     return RunSpec(data, AUTO, 0.0, seed, preset_for(data).recipe, data_dir=data_dir)
 
 
-def further_specs(first: RunSpec, realised: float) -> Iterator[RunSpec]:
+def further_specs(first: RunSpec, realised: float) -> list[RunSpec]:
     """What is compared with it: at its rate, counted of the whole run and met to the sample, and at 0.7.
 
     Args:
         realised: the rate of the first run.
     """
-    for policy in (FIXED, RANDOM):
-        yield replace(first, policy=policy, prune_rate=realised, budget="run")
-    for policy in (TARGET, FIXED, RANDOM):
-        yield replace(first, policy=policy, prune_rate=RATE)
-    yield replace(first, policy=FULL)
+    same_total = [replace(first, policy=policy, prune_rate=realised, budget="run") for policy in (FIXED, RANDOM)]
+    at_rate = [replace(first, policy=policy, prune_rate=RATE) for policy in (TARGET, FIXED, RANDOM)]
+    return [same_total[0], *at_rate, replace(first, policy=FULL), same_total[1]]
 
 
 def train(data: str, seeds: range, folder: Path, data_dir: str | None = None) -> list[Result]:
-    """Train what the folder lacks, seed by seed; runs that another study holds are taken from there."""
+    """Train what the folder lacks, the last of :func:`further_specs` last; take what another study holds from there.
+
+    Returns:
+        All of the study's runs of these seeds.
+    """
     elsewhere = {spec_of(result).run_id: result for result in load_results(_ELSEWHERE)}
-    results: list[Result] = []
-    for seed in seeds:
-        first = first_spec(data, seed, data_dir)
-        specs = [first]
-        _run(specs, folder, elsewhere)
-        realised = load_of(folder)[first.run_id].realised_rate
-        specs += further_specs(first, realised)
-        _run(specs, folder, elsewhere)
-        done = load_of(folder)
-        results += [done[spec.run_id] for spec in specs]
-    return results
+    first = [first_spec(data, seed, data_dir) for seed in seeds]
+    specs: list[list[RunSpec]] = []
+    for spec in first:
+        _run([spec], folder, elsewhere)
+        specs.append([spec, *further_specs(spec, load_of(folder)[spec.run_id].realised_rate)])
+        _run(specs[-1][:-1], folder, elsewhere)
+    for of_seed in specs:
+        _run(of_seed, folder, elsewhere)
+    done = load_of(folder)
+    return [done[spec.run_id] for of_seed in specs for spec in of_seed]
 
 
 def load_of(folder: Path) -> dict[str, Result]:

@@ -32,8 +32,10 @@ def values(ids, epoch):
     return loss, ((ids * 17 + epoch * 5) % 29).float() / 9
 
 
-def step(pruner, ids):
+def step(pruner, ids, falling=False):
     loss, memory = values(ids, pruner.epoch)
+    if falling:  # ever fewer are high
+        loss = loss ** (1 + pruner.epoch)
     known = {"confidence": memory, "gradient_products": torch.eye(len(ids))}
     further = {name: value for name, value in known.items() if name in pruner.policy.inputs}
     return pruner.loss(ids, loss.requires_grad_(), memory, **further)
@@ -50,13 +52,13 @@ def describe(pruner):
             "forward": report.samples_forward}  # fmt: skip
 
 
-def train(pruner, world, *, drop_last=False, epochs=EPOCHS):
+def train(pruner, world, *, drop_last=False, epochs=EPOCHS, falling=False):
     """Train to the end; what was trained and each epoch's plan."""
     batches, plans = [], []
     for epoch in pruner.epochs():
         plans.append(pruner.plan.digest)
         for ids in IdBatches(pruner, GLOBAL // world, drop_last=drop_last):
-            step(pruner, ids)
+            step(pruner, ids, falling)
             batches.append([epoch, *ids.tolist()])
         if epoch == epochs - 1:
             pruner.end_epoch()
@@ -86,7 +88,7 @@ def following_rates(rank, world):
     outcome = {}
     for name, rate in (("auto", "auto"), ("target", AutoRate(target=0.7))):
         pruner = build("lfl", rate=rate)
-        outcome[name] = {**train(pruner, world), "kept": list(pruner.kept)}
+        outcome[name] = {**train(pruner, world, falling=True), "kept": list(pruner.kept)}
     return outcome
 
 
