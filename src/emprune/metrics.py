@@ -68,6 +68,6 @@ def summary(scores: NDArray[np.float32]) -> dict[str, float]:
         return {}
     quantiles = np.quantile(values, QUANTILES)
     found = {f"q{round(100 * q)}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)}
-    if (effective := effective_fraction(values)) > 0:
+    if (effective := effective_fraction([values])) > 0:
         found["ess"] = effective
     return found

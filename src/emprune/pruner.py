@@ -18,7 +18,7 @@ from emprune.checks import check_batch_size, integer
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
 from emprune.distributed.world import World, check_agreement, check_current, current_world, raise_together
-from emprune.epoch.auto_rate import AutoRate, check_follows, count_of, informative, share_of
+from emprune.epoch.auto_rate import AutoRate, check_follows, kept_of
 from emprune.epoch.inputs import check_inputs
 from emprune.epoch.observations import OnNonFinite
 from emprune.epoch.plan import EpochPlan
@@ -621,14 +621,8 @@ class Pruner:
         epoch, before = self.epoch, self._schedule
         if self._auto is None or epoch not in self._following:
             return before
-        fractions, (least, most) = self.table.history(INFORMATIVE), bounds(self._auto, self.num_samples)
-        fractions[epoch] = informative(self.table)
-        if self._auto.target is None:
-            usable = self.num_samples - self.table.owned.count(np.isnan(self.table.loss))
-            kept = count_of(fractions[epoch], usable, least, most)
-        else:
-            left = before.kept[epoch : self._following.stop]
-            kept = share_of(fractions[: epoch + 1], sum(left), len(left), least, most)
+        left = before.kept[epoch : self._following.stop]
+        kept = kept_of(self._auto, self.table, epoch, left, *bounds(self._auto, self.num_samples))
         begun = Schedule((*before.kept[:epoch], kept), before.num_samples[: epoch + 1])
         return schedule_of(self.fingerprint, begun)
 

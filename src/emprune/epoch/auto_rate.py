@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from emprune.selection.effective import effective_fraction
 from emprune.table import INFORMATIVE, ScoreTable
 
 AUTO = "auto"
+_CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,32 @@ def informative(table: ScoreTable) -> float:
     Returns:
         In [0, 1]; NaN where none has been seen. Of a partitioned table that of all ranks, which must all call it.
     """
-    seen = ~table.unseen
-    scores = emp_score(table.loss[seen], table.memory[seen], beta=1.0).astype(np.float64)
-    return effective_fraction(scores - float(table.owned.lowest(scores.astype(np.float32))), table.owned)
+    low = table.owned.lowest(np.array([part.min(initial=0) for part in _seen(table)], dtype=np.float32))
+    return effective_fraction((part - np.float64(low) for part in _seen(table)), table.owned)
+
+
+def _seen(table: ScoreTable) -> Iterator[NDArray[np.float32]]:
+    """L + M of the samples of this rank that have been seen and are not quarantined, in parts that stay small."""
+    for begin in range(0, len(table), _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        loss = table.loss[rows]
+        usable = np.isfinite(loss)
+        yield emp_score(loss[usable], table.memory[rows][usable], beta=1.0)
+
+
+def kept_of(rate: AutoRate, table: ScoreTable, epoch: int, left: Sequence[int], least: int, most: int) -> int:
+    """k of an epoch that begins; what it follows is noted in the table. Of several ranks all must call it.
+
+    Args:
+        left: what the schedule has for this epoch and for each later one that follows the scores.
+        least, most: bounds of k.
+    """
+    fractions = table.history(INFORMATIVE)
+    fractions[epoch] = informative(table)
+    if rate.target is not None:
+        return share_of(fractions[: epoch + 1], sum(left), len(left), least, most)
+    usable = table.owned.num_samples - table.owned.count(np.isnan(table.loss))
+    return count_of(float(fractions[epoch]), usable, least, most)
 
 
 def count_of(fraction: float, usable: int, least: int, most: int) -> int:
