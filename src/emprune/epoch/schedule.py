@@ -225,7 +225,7 @@ def rates_of(prune_rate: PruneRate | Mapping[str, Any], num_epochs: int) -> floa
         return prune_rate
     if isinstance(prune_rate, str) and prune_rate == AUTO:
         return AutoRate()
-    if isinstance(prune_rate, Mapping) and AUTO in prune_rate:
+    if isinstance(prune_rate, Mapping) and isinstance(prune_rate.get(AUTO), Mapping):
         return AutoRate.from_json(prune_rate)
     rates: Any = plain(prune_rate)
     if callable(rates):
