@@ -3,8 +3,11 @@
 import pytest
 
 from emprune.errors import ArgumentError
+from emprune_lab.runs.compare import grid
 from emprune_lab.specs.spec import RunSpec, build_policy, build_pruner, parse_policy
 from emprune_lab.tasks import recipe_for
+
+ALL = ["full", "emp:rate=auto", "emp:rate=auto-target"]
 
 
 def test_policy_labels():
@@ -48,6 +51,12 @@ def test_a_label_lets_the_rate_follow_the_scores_and_train_as_much_as_all_others
     assert free.policy.beta == shared.policy.beta == 2
     assert sum(shared.kept) == sum(pruner_of("random", **options).kept) < sum(free.kept)
     assert free.kept[-1] == (1000 if options else 900)
+
+
+def test_a_run_that_follows_the_scores_alone_is_trained_once_a_seed():
+    specs = grid(RunSpec("digits", "full", 0.0, 0, recipe_for("digits")), ALL, [0.5, 0.7], [0, 1], [0.0])
+    rates = [(spec.policy, spec.prune_rate) for spec in specs if spec.seed == 1]
+    assert rates == [("full", 0), ("emp:rate=auto", 0), ("emp:rate=auto-target", 0.5), ("emp:rate=auto-target", 0.7)]
 
 
 def test_policies_that_look_at_no_score_have_no_rate_of_their_own():
