@@ -64,6 +64,6 @@ def _run(specs: list[RunSpec], folder: Path, elsewhere: dict[str, Result]) -> No
     for spec in comparison.missing:
         if spec.run_id in elsewhere:
             comparison.add(replace(elsewhere[spec.run_id], run_id=spec.run_id))
-    comparison.run_missing(command="python -m studies.auto_rate train")
+    comparison.run_missing(command=f"python -m studies.auto_rate train --data {specs[0].data}")
     if comparison.failed:
         raise RuntimeError("; ".join(comparison.failed.values()))
