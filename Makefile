@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 # The main job: the comparison on the embedded data set, with table, figures and report.
 run: $(STAMP)
-	$(BIN)/emprune compare --data digits --policies full,short,random,lfl,infobatch,emp --prune-rates 0.7,0.9 --seeds 5 --out runs/digits
+	$(BIN)/emprune compare --data digits --policies full,short,random,lfl,infobatch,emp,emp-gated --prune-rates 0.7,0.9 --seeds 5 --out runs/digits
 
 # The paper's experiment, in slices that go on where the last one stopped: make headline ARGS="--data-dir DIR --budget-minutes 10".
 headline: $(STAMP)

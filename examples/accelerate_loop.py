@@ -39,7 +39,7 @@ def main() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
 
-    pruner = Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=options.epochs, anneal=0.125)
+    pruner = Pruner(len(train_set), prune_rate=0.7, num_epochs=options.epochs, anneal=0.125)
     batch_size = GLOBAL_BATCH // accelerator.num_processes
     loader = prepare_loader(accelerator, PrunedLoader(train_set, pruner, batch_size=batch_size))
     updates = sum(updates_per_epoch(pruner, batch_size, accumulation=ACCUMULATION))

@@ -32,7 +32,7 @@ def main() -> None:
     model = nn.Sequential(nn.Linear(30, 32), nn.ReLU(), nn.Linear(32, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
-    loader = PrunedLoader(train_set, Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=epochs), batch_size=32)
+    loader = PrunedLoader(train_set, Pruner(len(train_set), prune_rate=0.7, num_epochs=epochs), batch_size=32)
     for _ in loader.pruner.epochs():
         for ids, (batch, targets) in loader:
             loss = loader.pruner.loss(ids, *binary(model(batch), targets))

@@ -47,7 +47,7 @@ def main() -> None:
     parallel = DistributedDataParallel(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
 
-    pruner = Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=options.epochs, seed=0)
+    pruner = Pruner(len(train_set), prune_rate=0.7, num_epochs=options.epochs, seed=0)
     loader = PrunedLoader(train_set, pruner, batch_size=GLOBAL_BATCH // dist.get_world_size())
     parts = {"model": model, "optimizer": optimizer, "pruner": pruner}
     checkpoint = options.out / "checkpoint.pt"

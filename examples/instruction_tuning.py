@@ -93,7 +93,7 @@ def main() -> None:
         train_dataset=train_set,
         eval_dataset=test_set,
         data_collator=DataCollatorForSeq2Seq(tokenizer),
-        pruner=Pruner(len(train_set), "emp", prune_rate=options.prune_rate, num_epochs=options.epochs, anneal=0.125),
+        pruner=Pruner(len(train_set), prune_rate=options.prune_rate, num_epochs=options.epochs, anneal=0.125),
     )
     metrics = trainer.train().metrics
     loss = trainer.evaluate()["eval_loss"]

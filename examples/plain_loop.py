@@ -31,7 +31,7 @@ def main() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
-    pruner = Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=num_epochs, seed=0)  # added
+    pruner = Pruner(len(train_set), prune_rate=0.7, num_epochs=num_epochs, seed=0)  # added
     loader = PrunedLoader(train_set, pruner, batch_size=32)  # changed
     for _ in pruner.epochs():  # changed
         for ids, (batch, targets) in loader:  # changed

@@ -33,7 +33,7 @@ def main() -> None:
     model = nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 2))
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
-    loader = PrunedLoader(train_set, Pruner(len(train_set), "emp", prune_rate=0.5, num_epochs=epochs), batch_size=32)
+    loader = PrunedLoader(train_set, Pruner(len(train_set), prune_rate=0.5, num_epochs=epochs), batch_size=32)
     for _ in loader.pruner.epochs():
         for ids, (batch, targets) in loader:
             mean, log_variance = model(batch).unbind(1)

@@ -47,7 +47,7 @@ def main() -> None:
     )  # fmt: skip
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
-    loader = PrunedLoader(train_set, Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=epochs), batch_size=32)
+    loader = PrunedLoader(train_set, Pruner(len(train_set), prune_rate=0.7, num_epochs=epochs), batch_size=32)
     for _ in loader.pruner.epochs():
         for ids, (batch, targets) in loader:
             loss = loader.pruner.loss(ids, *dense(model(batch), targets, ignore_index=255))

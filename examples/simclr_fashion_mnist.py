@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--train-size", type=int, default=20_000, help="images; the first ones")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--policy", default="emp")
+    parser.add_argument("--policy", default="emp-gated")
     parser.add_argument("--prune-rate", type=float, default=0.5)
     options = parser.parse_args()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +15,7 @@ _MOST = 1_000_000
 """Rows that quantiles are taken of; of a larger table, evenly spaced ones."""
 
 
-def metrics_of(
-    report: Report, table: ScoreTable, *, epoch: int, kept: int | None, of: int, shown: Iterable[str] = ()
-) -> dict[str, float]:
+def metrics_of(report: Report, table: ScoreTable, *, epoch: int, kept: int | None, of: int) -> dict[str, float]:
     """The numbers of :meth:`emprune.Pruner.metrics`.
 
     Args:
@@ -28,7 +24,6 @@ def metrics_of(
         epoch: the last one begun.
         kept: samples that it is to train; None if that is not known.
         of: the samples that it chooses them from.
-        shown: names of the policy's own numbers an epoch; those that are not known (NaN) are left out.
     """
     total = report.num_samples
     numbers = {
@@ -44,8 +39,7 @@ def metrics_of(
         "quarantined": report.quarantined,
         "seen_fraction": 1 - float(np.count_nonzero(table.unseen)) / max(1, len(table)),
     }
-    own = {name: float(table.history(name)[epoch]) for name in shown}
-    numbers |= {name: value for name, value in own.items() if not np.isnan(value)}
+    numbers |= report.decided
     rows = slice(None, None, 1 + len(table) // _MOST)
     loss, memory = table.loss[rows], table.memory[rows]
     memory = memory[np.isfinite(loss)]  # 0 in rows never seen, where the loss is infinite

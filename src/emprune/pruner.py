@@ -41,7 +41,7 @@ from emprune.metrics import metrics_of
 from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.registry import as_policy
-from emprune.report import Report, summarise, totals_of
+from emprune.report import Report, decided_in, summarise, totals_of
 from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
 from emprune.table import INFORMATIVE, ScoreTable
 
@@ -108,7 +108,7 @@ class Pruner:
     def __init__(
         self,
         num_samples: int,
-        policy: Policy | str = "emp",
+        policy: Policy | str = "emp-gated",
         *,
         prune_rate: PruneRate,
         num_epochs: int,
@@ -387,6 +387,30 @@ class Pruner:
             raise EpochOrderError(f"epoch is {epoch}; allowed: the running epoch, {self.epoch}. Observe them in order.")
         running.observe(ids, {"loss": loss, "memory": memory, **values})
 
+    def observe_held_out(self, loss: torch.Tensor) -> None:
+        """Tell the policy the losses of samples that are never trained, such as a validation set's; once an epoch, say.
+
+        The default policy measures the generalisation gap by them and by the first losses of samples, and by them alone
+        where every sample has been trained, as in a run that begins with full epochs. To be compared with training
+        losses they must be made like them: the same loss function, in training mode if the network has dropout, under
+        the same augmentation. Other policies have no use for them.
+
+        Args:
+            loss: floating point, nats, any shape, one loss a sample, on any device. With several ranks the same values
+                on all of them.
+
+        Raises:
+            ArgumentError: it is no tensor of finite numbers, or empty.
+            EpochOrderError: the run is over.
+        """
+        if not isinstance(loss, torch.Tensor) or not loss.is_floating_point() or not loss.numel():
+            raise ArgumentError("loss", loss, "a floating point tensor with the losses of one sample or more")
+        losses = loss.detach().double().cpu().numpy().reshape(-1)
+        if not np.isfinite(losses).all():
+            raise ArgumentError("loss", "NaN or infinite values", "finite numbers")
+        self._now()  # raises where the run is over
+        self._exclusive.uninterrupted(lambda: self.policy.observe_held_out(self.table, self.epoch, losses))
+
     def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
         """int64, shape [M]: the ids that this rank trains in the rest of the epoch, in its order.
 
@@ -475,15 +499,14 @@ class Pruner:
             samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
             ``loss_ess`` and the same of ``memory``: quantiles in nats, and the effective sample size, a fraction, of
             sampling in proportion to them (of a partitioned table: of this rank's rows); ``informative``, the effective
-            part of the samples before the epoch, where the rate follows it; and what the policy shows of
-            its own, as "emp-gated" its "gap" and "gamma". Seconds saved are not among them: a pruner does not see how
-            long a step takes on a device.
+            part of the samples before the epoch, where the rate follows it; and what the policy shows of its own, as
+            "emp-gated" its "gap", "reliability" and "gamma". Seconds saved are not among them: a pruner does not see
+            how long a step takes on a device.
         """
         report = self.report()
         epoch = max(0, report.epochs - 1)
         kept, of = self._trained_of(epoch)
-        shown = (*self.policy.shown, *([INFORMATIVE] if self._auto else []))
-        return metrics_of(report, self.table, epoch=epoch, kept=kept, of=of, shown=shown)
+        return metrics_of(report, self.table, epoch=epoch, kept=kept, of=of)
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
@@ -583,12 +606,14 @@ class Pruner:
     def _summary(self) -> Report:
         running, counters = self._current(), self._counters
         epochs = self.epoch + bool(running and running.consumed_rows.any())
+        shown = (*self.policy.shown, *([INFORMATIVE] if self._auto else []))
         return summarise(
             self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
             epochs=epochs, samples_there=sum(self._schedule.num_samples[:epochs]),
             samples_forward=counters.samples_forward,
             steps=counters.steps + (running.unflushed_steps if running else 0),
             seconds_selecting=counters.seconds_selecting,
+            decided=decided_in(self.table, max(0, epochs - 1), shown),
         )  # fmt: skip
 
     def _now(self) -> RunningEpoch:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class Report:
         never_trained: samples without any backward.
         quarantined: samples whose last loss or memory term was not finite.
         quarantined_ids: the first ten of them.
+        decided: what the policy shows of the last epoch begun, by name, such as the exponent of "emp-gated", and what
+            a rate that follows the scores followed; what is not known is left out.
     """
 
     epochs: int
@@ -40,6 +43,7 @@ class Report:
     never_trained: int
     quarantined: int
     quarantined_ids: tuple[int, ...]
+    decided: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """For people, on one line."""
@@ -48,6 +52,8 @@ class Report:
             f"{self.samples_backward} samples through backward, {self.samples_forward} forward, {self.steps} steps; "
             f"{self.seconds_selecting:.2g} s selecting; {self.never_trained} of {self.num_samples} never trained"
         )
+        if self.decided:
+            text += "; " + ", ".join(f"{name} {value:.2g}" for name, value in self.decided.items())
         if not self.quarantined:
             return text
         shown = ", ".join(map(str, self.quarantined_ids)) + (", …" if self.quarantined > 10 else "")
@@ -70,6 +76,12 @@ def totals_of(table: ScoreTable) -> Totals:
     here = int(times.sum(dtype=np.int64)), int(np.count_nonzero(times == 0)), len(quarantined)
     backward, never, bad = table.owned.counts(*here).sum(axis=0).tolist()
     return Totals(backward, never, bad, tuple(table.owned.all_gather(quarantined[:10])[:10].tolist()))
+
+
+def decided_in(table: ScoreTable, epoch: int, names: Iterable[str]) -> dict[str, float]:
+    """Numbers of an epoch that a policy keeps in its table, by name; those that are not known (NaN) are left out."""
+    numbers = {name: float(table.history(name)[epoch]) for name in names}
+    return {name: value for name, value in numbers.items() if not np.isnan(value)}
 
 
 def summarise(totals: Totals, *, samples_there: int, **counters: Any) -> Report:

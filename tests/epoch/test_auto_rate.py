@@ -108,6 +108,15 @@ def test_huge_scores_do_not_overflow() -> None:
     assert informative(table_of(np.full(5, 3e38), np.full(5, 3e38))) == pytest.approx(1)
 
 
+def test_the_default_policy_has_samples_to_measure_its_gap_on() -> None:
+    """Its own reserve is left alone by an epoch that prunes as little as may be."""
+    pruner = Pruner(N, prune_rate="auto", num_epochs=EPOCHS, seed=3)
+    trained(pruner)
+    gaps = pruner.table.history("gap")
+    assert np.isfinite(gaps[2:]).all()
+    assert pruner.report().decided["informative"] == pruner.table.history("informative")[-1]
+
+
 def test_quarantined_samples_count_for_nothing() -> None:
     pruner = build("lfl", AutoRate(0.0, 0.99), on_nonfinite="quarantine")
     ids = torch.arange(N)

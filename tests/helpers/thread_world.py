@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -27,7 +28,7 @@ class Thread(World):
     def all_gather(self, column: Any) -> list[Any]:
         self.together.given[self.rank] = column
         self.together.barrier.wait(20)
-        given = list(self.together.given)
+        given = copy.deepcopy(self.together.given)  # the giver may write on
         self.together.barrier.wait(20)
         return given
 

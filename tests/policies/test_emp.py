@@ -114,3 +114,8 @@ def test_ranks_without_a_memory_term_train_what_one_does(partition: int | None) 
         alone.end_epoch()
     first, second = on_all_ranks(run, 2)
     assert [sorted({*here, *there}) for here, there in zip(first, second, strict=True)] == expected
+
+
+def test_the_papers_score_is_sampled_in_proportion() -> None:
+    assert EMP.paper().settings() == {"beta": 1.0, "rule": "sample", "gamma": 1.0, "unseen": "mean"}
+    assert EMP.paper(beta=3).settings()["beta"] == 3

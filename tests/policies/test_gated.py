@@ -10,7 +10,7 @@ import torch
 
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies import GatedEMP
-from emprune.policies.gated import weighted_gap
+from emprune.policies.generalisation import COUNTED, weighted_gap
 from emprune.seeding import generator
 
 N, EPOCHS = 4000, 20
@@ -43,7 +43,7 @@ def test_the_gap_is_found_whatever_the_sharpness_it_was_planned_by(gap: float) -
     errors = []
     for slope in (0, 3):  # always as sharp as can be, and as the gap has it
         pruner = train(gated(slope=slope), gap)
-        found = pruner.policy.gap(pruner.table, EPOCHS, EPOCHS)  # type: ignore[attr-defined]
+        found = pruner.policy.known(pruner.table, EPOCHS, EPOCHS).gap  # type: ignore[attr-defined]
         errors.append(abs(found.value - gap) / found.error)
     assert max(errors) < 3
     assert found.error < 0.15
@@ -113,7 +113,7 @@ def test_a_restored_run_goes_on_as_if_it_had_not_stopped(steps: int) -> None:
 
 
 def test_the_error_grows_while_nothing_new_is_learnt() -> None:
-    seen = {name: np.zeros(6) for name in GatedEMP.history}
+    seen = {name: np.zeros(6) for name in COUNTED}
     for name, value in {"first": 50, "first_loss": 50, "first_loss_squared": 80, "trained_before": 100}.items():
         seen[name][2] = value
     for name, value in {"planned": 20, "again": 20, "again_loss": 90, "again_variance": 30}.items():
@@ -124,7 +124,9 @@ def test_the_error_grows_while_nothing_new_is_learnt() -> None:
     assert later.error == pytest.approx(4 * now.error)
 
 
-@pytest.mark.parametrize(("name", "value"), [("slope", -1), ("doubt", np.inf), ("reserve", 0), ("half_life", 2)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("slope", -1), ("gamma", np.inf), ("doubt", -1), ("reserve", 0), ("half_life", 2)]
+)
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ArgumentError, match=name):
         GatedEMP(**{name: value})
@@ -178,3 +180,36 @@ def test_nothing_that_has_been_trained_is_kept_back(warmup_epochs: int) -> None:
     rows = generator(3, -1, "reserve").permutation(N)[60:100]  # a fresh run of 30 epochs would keep them back
     assert not longer.table.unseen[rows].any()
     assert 10 <= np.isin(rows, longer.plan.ids).sum() <= 30
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 1.0])
+def test_the_exponent_follows_what_stored_scores_still_say_when_seen_again(kept: float) -> None:
+    """A score is the sample's own part and chance of the moment, in known proportions of its logarithm's variance."""
+    own = torch.randn(N, generator=torch.Generator().manual_seed(1))
+    pruner = Pruner(N, GatedEMP(slope=0), prune_rate=0.7, num_epochs=EPOCHS, seed=3)
+    for epoch in pruner.epochs():
+        chance = torch.randn(N, generator=torch.Generator().manual_seed(10 + epoch))
+        for ids in IdBatches(pruner, 100):
+            loss = torch.exp(kept**0.5 * own[ids] + (1 - kept) ** 0.5 * chance[ids])
+            pruner.loss(ids, loss.requires_grad_(), memory=torch.zeros(len(ids)))
+    found = pruner.table.history("reliability")[4:]
+    assert found == pytest.approx(kept, abs=0.08)
+    assert pruner.table.history("gamma")[4:] == pytest.approx(GatedEMP().gamma * found)
+
+
+@pytest.mark.parametrize(("gap", "gamma"), [(0.0, 3.0), (0.6, 0.0)])
+def test_held_out_losses_stand_in_where_full_epochs_come_first(gap: float, gamma: float) -> None:
+    pruner = Pruner(N, GatedEMP(), prune_rate=0.8, num_epochs=8, warmup_epochs=1)
+    for epoch in range(1, 9):
+        pruner.observe_held_out(difficulty(torch.arange(0, N, 2)))
+        train(pruner, gap, epoch)
+    assert pruner.table.history("gap")[3:] == pytest.approx(gap, abs=0.12)
+    assert pruner.table.history("gamma")[4:] == pytest.approx(gamma, abs=1.2)
+
+
+def test_held_out_losses_that_say_nothing_are_refused() -> None:
+    pruner = gated()
+    for loss in (3.0, torch.tensor([1]), torch.tensor([]), torch.tensor([1.0, np.nan])):
+        with pytest.raises(ArgumentError, match="loss"):
+            pruner.observe_held_out(loss)
+    Pruner(N, "random", prune_rate=0.8, num_epochs=8).observe_held_out(torch.ones(3))

@@ -1,6 +1,6 @@
 """PrunedLoader under accelerate: prefetching, device placement and gradient accumulation, on one process or many.
 
-    pruner = Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=10)      # after Accelerator() was made
+    pruner = Pruner(len(train_set), prune_rate=0.7, num_epochs=10)      # after Accelerator() was made
     loader = prepare_loader(accelerator, PrunedLoader(train_set, pruner, batch_size=32))
     model, optimizer = accelerator.prepare(model, optimizer)
 

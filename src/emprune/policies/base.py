@@ -170,6 +170,13 @@ class Policy:
             seen: finite observations of one epoch; ids are distinct (of repeated ones, the last).
         """
 
+    def observe_held_out(self, table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
+        """Write to the history of the running epoch what losses of samples that are never trained say; see the pruner.
+
+        Args:
+            losses: finite, shape [M], M ≥ 1, the same on all ranks.
+        """
+
     def learning_rate_factor(self, kept: int, num_samples: int) -> float:
         """Factor of the learning rate in an epoch that trains ``kept`` samples; 1 unless the rule has one."""
         return 1.0

@@ -38,8 +38,8 @@ class EMP(Policy):
     L is the sample's last loss and M its memory term, both in nats; in supervised learning M is the
     entropy of the prediction. The score is the paper's as summarised publicly; β, the selection rule, its
     exponent and the place of unseen samples are not public: the defaults here are this project's, chosen
-    by measurement (see the README). Scores below zero, as of a density's loss, are ranked as
-    :func:`emprune.selection.sample` says.
+    by measurement on one data set. :class:`GatedEMP`, the pruner's default, lets training decide the
+    exponent. Scores below zero, as of a density's loss, are ranked as :func:`emprune.selection.sample` says.
 
     M may be left out of all steps of a run, for losses that have no memory term: the score is then L alone (β = 0),
     and with rule "sample" its probability is in proportion to L^γ. The pruner warns of it once.
@@ -68,6 +68,15 @@ class EMP(Policy):
             raise ArgumentError("rule", self.rule, f"one of {', '.join(RULES)}")
         self.gamma = check_gamma(self.gamma)
         check_unseen(self.unseen)
+
+    @classmethod
+    def paper(cls, beta: float = 1.0) -> EMP:
+        """The score as the paper writes it, L + β·M, and samples drawn in proportion to it.
+
+        Neither the paper's β nor its selection rule is public: β = 1 takes the formula as it stands, and the rule is
+        the plainest that fits every score.
+        """
+        return cls(beta=beta, gamma=1.0)
 
     def select(self, request: Request) -> Selection:
         table = request.table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -12,48 +12,57 @@ from numpy.typing import NDArray
 from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
+from emprune.policies.generalisation import (
+    COUNTED,
+    Gap,
+    count_again,
+    count_first,
+    count_losses_of_new_samples,
+    count_planned,
+    weighted_gap,
+)
+from emprune.policies.reliability import PAIRS, count_pairs, reliability
 from emprune.selection import Selection
 from emprune.selection.inclusion import inclusion, log_rate
 from emprune.selection.rank_rules import check_gamma
 from emprune.table import Observations, ScoreTable
 
 _LEAST, _MOST_OF_ALL = 100, 0.05
-_SMALLEST = 1e-9
-"""Probability of being taken, below which a loss counts no more than at it."""
 
 
-class Gap(NamedTuple):
-    """The generalisation gap as far as it is known.
+class Sharpness(NamedTuple):
+    """What is known of a run, and the exponent that follows.
 
     Attributes:
-        value: (H - S)/H, of the mean loss H of samples trained for the first time and that of trained ones, S; NaN
-            where nothing is known of either.
-        error: its standard error; grows while nothing new is learnt.
+        gap: the generalisation gap. reliability: of stored scores, in [0, 1], NaN where nothing is known of it.
+        gamma: γ.
     """
 
-    value: float = np.nan
-    error: float = np.nan
+    gap: Gap
+    reliability: float
+    gamma: float
 
 
 @dataclass(repr=False)
 class GatedEMP(Policy):
-    """EMP's score with an exponent γ between ``gamma`` and 0, dynamic random, as the generalisation gap grows [ours].
+    """EMP's score with an exponent that training decides, from ``gamma`` down to 0, dynamic random [ours].
 
     Choosing the hard pays where a network has understood what it has fitted, and costs where it fits what it has not
-    understood. The gap between both is there for nothing: the first time that a sample is trained, its loss is that of
-    a sample the network has not seen, in the same epoch and mode, under the same augmentation as the others. With H the
-    mean of such losses, and S the mean loss of samples trained before, each counted 1/π times, where π is the
-    probability with which the epoch's plan has taken it (Horvitz & Thompson 1952), ::
+    understood; and a stored score is worth as much as it says about the sample when it is trained again. Training shows
+    both for nothing, and the exponent of the epochs to come follows::
 
-        gap = (H - S) / H,        γ = gamma · max(0, 1 - slope · (gap + doubt · standard error))
+        γ = gamma · reliability · max(0, 1 - slope · (gap + doubt · standard error))
 
-    of the epochs before, older ones weighing less. Samples never seen have the mean score. So that there are some late
-    in the run as well, a random part is kept back, and trained for the first time a few an epoch until ``kept_back``
-    of the run. Where nothing is known (the first two epochs; a run that begins with full epochs and so has nothing
-    left to be seen first; losses that are not positive on average) γ is 0.
+    with the generalisation gap of :mod:`emprune.policies.generalisation` and the reliability of stored scores of
+    :mod:`emprune.policies.reliability`, of the epochs before, older ones weighing less. Samples never seen have the
+    mean score. So that there are some late in the run as well, for the gap, a random part is kept back, and trained for
+    the first time a few an epoch until ``kept_back`` of the run; losses of held-out samples
+    (:meth:`emprune.Pruner.observe_held_out`) count like those of samples seen for the first time. Where nothing is
+    known (the first two epochs; a run that begins with full epochs, without held-out losses; losses that are not
+    positive on average) γ is 0.
 
     What was seen and decided is in ``pruner.metrics()``, and of each epoch in ``pruner.table.history(name)``: "gap",
-    "error" and "gamma".
+    "gap_error" (its standard error), "reliability" and "gamma".
 
     Args:
         beta: β ≥ 0, weight of the memory term in the score L + β·M, as in :class:`EMP`.
@@ -66,7 +75,7 @@ class GatedEMP(Policy):
     """
 
     beta: float = 20.0
-    gamma: float = 2.0
+    gamma: float = 3.0
     slope: float = 3.0
     reserve: float = 0.02
     kept_back: float = 0.7
@@ -78,13 +87,10 @@ class GatedEMP(Policy):
     inputs = ("loss", "memory")
     memory_is_optional = True
     updated_by_training_alone = True
-    history: ClassVar[dict[str, float]] = {
-        "gap": np.nan, "error": np.nan, "gamma": np.nan,
-        "lowest": np.nan, "log_rate": np.nan, "trained_before": 0, "planned": 0,
-        "first": 0, "first_loss": 0, "first_loss_squared": 0,
-        "again": 0, "again_loss": 0, "again_variance": 0,
-    }  # fmt: skip
-    shown = ("gap", "error", "gamma")
+    partitionable = True
+    shown = ("gap", "gap_error", "reliability", "gamma")
+    planned: ClassVar[tuple[str, ...]] = (*shown, "lowest", "mean", "log_rate")
+    history: ClassVar[dict[str, float]] = {**dict.fromkeys(planned, np.nan), **COUNTED, **PAIRS}
 
     def __post_init__(self) -> None:
         self.beta, self.gamma = check_beta(self.beta), check_gamma(self.gamma)
@@ -99,66 +105,55 @@ class GatedEMP(Policy):
 
     def select(self, request: Request) -> Selection:
         table, epoch = request.table, request.epoch
-        gap = self.gap(table, epoch, request.num_epochs)
-        gamma = self.sharpness(gap)
+        known = self.known(table, epoch, request.num_epochs)
         scores = table.rank(emp_score(table.loss, table.memory, self.beta), "mean")
         lowest = table.owned.lowest(scores)
         if lowest < 0:  # as rule "sample" would
             scores -= lowest
-        exponent = gamma
+        mean, gamma, exponent = table.owned.finite_mean(scores), known.gamma, known.gamma
         if gamma == 0:
             scores[~np.isnan(scores)], exponent = 1, 1.0
         # Full epochs, or a shorter run that is extended, have trained some of them already.
         due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
         scores[back] = scores[due] = 0
-        rate = log_rate(scores, request.k - len(due), request.rng("inclusion"), gamma=exponent)
+        drawn = request.k - table.owned.total(len(due))
+        rate = log_rate(scores, drawn, request.rng("inclusion"), gamma=exponent, owned=table.owned)
         scores[due] = np.inf
         selection = request.sample(scores, gamma=exponent)
-        before = table.times_trained > 0
-        noted: dict[str, float | np.integer] = {
-            "gap": gap.value, "error": gap.error, "gamma": gamma,
-            "lowest": float(lowest), "log_rate": rate,
-            "trained_before": np.count_nonzero(before & ~np.isnan(table.loss)),
-            "planned": np.count_nonzero(before[selection.ids]),
-        }  # fmt: skip
-        for name, value in noted.items():
+        planned = (*known.gap, known.reliability, gamma, float(lowest), float(mean), rate)
+        for name, value in zip(self.planned, planned, strict=True):
             table.history(name)[epoch] = value
+        count_planned(table, epoch, selection.ids)
         return selection
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
-        gamma = table.history("gamma")[seen.epoch]
+        gamma, lowest, mean, rate = (table.history(name)[seen.epoch] for name in self.planned[3:])
         if np.isnan(gamma):  # a full epoch, which no rule has chosen
             return
-        last, loss = table.last_seen[seen.ids], seen.loss.astype(np.float64)
-        before = table.times_trained[seen.ids] > 0
+        count_first(table, seen)
         # Rows not yet written in this epoch still hold the scores that it was planned by.
-        scores = emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta)
-        scores -= np.float32(table.history("lowest")[seen.epoch])
-        first = seen.trained & (last < 0)
-        again = seen.trained & before & (last < seen.epoch) & ~np.isnan(scores)
-        rate, powers = table.history("log_rate")[seen.epoch], _log_powers(scores[again], gamma)
+        stored = emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta) - np.float32(lowest)
+        before = table.times_trained[seen.ids] > 0
+        again = seen.trained & before & (table.last_seen[seen.ids] < seen.epoch) & ~np.isnan(stored)
+        powers = _log_powers(stored[again], gamma)
         # All that have a weight were taken, and some without; the loss of these was nothing.
         taken = np.ones(len(powers)) if rate == np.inf else inclusion(powers + rate)
-        shares = loss[again] / np.maximum(taken, _SMALLEST)
-        counted: dict[str, float | np.integer] = {
-            "first": np.count_nonzero(first), "first_loss": loss[first].sum(),
-            "first_loss_squared": (loss[first] ** 2).sum(), "again": np.count_nonzero(again),
-            "again_loss": shares.sum(), "again_variance": (shares**2 * (1 - taken)).sum(),
-        }  # fmt: skip
-        for name, value in counted.items():
-            table.history(name)[seen.epoch] += value
+        count_again(table, seen.epoch, seen.loss[again], taken)
+        shown = emp_score(seen.loss[again], seen.memory[again], self.beta) - np.float32(lowest)
+        count_pairs(table, seen.epoch, stored[again], shown, mean)
 
-    def gap(self, table: ScoreTable, epoch: int, num_epochs: int) -> Gap:
-        """The gap by what the epochs before ``epoch`` have seen."""
-        seen = {name: table.history(name)[:epoch] for name in self.history}
-        half_life = max(1.0, self.half_life * num_epochs)
-        return weighted_gap(seen, 0.5 ** (np.arange(epoch, 0, -1) / half_life))
+    def observe_held_out(self, table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
+        if table.owned.world.rank == 0:  # what ranks hold a partition each is summed up
+            count_losses_of_new_samples(table, epoch, losses)
 
-    def sharpness(self, gap: Gap) -> float:
-        """γ."""
-        if np.isnan(gap.value):
-            return 0.0
-        return float(self.gamma * np.clip(1 - self.slope * (gap.value + self.doubt * gap.error), 0, 1))
+    def known(self, table: ScoreTable, epoch: int, num_epochs: int) -> Sharpness:
+        """What the epochs before ``epoch`` have shown; of a partitioned table all ranks must call it."""
+        counted = _counted_by_all(table, epoch, (*COUNTED, *PAIRS))
+        weights = 0.5 ** (np.arange(epoch, 0, -1) / max(1.0, self.half_life * num_epochs))
+        gap, reliable = weighted_gap(counted, weights), reliability(counted, weights)
+        narrow = np.clip(1 - self.slope * (gap.value + self.doubt * gap.error), 0, 1)
+        gamma = self.gamma * reliable * narrow
+        return Sharpness(gap, reliable, 0.0 if np.isnan(gamma) else float(gamma))
 
     def _reserve(self, request: Request) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows whose first epoch this is, and those that are to be left alone until a later one."""
@@ -167,33 +162,20 @@ class GatedEMP(Policy):
         rows = request.rng("reserve", every_epoch=False).choice(n, size, replace=False)
         epochs = max(1, round(self.kept_back * request.num_epochs))
         begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))
-        return rows[begin:end], rows[end:]
+        return self._own(rows[begin:end], request), self._own(rows[end:], request)
+
+    @staticmethod
+    def _own(ids: NDArray[np.int64], request: Request) -> NDArray[np.int64]:
+        """The rows of this rank among these ids."""
+        owned = request.table.owned
+        return ids[(owned.begin <= ids) & (ids < owned.end)] - owned.begin
 
 
-def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
-    """The gap of several epochs together.
-
-    Args:
-        seen: by name as in :attr:`GatedEMP.history`, float64, shape [epochs].
-        weights: float64, shape [epochs], what an observation counts for.
-    """
-    usable = (seen["first"] > 0) & (seen["again"] > 0)
-    n, weights = seen["first"][usable], weights[usable]
-    if not len(n):
-        return Gap()
-    counts = weights * n
-    first = seen["first_loss"][usable] / n
-    # What was planned but not trained (a last batch dropped) is taken to be like the rest.
-    scale = seen["planned"][usable] / seen["again"][usable] / seen["trained_before"][usable]
-    again, again_variance = seen["again_loss"][usable] * scale, seen["again_variance"][usable] * scale**2
-    held_out, trained = np.average(first, weights=counts), np.average(again, weights=counts)
-    if held_out <= 0:
-        return Gap()
-    spread, degrees = seen["first_loss_squared"][usable] - n * first**2, weights * (n - 1)
-    variance = (weights * spread).sum() / degrees.sum() if degrees.sum() > 0 else held_out**2
-    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old.
-    each = np.average(variance + n * again_variance, weights=counts)
-    return Gap(float(1 - trained / held_out), float(np.sqrt(max(0.0, each) / counts.sum()) / held_out))
+def _counted_by_all(table: ScoreTable, epoch: int, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """What all ranks have counted in the epochs before ``epoch``, by name, float64, shape [epoch]; all must call it."""
+    here = np.concatenate([table.history(name)[:epoch] for name in names])
+    parts = table.owned.world.all_gather_same_size(here)
+    return dict(zip(names, np.sum(parts, axis=0).reshape(len(names), epoch), strict=True))
 
 
 def _log_powers(scores: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:

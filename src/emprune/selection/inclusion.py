@@ -5,30 +5,37 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from emprune.distributed.rank_slice import RankSlice
+
 _MOST = 16_384
 _STEPS = 500
 """Most of them; ten do, unless weights differ by tens of orders of magnitude."""
 _CLOSE = 1e-4
 
 
-def log_rate(scores: NDArray[np.float32], k: int, rng: np.random.Generator, *, gamma: float = 1.0) -> float:
+def log_rate(
+    scores: NDArray[np.float32], k: int, rng: np.random.Generator, *, gamma: float = 1.0, owned: RankSlice | None = None
+) -> float:
     """log λ, so that Σ (1 - exp(-λ·score^γ)) = k: the time until which k exponential clocks of these rates have rung.
 
     Rule "sample" takes the samples whose clocks ring first, so that a sample is taken with a probability near to
     1 - exp(-λ·score^γ) (Rosén 1997). Of more than 16,384 scores a random part of as many is looked at.
 
     Args:
-        scores: float32, shape [N]; those that are not positive have no clock.
+        scores: float32, shape [rows]; those that are not positive have no clock.
         k: how many are drawn; λ is infinite where that is all of them, and 0 where it is none.
+        rng: in the same state on every rank.
         gamma: γ > 0.
+        owned: the rows of this rank, all of which must call it; None: it holds all.
     """
-    size = int(np.count_nonzero(scores > 0))
+    owned = owned or RankSlice.whole(len(scores))
+    size = owned.count(scores > 0)
     if k >= size:
         return np.inf
     if k <= 0:
         return -np.inf
-    part = scores if len(scores) <= _MOST else scores[rng.integers(len(scores), size=_MOST)]
-    part = part[part > 0] if (part > 0).any() else scores[scores > 0][:_MOST]
+    part = owned.all_gather(scores[_looked_at(owned, rng)])
+    part = part[part > 0] if (part > 0).any() else owned.all_gather(scores[scores > 0][:_MOST])[:_MOST]
     logs = gamma * np.log(part.astype(np.float64))
     largest = float(logs.max())
     return float(np.log(_rate(np.exp(logs - largest), k / size))) - largest
@@ -38,6 +45,14 @@ def inclusion(log_rates: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64, shape [M]: 1 - exp(-λ·w) of log λ·w, shape [M]."""
     with np.errstate(over="ignore"):
         return -np.expm1(-np.exp(log_rates))
+
+
+def _looked_at(owned: RankSlice, rng: np.random.Generator) -> NDArray[np.int64] | slice:
+    """Rows of this rank, in increasing order, among those that all ranks look at."""
+    if owned.num_samples <= _MOST:
+        return slice(None)
+    ids = np.sort(rng.integers(owned.num_samples, size=_MOST))
+    return ids[(owned.begin <= ids) & (ids < owned.end)] - owned.begin
 
 
 def _rate(weights: NDArray[np.float64], wanted: float) -> float:

@@ -23,7 +23,7 @@ class Compare:
     """Train every policy at every rate and seed on equal sample budgets; write table, figures and report."""
 
     setting: Annotated[Setting, tyro.conf.arg(name="")] = field(default_factory=Setting)
-    policies: Names = ("full", "short", "random", "lfl", "infobatch", "emp")
+    policies: Names = ("full", "short", "random", "lfl", "infobatch", "emp", "emp-gated")
     """Policies, with settings behind colons: full,random,emp:beta=2:rule=top (see `emprune methods`). With
     emp:rate=auto the rate follows the scores, with emp:rate=auto-target within the samples that all others train."""
     prune_rates: Fractions = (0.7, 0.9)
@@ -71,7 +71,7 @@ class Train:
     """Train one policy at one rate."""
 
     setting: Annotated[Setting, tyro.conf.arg(name="")] = field(default_factory=Setting)
-    policy: str = "emp"
+    policy: str = "emp-gated"
     """A policy, with settings behind colons: emp:beta=2 (see `emprune methods`)."""
     prune_rate: float = 0.7
     """Fraction left out."""

@@ -43,7 +43,8 @@ class Result:
             the labels trained on; remembered_true: against the true labels (differs under label noise).
         seconds: total, train, select, score (separate scoring passes), evaluate.
         history: one entry an epoch: kept, loss (nats, mean over the samples trained), accuracy (of the
-            training batches, while training), seconds.
+            training batches, while training), seconds, and what the policy shows of the epoch where it is known, such
+            as the exponent of "emp-gated".
         recipe, anneal, budget: how it was trained; see the lab's Recipe and RunSpec.
         device, versions, git_commit, command: where it comes from and how to repeat it.
         run_id: name of the run's folder.

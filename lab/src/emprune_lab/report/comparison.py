@@ -23,8 +23,8 @@ MOST_SHOWN = 6
 
 # The problem, the remedy and the baseline first, then what scores and draws in other ways.
 _FIRST = (
-    "lfl", "emp", "random", "scan", "infobatch", "ucb", "orderdp", "seta", "repb", "divbs", "epsilon-greedy", "rs2",
-    "short", "static-random",
+    "lfl", "emp-gated", "emp", "random", "scan", "infobatch", "ucb", "orderdp", "seta", "repb", "divbs",
+    "epsilon-greedy", "rs2", "short", "static-random",
 )  # fmt: skip
 
 

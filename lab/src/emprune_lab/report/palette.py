@@ -44,6 +44,7 @@ NAMED = {
     "orderdp": Look("#44aa99", "<"),
     "repb": Look("#aa4499", "d"),
     "emp": Look("#0072b2", "v"),
+    "emp-gated": Look("#b3123f", ">"),
     "scan": Look("#7a4a2b", "8"),
     "divbs": Look("#b07aa1", "8", DOTTED),
     "selective-backprop": Look("#c2a500", "H", DOTTED),

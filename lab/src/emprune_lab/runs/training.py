@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import time
 from collections.abc import Callable, Sequence
@@ -84,7 +85,7 @@ class Training:
                 after_step()
             self.settle()
             self._observe_hidden()
-            self.history.append(self._epoch_entry() | self.task.after_epoch())
+            self.history.append(self._epoch_entry() | self._decided() | self.task.after_epoch())
             self._epoch_sums = self._zero_sums()
 
     def settle(self) -> None:
@@ -225,6 +226,12 @@ class Training:
     def _zero_sums(self) -> dict[str, Any]:
         zero = torch.zeros((), device=self.device)
         return {"samples": 0, "loss": zero.clone(), "right": zero.clone(), "seconds": 0.0}
+
+    def _decided(self) -> dict[str, float]:
+        """What the policy shows of the epoch, such as the exponent that it sampled by."""
+        pruner = self.pruner
+        numbers = {name: float(pruner.table.history(name)[pruner.epoch]) for name in pruner.policy.shown}
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
     def _epoch_entry(self) -> dict[str, float]:
         sums = self._epoch_sums

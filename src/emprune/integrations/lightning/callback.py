@@ -1,6 +1,6 @@
 """A Lightning trainer that prunes: each epoch trains what its pruner keeps.
 
-    pruning = Pruning(Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=10))
+    pruning = Pruning(Pruner(len(train_set), prune_rate=0.7, num_epochs=10))
     trainer = L.Trainer(max_epochs=10, callbacks=[pruning])
 
     def training_step(self, batch, batch_idx):

@@ -1,7 +1,7 @@
 """A transformers Trainer that prunes: each epoch trains what its pruner keeps.
 
     trainer = PrunedTrainer(
-        model, args, train_dataset=train_set, pruner=Pruner(len(train_set), "emp", prune_rate=0.7, num_epochs=3)
+        model, args, train_dataset=train_set, pruner=Pruner(len(train_set), prune_rate=0.7, num_epochs=3)
     )
 
 and for any subclass of Trainer whose loss is the model's, such as TRL's SFTTrainer::
