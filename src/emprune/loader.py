@@ -288,9 +288,9 @@ def _stale(pruner: Pruner, epoch: int) -> EpochOrderError:
 
 def _check_dropped(pruner: Pruner, batch_size: int) -> None:
     """Raise ArgumentError where an epoch to come has no whole global batch."""
-    whole, policy = batch_size * pruner.world.size, pruner.policy
-    for epoch, k in list(enumerate(pruner.kept))[pruner.epoch :]:
-        size = policy.epoch_size(pruner.num_samples, k)
+    whole = batch_size * pruner.world.size
+    for epoch in range(pruner.epoch, pruner.num_epochs):
+        size = pruner.fewest(epoch)
         if size is not None and size < whole:
             raise ArgumentError(
                 "batch_size", batch_size, f"with drop_last at most {size // pruner.world.size}, since epoch {epoch} "

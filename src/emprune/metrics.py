@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.report import Report
+from emprune.selection.effective import effective_fraction
 from emprune.table import ScoreTable
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -48,12 +49,7 @@ def metrics_of(report: Report, table: ScoreTable, *, epoch: int, kept: int | Non
 
 
 def summary(scores: NDArray[np.float32]) -> dict[str, float]:
-    """Quantiles of the finite scores and their effective sample size; nothing where there are none.
-
-        ess = (Σ s)² / (n·Σ s²)
-
-    the effective sample size (Kish 1965) of sampling in proportion to s, as a fraction of the n scores: 1 where all are
-    equal, 1/n where one has everything. Scores below 0 count as 0.
+    """Quantiles of the finite scores and their :func:`effective_fraction`, "ess"; nothing where there are none.
 
     Args:
         scores: float32, shape [n].
@@ -66,8 +62,6 @@ def summary(scores: NDArray[np.float32]) -> dict[str, float]:
         return {}
     quantiles = np.quantile(values, QUANTILES)
     found = {f"q{round(100 * q)}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)}
-    positive = np.maximum(values, 0)
-    square = float(positive @ positive)
-    if square > 0:
-        found["ess"] = float(positive.sum()) ** 2 / (len(values) * square)
+    if (effective := effective_fraction([values])) > 0:
+        found["ess"] = effective
     return found

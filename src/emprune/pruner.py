@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,22 @@ from emprune.checks import check_batch_size, integer
 from emprune.compiling import outside_graphs
 from emprune.distributed.partition import num_steps
 from emprune.distributed.world import World, check_agreement, check_current, current_world, raise_together
+from emprune.epoch.auto_rate import AutoRate, check_follows, kept_of
 from emprune.epoch.inputs import check_inputs
 from emprune.epoch.observations import OnNonFinite
 from emprune.epoch.plan import EpochPlan
 from emprune.epoch.rank_plan import planner_for
 from emprune.epoch.running import Exchanged, RunningEpoch
-from emprune.epoch.schedule import Budget, PruneRate, Schedule, checked_anneal, kept_per_epoch, rates_of
+from emprune.epoch.schedule import (
+    Budget,
+    PruneRate,
+    Schedule,
+    bounds,
+    checked_anneal,
+    following,
+    kept_per_epoch,
+    rates_of,
+)
 from emprune.epoch.uninterrupted import Exclusive, uninterrupted
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
@@ -33,7 +43,7 @@ from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.registry import as_policy
 from emprune.report import Report, decided_in, summarise, totals_of
 from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
-from emprune.table import ScoreTable
+from emprune.table import INFORMATIVE, ScoreTable
 
 T = TypeVar("T")
 
@@ -54,7 +64,8 @@ class Pruner:
         num_samples: N, the length of the training set.
         policy: a :class:`Policy`, or the name of a built-in one (``emprune.policies.REGISTRY``).
         prune_rate: fraction left out of an epoch, in [0, 1); or one rate per epoch (sequence or
-            function of the epoch).
+            function of the epoch); or "auto": an epoch keeps as many samples as are effectively informative, within
+            the bounds, and in sum the target, of an :class:`emprune.AutoRate`, which may be given in its place.
         num_epochs: E, the length of the run.
         seed: decides every random choice, together with the epoch.
         warmup_epochs, anneal, budget: full epochs at the start and the end, and whether the rate is
@@ -74,6 +85,8 @@ class Pruner:
         num_epochs: E.
         kept: samples that each epoch keeps by the settings, E counts; of a run that was extended, what its first epochs
             did keep. "full" trains all, whatever they are, and a published rule that follows the scores about as many.
+            Where the rate follows the scores, an epoch's count is known when it begins; for later ones stands the most
+            that they may keep, or their even share of the target.
         seed: as given.
         on_nonfinite: as given.
         world: the ranks that train together.
@@ -119,13 +132,17 @@ class Pruner:
             raise ArgumentError("on_nonfinite", on_nonfinite, "'error' or 'quarantine'")
         self.policy = as_policy(policy)
         check_inputs(self.policy)
+        self._auto = prune_rate if isinstance(prune_rate, AutoRate) else None
+        self._following = following(num_epochs, warmup_epochs, anneal) if self._auto else range(0)
+        if self._auto:
+            check_follows(self.policy, num_samples)
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.world, self._is_default_world = world or current_world(), world is None
         self._planner = planner_for(self.policy, self.world, partition_batch_size)
         self.table = ScoreTable(
-            num_samples, self.policy.columns, self._planner.owned(num_samples, self.world), self.policy.history,
-            num_epochs,
+            num_samples, self.policy.columns, self._planner.owned(num_samples, self.world),
+            {**self.policy.history, **({INFORMATIVE: np.nan} if self._auto else {})}, num_epochs,
         )  # fmt: skip
         self.epoch = self.steps_reported = 0
         self.fingerprint = fingerprint(
@@ -191,6 +208,25 @@ class Pruner:
     def selects_in_batch(self) -> bool:
         """Whether the running epoch trains a part of each batch: an in-batch policy's, unless the epoch is full."""
         return self._now().selects_in_batch
+
+    def progress(self, trained: int | None = None) -> float:
+        """Fraction of the run that is trained, in [0, 1]: what a learning rate can follow where steps are not known.
+
+        Of its samples, where their number is known (a rate that is fixed, or has a target); else of its epochs, each of
+        which then counts the same.
+
+        Args:
+            trained: samples of the running epoch's plan that all ranks have trained, those before a restart counted;
+                None: :attr:`consumed`, which follows ids on a device only from one flush to the next.
+        """
+        if self.epoch >= self.num_epochs:
+            return 1.0
+        running, counts = self._now(), self._counts_of_run()
+        if trained is None:  # of a partitioned plan, as the plan itself, this rank's part
+            part = running.consumed / max(1, len(running.plan))
+        else:
+            part = trained / max(1, running.plan.count)
+        return min(1.0, (sum(counts[: self.epoch]) + part * counts[self.epoch]) / sum(counts))
 
     def join(self, world: World | None = None) -> None:
         """Train on with other ranks: those of a process group that was started after this pruner was built.
@@ -409,7 +445,8 @@ class Pruner:
         """Training steps of the whole run on each rank, exact before it starts: for the learning-rate schedule.
 
         Raises:
-            ArgumentError: the batch size is below 1, or the policy's epochs have no fixed size.
+            ArgumentError: the batch size is below 1, or the policy's epochs have no fixed size, or follow the scores;
+                :meth:`progress` is there for these.
         """
         batch_size = check_batch_size(batch_size)
         return sum(num_steps(size, batch_size, self.world.size, drop_last=drop_last) for size in self.epoch_sizes())
@@ -418,14 +455,26 @@ class Pruner:
         """Samples that go through the model in each epoch of the run, on all ranks, exact before it starts.
 
         Raises:
-            ArgumentError: the policy's epochs have no fixed size.
+            ArgumentError: the policy's epochs have no fixed size, or follow the scores and have not all begun.
         """
-        schedule = zip(self._schedule.num_samples, self.kept, strict=True)
-        sizes = [self.policy.epoch_size(num_samples, k) for num_samples, k in schedule]
+        sizes = self._sizes()
         known = tuple(size for size in sizes if size is not None)
-        if len(known) < len(sizes):
+        if len(known) == len(sizes):
+            return known
+        if not self._auto:
             raise ArgumentError("policy", self.policy.name, "a policy with an exact rate, to know the steps beforehand")
-        return known
+        raise ArgumentError(
+            "prune_rate", self._auto, "a number, or one for each epoch, to know the steps beforehand",
+            "Whatever counts a run's steps before it starts needs that: total_steps, accelerate's updates_per_epoch, a "
+            "Trainer, Lightning's estimated_stepping_batches. In a loop of your own let the learning rate follow "
+            "pruner.progress().",
+        )  # fmt: skip
+
+    def fewest(self, epoch: int) -> int | None:
+        """The fewest samples that may go through the model in an epoch; None where a published rule decides it."""
+        if self._sizes()[epoch] is None and self._auto:
+            return bounds(self._auto, self.num_samples)[0]
+        return self._sizes()[epoch]
 
     def report(self) -> Report:
         """What the run has done so far; the running epoch's observations are moved into the table.
@@ -449,9 +498,10 @@ class Pruner:
             ``never_trained``, ``mean_times_trained``, ``quarantined`` as in :class:`Report`; ``seen_fraction`` of the
             samples that have a score; and of the last scores of these ``loss_q10``, ``loss_q50``, ``loss_q90``,
             ``loss_ess`` and the same of ``memory``: quantiles in nats, and the effective sample size, a fraction, of
-            sampling in proportion to them (of a partitioned table: of this rank's rows); and what the policy shows of
-            its own, as "emp-gated" its "gap", "reliability" and "gamma". Seconds saved are not among them: a pruner
-            does not see how long a step takes on a device.
+            sampling in proportion to them (of a partitioned table: of this rank's rows); ``informative``, the effective
+            part of the samples before the epoch, where the rate follows it; and what the policy shows of its own, as
+            "emp-gated" its "gap", "reliability" and "gamma". Seconds saved are not among them: a pruner does not see
+            how long a step takes on a device.
         """
         report = self.report()
         epoch = max(0, report.epochs - 1)
@@ -556,13 +606,14 @@ class Pruner:
     def _summary(self) -> Report:
         running, counters = self._current(), self._counters
         epochs = self.epoch + bool(running and running.consumed_rows.any())
+        shown = (*self.policy.shown, *([INFORMATIVE] if self._auto else []))
         return summarise(
             self._totals or totals_of(self.table), num_samples=self.num_samples, num_epochs=self.num_epochs,
             epochs=epochs, samples_there=sum(self._schedule.num_samples[:epochs]),
             samples_forward=counters.samples_forward,
             steps=counters.steps + (running.unflushed_steps if running else 0),
             seconds_selecting=counters.seconds_selecting,
-            decided=decided_in(self.table, max(0, epochs - 1), self.policy.shown),
+            decided=decided_in(self.table, max(0, epochs - 1), shown),
         )  # fmt: skip
 
     def _now(self) -> RunningEpoch:
@@ -576,7 +627,8 @@ class Pruner:
             )
         self._check_world()
         began = time.perf_counter()
-        request = Request(self.table, self.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
+        schedule = self._decided()
+        request = Request(self.table, schedule.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
         plan = self._planner.make(self.policy, request)
 
         def begin() -> RunningEpoch:
@@ -584,9 +636,42 @@ class Pruner:
                 return running
             seconds = self._counters.seconds_selecting + time.perf_counter() - began
             self._counters = replace(self._counters, seconds_selecting=seconds)
+            self._schedule = schedule
             return self._run(plan)
 
         return self._exclusive.uninterrupted(begin)
+
+    def _decided(self) -> Schedule:
+        """The schedule with what the epoch that begins is to keep, where that follows from the scores so far."""
+        epoch, before = self.epoch, self._schedule
+        if self._auto is None or epoch not in self._following:
+            return before
+        left = before.kept[epoch : self._following.stop]
+        kept = kept_of(self._auto, self.table, epoch, left, *bounds(self._auto, self.num_samples))
+        begun = Schedule((*before.kept[:epoch], kept), before.num_samples[: epoch + 1])
+        return schedule_of(self.fingerprint, begun)
+
+    def _sizes(self) -> list[int | None]:
+        """Samples that go through the model in each epoch, on all ranks; None where that will follow from scores."""
+        schedule, in_batch = (
+            zip(self._schedule.num_samples, self.kept, strict=True),
+            isinstance(self.policy, InBatchPolicy),
+        )
+        return [
+            self.policy.epoch_size(num_samples, k) if in_batch or self._is_decided(epoch) else None
+            for epoch, (num_samples, k) in enumerate(schedule)
+        ]
+
+    def _counts_of_run(self) -> Sequence[int]:
+        """What each epoch counts for in :meth:`progress`; in sum always the same."""
+        if self._auto and not isinstance(self.policy, InBatchPolicy):
+            return (1,) * self.num_epochs if self._auto.target is None else self.kept
+        known = [size for size in self._sizes() if size is not None]
+        return known if len(known) == self.num_epochs else (1,) * self.num_epochs
+
+    def _is_decided(self, epoch: int) -> bool:
+        """Whether it is known how many samples an epoch keeps."""
+        return epoch not in self._following or epoch < self.epoch + bool(self._current())
 
     def _current(self) -> RunningEpoch | None:
         running = self._running
@@ -693,6 +778,8 @@ class Pruner:
     def _trained_of(self, epoch: int) -> tuple[int | None, int]:
         """Samples that an epoch sends through backward, None where that follows from the scores; and the epoch's N."""
         num_samples, kept = self._schedule.num_samples[epoch], self.kept[epoch]
+        if not self._is_decided(epoch):
+            return None, num_samples
         in_batch = isinstance(self.policy, InBatchPolicy)
         return kept if in_batch else self.policy.epoch_size(num_samples, kept), num_samples
 

@@ -1,6 +1,7 @@
 """The public names of the package; ``emprune.Name`` is imported from here when it is first asked for."""
 
 from emprune import checkpoint, scoring, selection
+from emprune.epoch.auto_rate import AutoRate
 from emprune.epoch.plan import EpochPlan
 from emprune.errors import (
     ArgumentError,
@@ -54,6 +55,7 @@ __all__ = [
     "SCAN",
     "UCB",
     "ArgumentError",
+    "AutoRate",
     "BatchRequest",
     "BatchSelection",
     "Capture",

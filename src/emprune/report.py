@@ -28,8 +28,8 @@ class Report:
         never_trained: samples without any backward.
         quarantined: samples whose last loss or memory term was not finite.
         quarantined_ids: the first ten of them.
-        decided: what the policy shows of the last epoch begun, by name, such as the exponent of "emp-gated"; what is
-            not known is left out.
+        decided: what the policy shows of the last epoch begun, by name, such as the exponent of "emp-gated", and what
+            a rate that follows the scores followed; what is not known is left out.
     """
 
     epochs: int

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from emprune.distributed.rank_slice import RankSlice
+from emprune.epoch.auto_rate import AutoRate
 from emprune.epoch.schedule import PruneRate, Schedule, kept_per_epoch, rates_of
 from emprune.errors import ArgumentError, StateError
 from emprune.overrides import changes
@@ -48,10 +49,14 @@ def fingerprint(
 ) -> dict[str, Any]:
     """Everything that decides which samples a run trains, as JSON values."""
     rates = rates_of(prune_rate, num_epochs)
+    if isinstance(rates, AutoRate):
+        rate: Any = rates.as_json()
+    else:
+        rate = [float(rate) for rate in rates] if isinstance(rates, list) else float(rates)
     return {
         "policy": _identity(policy),
         "policy_settings": _json_value(policy.settings()),
-        "prune_rate": [float(rate) for rate in rates] if isinstance(rates, list) else float(rates),
+        "prune_rate": rate,
         "num_epochs": num_epochs,
         **settings,
     }

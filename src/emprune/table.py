@@ -16,6 +16,9 @@ from emprune.errors import ArgumentError, EpochOrderError, StateError
 _T = TypeVar("_T", bound=np.generic)
 Unseen = Literal["first", "mean"]
 
+INFORMATIVE = "informative"
+"""Number an epoch that the pruner notes where its rate follows the scores; see :mod:`emprune.epoch.auto_rate`."""
+
 _HISTORY = "history."
 _COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
 _UNSEEN = {"loss": np.inf, "memory": 0, "last_seen": -1, "times_trained": 0}
@@ -275,6 +278,11 @@ class ScoreTable:
         """Copies of a state's numbers an epoch, cut or filled up to this table's epochs."""
         found = {}
         for name, numbers in self._history.items():
+            if (
+                name == INFORMATIVE and _HISTORY + name not in state
+            ):  # a run at a fixed rate, which goes on with another
+                found[_HISTORY + name] = np.full_like(numbers, self._unset[name])
+                continue
             if _HISTORY + name not in state:
                 raise StateError(f"state has no column {_HISTORY + name!r}; it has {sorted(state)}.")
             value = array_of(f"column {_HISTORY + name!r}", state[_HISTORY + name])

@@ -93,6 +93,36 @@ def test_kills_at_every_kind_of_moment(workers: list[int], server: Server, tmp_p
     assert (folder / "model").read_text() == (tmp_path / "whole" / "model").read_text()
 
 
+@pytest.mark.parametrize("rate", [{"rate": "auto"}, {"target": 0.6}], ids=["auto", "target"])
+def test_a_killed_run_whose_rate_follows_the_scores_keeps_as_many(
+    rate: dict[str, Any], server: Server, tmp_path: Path
+) -> None:
+    """Killed before, within and between epochs, by its own hand and in mid-step, saved every third step."""
+    folder, whole = tmp_path / "killed", tmp_path / "whole"
+    folder.mkdir(), whole.mkdir()
+    settings = {"policy": "lfl", "falling": True, **rate}
+    assert server.run(whole, save_every=10**6, **settings)[1] == 0
+    expected = logged(whole, 0)
+    kept = [sum(len(row["ids"]) for row in rows) for _, rows in itertools.groupby(expected, lambda row: row["epoch"])]
+    assert len(kept) == EPOCHS
+    assert len(set(kept)) > 2
+    if "target" in rate:
+        assert sum(kept) == round(0.4 * N * EPOCHS)
+    reached = 0
+    stops: list[Any] = ["batch 0 of 1", 4, "epoch 2", 7, "batch 0 of 2", 2, "epoch 4", None]
+    for session, stop in enumerate(stops):
+        how = {"after": stop} if isinstance(stop, int) else {"stop": stop}
+        _, code = server.run(folder, session=session, save_every=3, **how, **settings)
+        assert code == (0 if stop is None else -9), stop
+        if rows := logged(folder, session):
+            first, last = rows[0]["step"], rows[-1]["step"]
+            assert rows == expected[first : last + 1]
+            assert reached - 3 <= first <= reached
+            reached = max(reached, last + 1)
+    assert reached == len(expected)
+    assert (folder / "model").read_text() == (whole / "model").read_text()
+
+
 @pytest.mark.parametrize("persistent", [False, True])
 def test_a_worker_dies_and_the_loop_is_run_again(persistent: bool, server: Server, tmp_path: Path) -> None:
     whole = [list(row) for row in play(new_pruner(), BATCH)]

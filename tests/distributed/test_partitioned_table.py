@@ -16,7 +16,17 @@ from thread_world import on_all_ranks
 import emprune.distributed.rank_slice
 import emprune.selection.permutation
 import emprune.selection.topk
-from emprune import EMP, ArgumentError, EmpruneError, EpochOrderError, IdBatches, NonFiniteError, Pruner, StateError
+from emprune import (
+    EMP,
+    ArgumentError,
+    AutoRate,
+    EmpruneError,
+    EpochOrderError,
+    IdBatches,
+    NonFiniteError,
+    Pruner,
+    StateError,
+)
 from emprune.distributed import World
 from emprune.distributed.partition import rank_positions
 from emprune.distributed.rank_slice import RankSlice
@@ -41,7 +51,7 @@ def sizes(request, monkeypatch) -> None:
         monkeypatch.setattr(emprune.selection.permutation, "LARGE", 4)
 
 
-def build(world: World | None = None, policy: Any = "emp", rate: float = 0.6, **options: Any) -> Pruner:
+def build(world: World | None = None, policy: Any = "emp", rate: Any = 0.6, **options: Any) -> Pruner:
     if world is not None:
         options["partition_batch_size"] = GLOBAL // world.size
     return Pruner(N, policy, prune_rate=rate, num_epochs=EPOCHS, seed=5, world=world, **options)
@@ -110,6 +120,18 @@ def test_partitions_train_what_one_rank_with_all_scores_would(policy: str, ranks
     found, report = outcomes[-1][2], whole.report()
     for name in ("samples_backward", "realised_rate", "never_trained", "epochs", "num_samples", "quarantined_ids"):
         assert getattr(found, name) == getattr(report, name), name
+
+
+@pytest.mark.usefixtures("sizes")
+@pytest.mark.parametrize("policy", ["emp", "lfl"])
+@pytest.mark.parametrize("rate", ["auto", AutoRate(lowest=0.0, target=0.6)], ids=["auto", "target"])
+def test_a_rate_that_follows_the_scores_follows_those_of_all_ranks(policy: str, rate: Any) -> None:
+    outcomes = on_all_ranks(lambda world: (trained(pruner := build(world, policy, rate)), pruner.kept), 3)
+    for rank, (batches, kept) in enumerate(outcomes):
+        whole = build(policy=policy, rate=rate)
+        assert batches == of_one_rank(whole, 3, rank)
+        assert kept == whole.kept
+        assert len(set(kept)) > 1
 
 
 def test_the_whole_last_batch_may_be_dropped() -> None:

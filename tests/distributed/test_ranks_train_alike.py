@@ -63,6 +63,20 @@ def test_ranks_plan_score_and_count_like_one_process(outcomes, world, policy) ->
 
 
 @pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("rate", ["auto", "target"])
+def test_a_rate_that_follows_the_scores_is_the_same_on_all_ranks(outcomes, world, rate) -> None:
+    (alone,) = [outcome["following_rates"][rate] for outcome in outcomes[1]]
+    assert len(set(alone["kept"])) > 1
+    for outcome in outcomes[world]:
+        found = outcome["following_rates"][rate]
+        for name in ("kept", "plans", "steps", "backward"):
+            assert found[name] == alone[name], name
+        same_columns(found["table"], alone["table"])
+    if rate == "target":
+        assert alone["backward"] == sum(alone["kept"]) == round(0.3 * 103 * 4)
+
+
+@pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("policy", ["selective-backprop", "divbs"])
 def test_in_batch_policies_meet_the_budget_on_all_ranks_together(outcomes, world, policy) -> None:
     (alone,) = [outcome["in_batch"][policy] for outcome in outcomes[1]]

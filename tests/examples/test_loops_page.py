@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -31,15 +32,16 @@ def block(containing: str) -> str:
     return next(found for found in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if containing in found)
 
 
-def new_names(policy: str = "infobatch") -> dict[str, Any]:
+def new_names(policy: str = "infobatch", **rate: Any) -> dict[str, Any]:
     draw = torch.Generator().manual_seed(0)
     data = TensorDataset(torch.randn(100, 4, generator=draw), torch.randint(0, 3, (100,), generator=draw))
     model = torch.nn.Linear(4, 3)
     torch.nn.init.zeros_(model.weight)
     torch.nn.init.zeros_(model.bias)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    pruner = Pruner(100, policy, prune_rate=0.5, num_epochs=3, anneal=0.34)
-    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=pruner.total_steps(BATCH))
+    pruner = Pruner(100, policy, **(rate or {"prune_rate": 0.5, "anneal": 0.34}), num_epochs=3)
+    steps = 0 if rate else pruner.total_steps(BATCH)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
     return {
         "torch": torch, "emprune": emprune, "classification": classification, "model": model, "optimizer": optimizer,
         "pruner": pruner, "loader": PrunedLoader(data, pruner, BATCH), "scheduler": scheduler,
@@ -72,6 +74,18 @@ def test_closures_count_samples_once() -> None:
     report = run(block("def closure"), names)["pruner"].report()
     assert report.samples_backward == 50 + 50 + 100
     assert report.samples_forward > report.samples_backward
+
+
+@pytest.mark.parametrize("rate", ["auto", emprune.AutoRate(target=0.5)])
+def test_a_learning_rate_that_follows_the_position_goes_down_to_the_end(rate: Any) -> None:
+    names, rates = new_names("emp", prune_rate=rate), []
+    names["optimizer"].register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    pruner = run(block("pruner.progress()"), names)["pruner"]
+    assert pruner.report().samples_backward == sum(pruner.kept)
+    assert len(rates) == pruner.report().steps
+    assert rates[0] == 0.1
+    assert all(after < before for before, after in itertools.pairwise(rates))
+    assert 0 < rates[-1] < 0.1 / 10
 
 
 def test_a_loop_that_was_stopped_goes_on_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

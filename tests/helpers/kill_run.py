@@ -27,24 +27,28 @@ import torch
 from cases import Positions, loss_of, memory_of
 from torch.utils.data import get_worker_info
 
-from emprune import PrunedLoader, Pruner
+from emprune import AutoRate, PrunedLoader, Pruner
 from emprune.checkpoint import load_state, save, save_state
 
 N, EPOCHS, BATCH = 120, 6, 8
 
 
-def new_pruner(policy: str = "infobatch", epochs: int = EPOCHS, seed: int = 0) -> Pruner:
-    return Pruner(N, policy, prune_rate=0.5, num_epochs=epochs, seed=seed)
+def new_pruner(
+    policy: str = "infobatch", epochs: int = EPOCHS, seed: int = 0, rate: float | str = 0.5, target: float | None = None
+) -> Pruner:
+    prune_rate = rate if target is None else AutoRate(target=target)
+    return Pruner(N, policy, prune_rate=prune_rate, num_epochs=epochs, seed=seed)
 
 
 def train(
     folder: str, tell: Callable[[], None], *, session: int = 0, workers: int = 0, save_every: int = 3,
-    stop: str | None = None, **settings: Any,
+    stop: str | None = None, falling: bool = False, **settings: Any,
 ) -> None:  # fmt: skip
     """Train what is left of the run in ``folder``; log each step there, and the model at the end.
 
     Args:
         stop: where to save once more and be killed: "epoch E" (between epochs), "batch 0 of E" or "step S".
+        falling: whether ever fewer samples have a high loss.
     """
     path = Path(folder) / "run.state"
     pruner, model = new_pruner(**settings), torch.nn.Linear(2, 1)
@@ -74,7 +78,9 @@ def train(
             weight_of = pruner.plan.weight_of
             reach(f"batch 0 of {epoch}")
             for ids, (values, _) in loader:
-                loss = loss_of(ids, epoch) + model(values / N).square().squeeze(1)
+                loss = loss_of(ids, epoch * (not falling)) ** (1 + epoch * falling) + model(
+                    values / N
+                ).square().squeeze(1)
                 pruner.loss(ids, loss, memory_of(ids, epoch)).backward()
                 with torch.no_grad():  # by hand: torch.optim imports a second's worth of modules in each process
                     for parameter in model.parameters():

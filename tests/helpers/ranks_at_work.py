@@ -18,7 +18,7 @@ import torch.distributed as dist
 import torch.distributed.nn  # before there is a group, which it would hold for ever
 import torch.multiprocessing as mp
 
-from emprune import EmpruneError, IdBatches, PrunedLoader, Pruner, get_policy
+from emprune import AutoRate, EmpruneError, IdBatches, PrunedLoader, Pruner, get_policy
 from emprune.distributed import ProcessGroup, RankSlice
 from emprune.epoch.exchange import exchange
 from emprune.table import Observations
@@ -32,8 +32,10 @@ def values(ids, epoch):
     return loss, ((ids * 17 + epoch * 5) % 29).float() / 9
 
 
-def step(pruner, ids):
+def step(pruner, ids, falling=False):
     loss, memory = values(ids, pruner.epoch)
+    if falling:  # ever fewer are high
+        loss = loss ** (1 + pruner.epoch)
     known = {"confidence": memory, "gradient_products": torch.eye(len(ids))}
     further = {name: value for name, value in known.items() if name in pruner.policy.inputs}
     return pruner.loss(ids, loss.requires_grad_(), memory, **further)
@@ -50,13 +52,13 @@ def describe(pruner):
             "forward": report.samples_forward}  # fmt: skip
 
 
-def train(pruner, world, *, drop_last=False, epochs=EPOCHS):
+def train(pruner, world, *, drop_last=False, epochs=EPOCHS, falling=False):
     """Train to the end; what was trained and each epoch's plan."""
     batches, plans = [], []
     for epoch in pruner.epochs():
         plans.append(pruner.plan.digest)
         for ids in IdBatches(pruner, GLOBAL // world, drop_last=drop_last):
-            step(pruner, ids)
+            step(pruner, ids, falling)
             batches.append([epoch, *ids.tolist()])
         if epoch == epochs - 1:
             pruner.end_epoch()
@@ -79,6 +81,15 @@ def every_policy(rank, world):
 
 def in_batch(rank, world):
     return {policy: train(build(policy), world) for policy in ("selective-backprop", "divbs")}
+
+
+def following_rates(rank, world):
+    """Rates that follow the scores: as they come, and with a target."""
+    outcome = {}
+    for name, rate in (("auto", "auto"), ("target", AutoRate(target=0.7))):
+        pruner = build("lfl", rate=rate)
+        outcome[name] = {**train(pruner, world, falling=True), "kept": list(pruner.kept)}
+    return outcome
 
 
 def dropped_last(rank, world):
@@ -200,8 +211,8 @@ def gradients(rank, world):
 
 
 SCENARIOS = [
-    every_policy, in_batch, dropped_last, few_samples, not_finite, disagreement, same_id_on_two_ranks, large_ids,
-    alone_on_rank_0, saved_in_mid_epoch, restored_elsewhere, gradients,
+    every_policy, in_batch, following_rates, dropped_last, few_samples, not_finite, disagreement, same_id_on_two_ranks,
+    large_ids, alone_on_rank_0, saved_in_mid_epoch, restored_elsewhere, gradients,
 ]  # fmt: skip
 
 

@@ -66,6 +66,21 @@ def test_what_is_trained_is_the_plan_although_accelerate_looks_ahead() -> None:
     assert pruner.table.loss.tolist() == alone.table.loss.tolist()
 
 
+def test_updates_of_a_rate_that_follows_the_scores_are_not_known_beforehand() -> None:
+    accelerator, pruner = Accelerator(cpu=True), new_pruner(prune_rate="auto")
+    with pytest.raises(ArgumentError, match=r"prune_rate is AutoRate\(.*updates_per_epoch.*pruner\.progress\(\)"):
+        updates_per_epoch(pruner, BATCH)
+    loader = accelerator.prepare(prepare_loader(accelerator, PrunedLoader(Positions(N), pruner, BATCH)))
+    trained = []
+    for _ in pruner.epochs():
+        trained.append(0)
+        for ids, _ in loader:
+            step(pruner, ids)
+            trained[-1] += len(ids)
+    assert tuple(trained) == pruner.kept
+    assert sum(updates_per_epoch(pruner, BATCH)) == pruner.report().steps
+
+
 class Drawing(Positions):
     """Samples with a random number, as augmentation in a worker would draw it."""
 

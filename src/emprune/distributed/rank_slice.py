@@ -87,6 +87,13 @@ class RankSlice:
         counts = self.counts(count)[:, 0]
         return int(counts[: self.world.rank].sum()), int(counts.sum())
 
+    def sums(self, *values: float) -> NDArray[np.float64]:
+        """float64, shape [len(values)]: the sums of every rank's numbers, the same on each of them."""
+        total: NDArray[np.float64] = np.stack(self.world.all_gather_same_size(np.array(values, dtype=np.float64))).sum(
+            axis=0
+        )
+        return total
+
     def kth_smallest(self, keys: NDArray[np.float32], k: int) -> np.float32:
         """The k-th smallest of all ranks' keys, NaN last; see :mod:`emprune.distributed.topk`."""
         return self.world.kth_smallest(keys, k)
@@ -126,7 +133,7 @@ class RankSlice:
         if not np.isfinite(total):  # only then is a second pass needed: finite float32 never overflow the sum
             values = values[np.isfinite(values)]
             total = values.sum(dtype=np.float64)
-        total, count = np.stack(self.world.all_gather_same_size(np.array([total, len(values)]))).sum(axis=0)
+        total, count = self.sums(total, len(values))
         return np.float32(total / count) if count else np.float32(0)
 
     def lowest(self, values: NDArray[np.float32]) -> np.float32:

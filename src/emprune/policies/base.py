@@ -129,6 +129,8 @@ class Policy:
             (``EpochPlan.pruned_ids``) at its end and pass their values to :meth:`emprune.Pruner.observe`.
         updated_by_training_alone: True where :meth:`update` is to see what training steps observed, and nothing of
             :meth:`emprune.Pruner.observe`; a sample's last observation may be of either otherwise.
+        looks_at_scores: False where it chooses without what training has shown: then no rate can follow from that
+            (:class:`emprune.AutoRate`).
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
             leaves what needs all ranks' rows to the rules of the request.
         columns: names and initial values of further float32 columns that the score table holds for the
@@ -145,6 +147,7 @@ class Policy:
     memory_is_optional: ClassVar[bool] = False
     observes_pruned: ClassVar[bool] = False
     updated_by_training_alone: ClassVar[bool] = False
+    looks_at_scores: ClassVar[bool] = True
     partitionable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
     history: ClassVar[Mapping[str, float]] = {}

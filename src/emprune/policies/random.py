@@ -13,6 +13,7 @@ class Full(Policy):
 
     name = "full"
     source = "reference"
+    looks_at_scores = False
     partitionable = True
 
     def epoch_size(self, num_samples: int, k: int) -> int:
@@ -27,6 +28,7 @@ class StaticRandom(Policy):
 
     name = "static-random"
     source = "reference"
+    looks_at_scores = False
     partitionable = True
 
     def select(self, request: Request) -> Selection:
@@ -38,6 +40,7 @@ class DynamicRandom(Policy):
 
     name = "random"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (with replacement)"
+    looks_at_scores = False
     partitionable = True
 
     def select(self, request: Request) -> Selection:
@@ -54,6 +57,7 @@ class RS2(Policy):
 
     name = "rs2"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (without replacement)"
+    looks_at_scores = False
     partitionable = True
 
     def select(self, request: Request) -> Selection:

@@ -51,6 +51,7 @@ class StaticScores(Policy):
     strata: int = 50
 
     name = "static-scores"
+    looks_at_scores = False
     source = "scores made beforehand: Paul et al. 2021, arXiv:2107.07075; ccs: Zheng et al. 2023, arXiv:2210.15809"
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class StaticSubset(Policy):
     origin: str = ""
 
     name = "static-subset"
+    looks_at_scores = False
     source = "ids chosen beforehand"
 
     def __post_init__(self) -> None:

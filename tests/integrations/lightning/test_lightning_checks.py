@@ -46,9 +46,10 @@ def test_policies_that_ask_for_more_than_steps() -> None:
         new_trainer(pruner=Pruner(N, "kakurenbo", prune_rate=0.5, num_epochs=4)).fit(Module())
 
 
-def test_epochs_whose_sizes_depend_on_scores() -> None:
+@pytest.mark.parametrize(("policy", "rate"), [("infobatch-published", 0.5), ("emp", "auto")])
+def test_epochs_whose_sizes_depend_on_scores(policy: str, rate: Any) -> None:
     """They train; only their number of updates cannot be known beforehand."""
-    pruner = Pruner(N, "infobatch-published", prune_rate=0.5, num_epochs=4)
+    pruner = Pruner(N, policy, prune_rate=rate, num_epochs=4)
     with pytest.raises(ArgumentError, match="to know the steps beforehand"):
         new_trainer(pruner=pruner).fit(Module())
 
@@ -59,6 +60,8 @@ def test_epochs_whose_sizes_depend_on_scores() -> None:
     module = Unscheduled()
     new_trainer(pruner=pruner).fit(module)
     assert pruner.epoch == 4
+    if rate == "auto":
+        assert pruner.report().samples_backward == sum(pruner.kept)
 
 
 def test_another_release() -> None:

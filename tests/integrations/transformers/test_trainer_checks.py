@@ -88,6 +88,10 @@ class Tokenizer:
         ({"pruner": "emp"}, "pruner is 'str'; allowed: an emprune.Pruner"),
         ({"pruner": lambda size: size}, "pruner is 'int'; allowed: an emprune.Pruner"),
         ({"pruner": new_pruner(policy="infobatch-published")}, "allowed: a policy with an exact rate"),
+        (
+            {"pruner": new_pruner(policy="emp", prune_rate="auto")},
+            r"prune_rate is AutoRate\(.*\); allowed: a number, or one for each epoch, to know the steps .*a Trainer",
+        ),
         ({"pruner": new_pruner(policy="divbs")}, "policy 'divbs', which reads gradient_products"),
         ({"compute_loss_func": print}, "compute_loss_func is .* one loss of a batch. Give score_fn="),
         ({"cls": PrunedOwnSampler}, "_get_train_sampler is \".*OwnSampler's own\"; allowed: Trainer's: the pruner's"),

@@ -49,6 +49,8 @@ def test_no_speed_up_without_full_or_across_machines():
 
 def test_own_budgets_are_those_of_policies_whose_size_depends_on_scores():
     assert {name for name in REGISTRY if own_budget(name)} >= {"infobatch-published"}
+    assert own_budget("emp:beta=2:rate=auto")
+    assert not own_budget("emp:rate=auto-target")
     for policy in ("full", "short", "random", "infobatch", "emp", "emp:beta=2", "el2n", "mine"):
         assert not own_budget(policy)
     assert own_budget("infobatch-published:below_share=0.5")

@@ -12,7 +12,7 @@ from emprune_lab.records.results import load_result, load_samples
 from emprune_lab.runs.runner import CHECKPOINT_FILE, Interrupted, run
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec, build_pruner
-from emprune_lab.tasks import recipe_for
+from emprune_lab.tasks import recipe_for, training_data
 
 RECIPE = recipe_for("digits").changed(epochs=3, shift=1)
 
@@ -35,6 +35,21 @@ def test_stopped_and_resumed_equals_uninterrupted(policy, tmp_path):
     assert not (tmp_path / "parts" / CHECKPOINT_FILE).exists()
 
 
+@pytest.mark.parametrize(("policy", "of_samples"), [("emp:rate=auto", False), ("emp:rate=auto-target", True)])
+def test_the_learning_rate_follows_the_position_in_a_run_whose_steps_are_not_known(policy, of_samples, tmp_path):
+    """A straight line down to 0, by samples where these are known in sum, else epoch by epoch."""
+    straight = spec(policy, schedule="linear", pct_start=0.0, max_lr=0.2, epochs=9)
+    training, rates, steps = Training(straight, training_data(straight)), [], []
+    training.optimizer.register_step_pre_hook(lambda *_: rates.append(training.optimizer.param_groups[0]["lr"]))
+    training.epochs(lambda: steps.append((training.pruner.epoch, training.latest_entry["kept"])))
+    kept, whole = training.pruner.kept, training.learning_rate.total_steps
+    assert len(set(kept)) > 1
+    for rate, (epoch, in_epoch) in zip(rates[1:], steps, strict=False):
+        done = (sum(kept[:epoch]) + in_epoch) / sum(kept) if of_samples else (epoch + in_epoch / kept[epoch]) / 9
+        assert rate == pytest.approx(0.2 * max(0, 1 - (round(done * whole) + 0.5) / whole))
+    assert steps[-1] == (8, kept[-1])
+
+
 @pytest.mark.parametrize("damage", [lambda content: content[:100], lambda content: b"", lambda content: b"x" * 5000])
 def test_damaged_checkpoint_is_named(damage, tmp_path):
     with pytest.raises(Interrupted):
@@ -52,7 +67,16 @@ def test_finished_run_is_only_read(tmp_path):
 
 def test_every_policy_trains_the_same_number_of_samples(tmp_path):
     budget = sum(build_pruner(spec(), 1197).kept)
-    for policy in ("short", "static-random", "random", "rs2", "lfl", "infobatch", "emp:rule=top"):
+    for policy in (
+        "short",
+        "static-random",
+        "random",
+        "rs2",
+        "lfl",
+        "infobatch",
+        "emp:rule=top",
+        "emp:rate=auto-target",
+    ):
         result = run(spec(policy), tmp_path / policy.replace(":", "-"))
         assert result.samples_backward == budget, policy
         assert result.realised_rate == pytest.approx(1 - budget / (1197 * 3))

@@ -12,7 +12,7 @@ from emprune.errors import ArgumentError
 from emprune.policies import get_policy
 from emprune_lab.records.results import Result
 from emprune_lab.report.settings import Setting
-from emprune_lab.specs.spec import SHORT
+from emprune_lab.specs.spec import OWN_RATE, SHORT
 
 FULL, RANDOM = "full", "random"
 PLAIN = (FULL, SHORT)
@@ -96,9 +96,11 @@ def own_budget(policy: str) -> bool:
     Args:
         policy: a label, with or without settings; one that is not registered has no budget of its own.
 
-    >>> own_budget("infobatch-published"), own_budget("infobatch"), own_budget("full")
-    (True, False, False)
+    >>> own_budget("infobatch-published"), own_budget("infobatch"), own_budget("full"), own_budget("emp:rate=auto")
+    (True, False, False, True)
     """
+    if f"rate={OWN_RATE}" in policy.split(":"):
+        return True
     try:
         return get_policy(policy.split(":")[0]).epoch_size(1000, 300) is None
     except ArgumentError:

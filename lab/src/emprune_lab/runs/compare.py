@@ -56,7 +56,7 @@ def check(specs: Sequence[RunSpec]) -> dict[str, int]:
     """Build every run's data, task and pruner once, so that what is wrong shows before the first run starts.
 
     Returns:
-        How many samples each run will train, by its run_id.
+        How many samples each run will train, at most where that follows from the scores, by its run_id.
 
     Raises:
         ArgumentError: something cannot be trained as its spec says. DataError: files are missing.

@@ -15,8 +15,8 @@ from emprune_lab.specs.recipe import Recipe
 class LearningRate:
     """The recipe's schedule, and the policy's own factor on top.
 
-    A policy whose epochs depend on the scores has no number of steps beforehand. Its position in the schedule is
-    then that of its samples: epoch plus the part of the epoch's plan that is trained.
+    A run whose epochs depend on the scores has no number of steps beforehand. Its position in the schedule is then
+    :meth:`emprune.Pruner.progress`: of its samples where these are known in sum, else epoch by epoch.
 
     Attributes:
         total_steps: of the run, where they are known beforehand; else those of full data, which are more.
@@ -44,9 +44,9 @@ class LearningRate:
             trained_in_epoch: samples of the running epoch's plan that are trained.
         """
         if not self._known:
-            done = self._pruner.epoch + trained_in_epoch / len(self._pruner.plan)
+            done = self._pruner.progress(trained_in_epoch)
             # Both schedules compute the rate from last_epoch alone, so that it may be moved.
-            self._schedule.last_epoch = round(done * self.total_steps / self._pruner.num_epochs) - 1
+            self._schedule.last_epoch = round(done * self.total_steps) - 1
         self._schedule.step()
 
     def state_dict(self) -> dict[str, Any]:

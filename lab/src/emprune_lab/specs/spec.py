@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emprune import DynamicRandom, Full, Policy, Pruner, StaticRandom, StaticScores, get_policy
+from emprune import AutoRate, DynamicRandom, Full, Policy, Pruner, StaticRandom, StaticScores, get_policy
 from emprune.errors import ArgumentError, did_you_mean
 from emprune.policies import REGISTRY, check_settings, missing_settings
 from emprune_lab.data import Split
@@ -25,6 +25,10 @@ LADDER, LADDER_RATES = "ladder", (15 / 16, 7 / 8, 3 / 4, 1 / 2)
 Budget = Literal["epoch", "run"]
 """What the prune rate is of."""
 _OF_THE_TASK = ("memory", "memory_temperature")
+OWN_RATE = "auto"
+"""Value of a label's setting ``rate``: the run follows the scores, whatever the rate of the others."""
+SHARED_RATE = "auto-target"
+"""Likewise: the scores spread over the epochs what the run trains at the rate of the others."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class RunSpec:
 
     Attributes:
         data: name of the data set. data_dir: where it lies, no part of the run's identity.
-        policy: a registered name or "short", with settings behind colons: "emp:beta=2:rule=top".
+        policy: a registered name or "short", with settings behind colons: "emp:beta=2:rule=top". See :func:`memory_of`
+            and :func:`rate_of` for settings that are none of the policy's.
         prune_rate: r. seed: of weights, label noise and plans.
         recipe: how to train. split: what to evaluate on.
         label_noise: fraction of wrong training labels. anneal, budget: as for the pruner.
@@ -65,9 +70,9 @@ class RunSpec:
 def policies_at(label: str, prune_rates: Sequence[float]) -> list[tuple[str, float]]:
     """The labels and rates to train where a comparison is asked for a label.
 
-    ``full`` does not depend on the rate; ``ladder`` is ``short`` at rates of its own, and ``full``: 1/16, 1/8, 1/4, 1/2
-    and all of the full run's samples. Where epochs are annealed its budgets are those of pruned runs at these rates,
-    annealing counted.
+    ``full`` does not depend on the rate, nor does a policy at a rate of its own; ``ladder`` is ``short`` at rates of its
+    own, and ``full``: 1/16, 1/8, 1/4, 1/2 and all of the full run's samples. Where epochs are annealed its budgets are
+    those of pruned runs at these rates, annealing counted.
 
     Raises:
         ArgumentError: as :func:`parse_policy`.
@@ -81,7 +86,8 @@ def policies_at(label: str, prune_rates: Sequence[float]) -> list[tuple[str, flo
     if name == LADDER:
         check_settings(LADDER, DynamicRandom, settings)
         return [*((SHORT, rate) for rate in LADDER_RATES), (Full.name, 0.0)]
-    return [(label, 0.0)] if name == Full.name else [(label, rate) for rate in prune_rates]
+    without_rate = name == Full.name or settings.get("rate") == OWN_RATE
+    return [(label, 0.0)] if without_rate else [(label, rate) for rate in prune_rates]
 
 
 def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
@@ -118,7 +124,8 @@ def build_policy(label: str) -> Policy:
         ArgumentError: a setting is unknown, out of range or missing.
     """
     name, settings = parse_policy(label)
-    settings = {key: value for key, value in settings.items() if key not in _OF_THE_TASK}
+    not_its_own = _OF_THE_TASK if rate_of(label) is None else (*_OF_THE_TASK, "rate")
+    settings = {key: value for key, value in settings.items() if key not in not_its_own}
     if name in STATIC_LABELS:
         needs_of(name, settings)
         return StaticRandom()
@@ -156,6 +163,16 @@ def memory_of(spec: RunSpec) -> dict[str, Any]:
     return asked
 
 
+def rate_of(label: str) -> str | None:
+    """What a label asks of the rate, "emp:rate=auto" or "emp:rate=auto-target"; None where it is that of all others.
+
+    >>> rate_of("emp:rate=auto"), rate_of("emp")
+    ('auto', None)
+    """
+    asked = parse_policy(label)[1].get("rate")
+    return asked if asked in (OWN_RATE, SHARED_RATE) else None
+
+
 def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) -> Pruner:
     """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``.
 
@@ -168,6 +185,14 @@ def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) 
         num_samples, policy, prune_rate=spec.prune_rate, num_epochs=spec.recipe.epochs, seed=spec.seed,
         anneal=spec.anneal, budget=spec.budget,
     )  # fmt: skip
+    epochs = spec.recipe.epochs
+    if rate := rate_of(spec.policy):
+        # That of the whole run, whatever the rate is counted of.
+        target = 1 - sum(pruner.kept) / (num_samples * epochs) if rate == SHARED_RATE else None
+        return Pruner(
+            num_samples, policy, prune_rate=AutoRate(target=target), num_epochs=epochs, seed=spec.seed,
+            anneal=spec.anneal,
+        )  # fmt: skip
     if parse_policy(spec.policy)[0] != SHORT:
         return pruner
     rates = [1 - count / num_samples for count in short_counts(num_samples, sum(pruner.kept))]

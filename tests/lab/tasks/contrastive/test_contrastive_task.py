@@ -170,6 +170,7 @@ def test_a_short_last_batch_scores_like_the_others():
     [
         (spec("divbs"), "policy"),
         (spec("kakurenbo"), "policy"),
+        (spec("emp:rate=auto"), "policy is 'emp:rate=auto'; allowed: one at a rate known beforehand"),
         (spec("emp:memory=depth"), "memory"),
         (spec("emp:memory_temperature=0"), "memory_temperature"),
         (spec("lfl:memory=hidden"), "memory"),

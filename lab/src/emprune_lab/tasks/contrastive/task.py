@@ -18,7 +18,7 @@ from emprune_lab.data.resident import ResidentImages
 from emprune_lab.networks import models
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Precision
-from emprune_lab.specs.spec import RunSpec, build_policy, build_pruner, memory_of
+from emprune_lab.specs.spec import RunSpec, build_policy, build_pruner, memory_of, rate_of
 from emprune_lab.tasks import classification
 from emprune_lab.tasks.base import Scores, Task, TrainingSet
 from emprune_lab.tasks.contrastive.evaluation import measures
@@ -75,6 +75,9 @@ def check(spec: RunSpec, num_samples: int) -> None:
             "policy", policy.name, "one that plans whole epochs from losses and memory terms: there are no class "
             "labels, and a part of a batch would have other negatives than the batch",
         )  # fmt: skip
+    if rate_of(spec.policy):
+        allowed = "one at a rate known beforehand: a last batch of one image would have no negatives"
+        raise ArgumentError("policy", spec.policy, allowed)
     for kept in build_pruner(spec, num_samples).kept:
         if kept % batch_size == 1:
             raise ArgumentError(
