@@ -70,9 +70,9 @@ class RunSpec:
 def policies_at(label: str, prune_rates: Sequence[float]) -> list[tuple[str, float]]:
     """The labels and rates to train where a comparison is asked for a label.
 
-    ``full`` does not depend on the rate, nor does a policy at a rate of its own; ``ladder`` is ``short`` at rates of its
-    own, and ``full``: 1/16, 1/8, 1/4, 1/2 and all of the full run's samples. Where epochs are annealed its budgets are
-    those of pruned runs at these rates, annealing counted.
+    ``full`` does not depend on the rate, nor does a policy at a rate of its own; ``ladder`` is ``short`` at rates of
+    its own, and ``full``: 1/16, 1/8, 1/4, 1/2 and all of the full run's samples. Where epochs are annealed its budgets
+    are those of pruned runs at these rates, annealing counted.
 
     Raises:
         ArgumentError: as :func:`parse_policy`.
