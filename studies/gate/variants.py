@@ -32,9 +32,10 @@ class Gate(GatedEMP):
     def known(self, table: Any, epoch: int, num_epochs: int) -> Sharpness:
         found = super().known(table, epoch, num_epochs)
         gamma = found.gamma * (self._seen if self.covered else 1)
-        if not self.reliable and found.reliability > 0:
-            gamma /= found.reliability
-        return found._replace(gamma=min(gamma, self.gamma))
+        if not self.reliable:
+            sure = found.reliability.value - self.doubt * found.reliability.error
+            gamma = min(self.gamma, gamma / sure) if sure > 0 else gamma
+        return found._replace(gamma=gamma)
 
     def settings(self) -> dict[str, Any]:
         return {name: value for name, value in super().settings().items() if not name.startswith("_")}

@@ -11,6 +11,7 @@ import torch
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies import GatedEMP
 from emprune.policies.generalisation import COUNTED, weighted_gap
+from emprune.policies.reliability import reliability
 from emprune.seeding import generator
 
 N, EPOCHS = 4000, 20
@@ -194,7 +195,17 @@ def test_the_exponent_follows_what_stored_scores_still_say_when_seen_again(kept:
             pruner.loss(ids, loss.requires_grad_(), memory=torch.zeros(len(ids)))
     found = pruner.table.history("reliability")[4:]
     assert found == pytest.approx(kept, abs=0.08)
-    assert pruner.table.history("gamma")[4:] == pytest.approx(GatedEMP().gamma * found)
+    sure = np.maximum(found - pruner.table.history("reliability_error")[4:], 0)
+    assert pruner.table.history("gamma")[4:] == pytest.approx(GatedEMP().gamma * sure)
+
+
+def test_a_few_pairs_of_scores_are_not_believed() -> None:
+    counted = {"pairs": 3.0, "x": 0.0, "y": 0.0, "xx": 1.0, "xy": 0.9, "yy": 9.0}
+    few = reliability({name: np.array([value]) for name, value in counted.items()}, np.ones(1))
+    many = reliability({name: np.array([1000 * value]) for name, value in counted.items()}, np.ones(1))
+    assert few.value == many.value == pytest.approx(0.9)
+    assert few.error > 2
+    assert many.error < 0.1
 
 
 @pytest.mark.parametrize(("gap", "gamma"), [(0.0, 3.0), (0.6, 0.0)])

@@ -21,7 +21,7 @@ from emprune.policies.generalisation import (
     count_planned,
     weighted_gap,
 )
-from emprune.policies.reliability import PAIRS, count_pairs, reliability
+from emprune.policies.reliability import PAIRS, Reliability, count_pairs, reliability
 from emprune.selection import Selection
 from emprune.selection.inclusion import inclusion, log_rate
 from emprune.selection.rank_rules import check_gamma
@@ -34,12 +34,11 @@ class Sharpness(NamedTuple):
     """What is known of a run, and the exponent that follows.
 
     Attributes:
-        gap: the generalisation gap. reliability: of stored scores, in [0, 1], NaN where nothing is known of it.
-        gamma: γ.
+        gap: the generalisation gap. reliability: of stored scores. gamma: γ.
     """
 
     gap: Gap
-    reliability: float
+    reliability: Reliability
     gamma: float
 
 
@@ -51,7 +50,7 @@ class GatedEMP(Policy):
     understood; and a stored score is worth as much as it says about the sample when it is trained again. Training shows
     both for nothing, and the exponent of the epochs to come follows::
 
-        γ = gamma · reliability · max(0, 1 - slope · (gap + doubt · standard error))
+        γ = gamma · max(0, reliability - doubt · its error) · max(0, 1 - slope · (gap + doubt · its error))
 
     with the generalisation gap of :mod:`emprune.policies.generalisation` and the reliability of stored scores of
     :mod:`emprune.policies.reliability`, of the epochs before, older ones weighing less. Samples never seen have the
@@ -62,7 +61,7 @@ class GatedEMP(Policy):
     positive on average) γ is 0.
 
     What was seen and decided is in ``pruner.metrics()``, and of each epoch in ``pruner.table.history(name)``: "gap",
-    "gap_error" (its standard error), "reliability" and "gamma".
+    "gap_error" (its standard error), "reliability", "reliability_error" and "gamma".
 
     Args:
         beta: β ≥ 0, weight of the memory term in the score L + β·M, as in :class:`EMP`.
@@ -71,7 +70,7 @@ class GatedEMP(Policy):
         reserve: part of the samples that is kept back; 100 at least, but 5 % at most.
         kept_back: part of the run after which all samples have been trained.
         half_life: part of the run after which an observation weighs half.
-        doubt: by how many standard errors the gap is taken for larger than it seems.
+        doubt: by how many standard errors the gap is taken for larger than it seems, and the reliability for smaller.
     """
 
     beta: float = 20.0
@@ -88,7 +87,7 @@ class GatedEMP(Policy):
     memory_is_optional = True
     updated_by_training_alone = True
     partitionable = True
-    shown = ("gap", "gap_error", "reliability", "gamma")
+    shown = ("gap", "gap_error", "reliability", "reliability_error", "gamma")
     planned: ClassVar[tuple[str, ...]] = (*shown, "lowest", "mean", "log_rate")
     history: ClassVar[dict[str, float]] = {**dict.fromkeys(planned, np.nan), **COUNTED, **PAIRS}
 
@@ -120,14 +119,14 @@ class GatedEMP(Policy):
         rate = log_rate(scores, drawn, request.rng("inclusion"), gamma=exponent, owned=table.owned)
         scores[due] = np.inf
         selection = request.sample(scores, gamma=exponent)
-        planned = (*known.gap, known.reliability, gamma, float(lowest), float(mean), rate)
+        planned = (*known.gap, *known.reliability, gamma, float(lowest), float(mean), rate)
         for name, value in zip(self.planned, planned, strict=True):
             table.history(name)[epoch] = value
         count_planned(table, epoch, selection.ids)
         return selection
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
-        gamma, lowest, mean, rate = (table.history(name)[seen.epoch] for name in self.planned[3:])
+        gamma, lowest, mean, rate = (table.history(name)[seen.epoch] for name in self.planned[4:])
         if np.isnan(gamma):  # a full epoch, which no rule has chosen
             return
         count_first(table, seen)
@@ -152,7 +151,7 @@ class GatedEMP(Policy):
         weights = 0.5 ** (np.arange(epoch, 0, -1) / max(1.0, self.half_life * num_epochs))
         gap, reliable = weighted_gap(counted, weights), reliability(counted, weights)
         narrow = np.clip(1 - self.slope * (gap.value + self.doubt * gap.error), 0, 1)
-        gamma = self.gamma * reliable * narrow
+        gamma = self.gamma * max(0.0, reliable.value - self.doubt * reliable.error) * narrow
         return Sharpness(gap, reliable, 0.0 if np.isnan(gamma) else float(gamma))
 
     def _reserve(self, request: Request) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
