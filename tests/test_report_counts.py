@@ -55,3 +55,15 @@ def test_a_report_is_printed_for_people() -> None:
     assert "quarantined" not in str(
         summarise(Totals(0, 30, 0, ()), num_samples=30, epochs=0, samples_there=0, **COUNTERS)
     )
+
+
+def test_what_the_policy_decided_is_printed() -> None:
+    report = summarise(
+        Totals(30, 10, 0, ()),
+        num_samples=30,
+        epochs=4,
+        samples_there=120,
+        decided={"gap": 0.031, "gamma": 2.0},
+        **COUNTERS,
+    )
+    assert str(report).endswith("never trained; gap 0.031, gamma 2")

@@ -1,14 +1,25 @@
-"""Write the study's table: ``python -m studies.gate``."""
+"""Write the study's table, and its runs where a folder of comparisons is given: ``python -m studies.gate [FOLDER]``."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from studies.gate.table import table
 
 FOLDER = Path(__file__).parent
 
+
+def main(folder: str | None = None) -> None:
+    """Args: folder: holds comparisons, each with a results.json; None: the runs that are committed."""
+    path = FOLDER / "runs.json"
+    if folder is not None:
+        found = [json.loads(file.read_text("utf-8")) for file in sorted(Path(folder).glob("*/results.json"))]
+        lines = [json.dumps(run) for runs in found for run in runs]
+        path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    (FOLDER / "table.md").write_text(table(json.loads(path.read_text("utf-8"))), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    runs = json.loads((FOLDER / "runs.json").read_text(encoding="utf-8"))
-    (FOLDER / "table.md").write_text(table(runs), encoding="utf-8")
+    main(*sys.argv[1:])
