@@ -44,13 +44,14 @@ def train(data: str, seeds: range, folder: Path, data_dir: str | None = None) ->
     first = [first_spec(data, seed, data_dir) for seed in seeds]
     specs: list[list[RunSpec]] = []
     for spec in first:
-        _run([spec], folder, elsewhere)
-        specs.append([spec, *further_specs(spec, load_of(folder)[spec.run_id].realised_rate)])
-        _run(specs[-1][:-1], folder, elsewhere)
+        _run([spec], folder)
+        further = further_specs(spec, load_of(folder)[spec.run_id].realised_rate)
+        specs.append([spec, *further])
+        _run([one for one in further[:-1] if one.run_id not in elsewhere], folder)
     for of_seed in specs:
-        _run(of_seed, folder, elsewhere)
-    done = load_of(folder)
-    return [done[spec.run_id] for of_seed in specs for spec in of_seed]
+        _run(of_seed[-1:], folder)
+    done = {**elsewhere, **load_of(folder)}
+    return [replace(done[spec.run_id], run_id=spec.run_id) for of_seed in specs for spec in of_seed]
 
 
 def load_of(folder: Path) -> dict[str, Result]:
@@ -58,12 +59,9 @@ def load_of(folder: Path) -> dict[str, Result]:
     return {result.run_id: result for result in load_results(folder)}
 
 
-def _run(specs: list[RunSpec], folder: Path, elsewhere: dict[str, Result]) -> None:
+def _run(specs: list[RunSpec], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(specs, folder)
-    for spec in comparison.missing:
-        if spec.run_id in elsewhere:
-            comparison.add(replace(elsewhere[spec.run_id], run_id=spec.run_id))
     comparison.run_missing(command=f"python -m studies.auto_rate train --data {specs[0].data}")
     if comparison.failed:
         raise RuntimeError("; ".join(comparison.failed.values()))
