@@ -1,0 +1,96 @@
+"""The study's command: pack its runs, then write tables, figures and summary from all studies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from studies.map.cells import Cell, cells
+from studies.map.gap import correlation_tables
+from studies.map.gap_figure import gap_figure
+from studies.map.lossless import lossless_table
+from studies.map.map_figure import map_figure
+from studies.map.names import FIXED, GATED, POLICIES
+from studies.map.runs import pack, write
+from studies.map.sources import OWN, committed_runs, own_runs
+from studies.map.summary import summary
+from studies.map.summary import write as write_summary
+from studies.map.tables import gain_table, speed_up_table
+
+from emprune_lab.cli import exit_code
+from emprune_lab.records.results import RESULTS_FILE, load_results
+from emprune_lab.report.costs import RANDOM
+from emprune_lab.report.style import png
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write table.md, summary.json and the figures from the runs of all studies."""
+
+    runs: Path | None = None
+    """Folder of comparisons, each in a folder of its own: packed into runs.json first. Without it runs.json stays."""
+    out: Path = FOLDER
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0, or as :func:`emprune_lab.cli.exit_code`."""
+    options = tyro.cli(Options, prog="python -m studies.map", args=arguments)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+
+    def work() -> int:
+        if options.runs is not None:
+            paths = sorted(options.runs.glob(f"*/{RESULTS_FILE}"))
+            write(OWN, pack({path.parent.name: load_results(path) for path in paths}))
+        for path in publish(cells([*committed_runs(), *own_runs()]), options.out):
+            console.print(str(path), highlight=False, soft_wrap=True)
+        return 0
+
+    return exit_code(work, "python -m studies.map")
+
+
+def publish(found: Sequence[Cell], folder: Path) -> list[Path]:
+    """Write everything that is made of the cells; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in ("table.md", "summary.json", "map.png", "gap.png")]
+    paths[0].write_text(tables(found), encoding="utf-8")
+    write_summary(paths[1], summary(found))
+    paths[2].write_bytes(png(map_figure(found)))
+    paths[3].write_bytes(png(gap_figure(found)))
+    return paths
+
+
+def tables(found: Sequence[Cell]) -> str:
+    """The content of table.md."""
+    kept = {policy: POLICIES.get(policy, policy) for policy in (RANDOM, "infobatch", FIXED, GATED)}
+    parts = {
+        "Gain over dynamic random": gain_table(found),
+        "Speed-up at equal value": speed_up_table(found),
+        "Lossless rates": lossless_table(found, kept),
+        "Gain and generalisation gap": correlation_tables(found, (FIXED, GATED)),
+    }
+    return "\n".join(f"## {title}\n\n{_NOTES[title]}\n\n{table}" for title, table in parts.items())
+
+
+_NOTES = {
+    "Gain over dynamic random": "Test metric in %, of text bits per character, negated so that more is better; "
+    "policies minus random in percentage points (Matthews' correlation: points of 100), paired by seed, "
+    "with 95 % intervals by Student's t. Bold: significantly above random; italics: below. Effective epochs: samples "
+    "through backward over training samples.",
+    "Speed-up at equal value": "Samples that plain training on all data needs for what the policy reaches, over the "
+    "policy's own. ≥ and ≤: beyond the longest or shortest plain run. `fewer epochs` is plain training.",
+    "Lossless rates": "The highest rate run at which the lower end of the difference to full data stays above −0.3 "
+    "points, then the differences, paired by seed. Settings without a run of full data are left out.",
+    "Gain and generalisation gap": "Spearman's rank correlation over cells (their number), of EMP's gain over random "
+    "in accuracy with what random's runs show. Generalisation gap: percent predicted right of the training set, minus "
+    "that of the test set if its labels were wrong as often.",
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
