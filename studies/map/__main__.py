@@ -20,6 +20,7 @@ from studies.map.sources import OWN, committed_runs, own_runs
 from studies.map.summary import summary
 from studies.map.summary import write as write_summary
 from studies.map.tables import gain_table, speed_up_table
+from studies.map.verdict import verdict_table
 
 from emprune_lab.cli import exit_code
 from emprune_lab.records.results import RESULTS_FILE, load_results
@@ -69,6 +70,7 @@ def tables(found: Sequence[Cell]) -> str:
     """The content of table.md."""
     kept = {policy: POLICIES.get(policy, policy) for policy in (RANDOM, "infobatch", FIXED, GATED)}
     parts = {
+        "By policy": verdict_table(found),
         "Gain over dynamic random": gain_table(found),
         "Speed-up at equal value": speed_up_table(found),
         "Lossless rates": lossless_table(found, kept),
@@ -78,6 +80,8 @@ def tables(found: Sequence[Cell]) -> str:
 
 
 _NOTES = {
+    "By policy": "Of the cells below. Speed-up at equal value: geometric means over settings of those over their "
+    "cells, bounds taken for values.",
     "Gain over dynamic random": "Test metric in %, of text bits per character, negated so that more is better; "
     "policies minus random in percentage points (Matthews' correlation: points of 100), paired by seed, "
     "with 95 % intervals by Student's t. Bold: significantly above random; italics: below. Effective epochs: samples "
