@@ -24,7 +24,8 @@ class Compare:
 
     setting: Annotated[Setting, tyro.conf.arg(name="")] = field(default_factory=Setting)
     policies: Names = ("full", "short", "random", "lfl", "infobatch", "emp")
-    """Policies, with settings behind colons: full,random,emp:beta=2:rule=top (see `emprune methods`)."""
+    """Policies, with settings behind colons: full,random,emp:beta=2:rule=top (see `emprune methods`); ladder is plain
+    training in 1/16, 1/8, 1/4, 1/2 and all of the full run, from which speed-ups are read."""
     prune_rates: Fractions = (0.7, 0.9)
     """Fractions left out."""
     seeds: int = 5
@@ -95,7 +96,9 @@ class Train:
     def spec(self) -> RunSpec:
         """The run."""
         from emprune_lab.runs import compare
+        from emprune_lab.specs.spec import build_policy
 
+        build_policy(self.policy)  # a label that stands for several runs is refused
         template = self.setting.template()
         anneal = template.anneal if self.anneal is None else self.anneal
         [spec] = compare.grid(template, [self.policy], [self.prune_rate], [self.seed], [self.label_noise], [anneal])

@@ -10,7 +10,7 @@ from rich.table import Table
 from emprune import scoring
 from emprune.policies import REGISTRY
 from emprune.selection import RULES
-from emprune_lab.specs.spec import SHORT
+from emprune_lab.specs.spec import LADDER, SHORT
 from emprune_lab.subsets.static import LABELS
 from emprune_lab.tasks import KINDS
 
@@ -21,6 +21,7 @@ def table_of_methods() -> Table:
     for name, policy in REGISTRY.items():
         table.add_row("policy", name, _settings(policy), _first_line(policy), policy.source)
     table.add_row("policy", SHORT, "", "Fewer epochs of full data at the same number of samples.", "reference (lab)")
+    table.add_row("policy", LADDER, "", "Full, and short at 1/16, 1/8, 1/4 and 1/2 of its samples.", "reference (lab)")
     for name, rule in RULES.items():
         table.add_row("rule", name, _settings(rule), _first_line(rule), "")
     for name, source in LABELS.items():

@@ -18,7 +18,7 @@ from emprune_lab.commandline.stop import Stop
 from emprune_lab.records.folders import prepare_folder
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
 from emprune_lab.report.costs import RANDOM
-from emprune_lab.report.page import FIGURES_FOLDER, REPORT_FILE, TABLE_FILE, write_report
+from emprune_lab.report.page import FIGURES_FOLDER, REPORT_FILE, SUMMARY_FILE, TABLE_FILE, write_report
 from emprune_lab.report.tables import rich_tables
 from emprune_lab.runs import compare
 from emprune_lab.runs.compare import RUNS_FOLDER, Comparison
@@ -28,7 +28,7 @@ from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.specs.spec import RunSpec
 
 _MOST_NAMED = 3
-_FILES = (RESULTS_FILE, TABLE_FILE, REPORT_FILE)
+_FILES = (RESULTS_FILE, SUMMARY_FILE, TABLE_FILE, REPORT_FILE)
 
 
 def train(options: Train, console: Console, command: str) -> int:
@@ -172,5 +172,5 @@ def _publish(
             console.print(table)
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))
-    for path in (out / RESULTS_FILE, files.table, files.report):
+    for path in (out / RESULTS_FILE, files.summary, files.table, files.report):
         console.print(str(path), highlight=False, markup=False, soft_wrap=True)

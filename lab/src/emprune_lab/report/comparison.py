@@ -10,7 +10,7 @@ from pathlib import Path
 from emprune.errors import DataError
 from emprune_lab.data import LabelledData, Split, as_trained
 from emprune_lab.records.results import Result, Samples, load_samples
-from emprune_lab.report.costs import FULL, own_budget
+from emprune_lab.report.costs import FULL, PLAIN, own_budget
 from emprune_lab.report.settings import Setting
 from emprune_lab.report.statistics import Cells, Row, by_cell, policy_order
 from emprune_lab.tasks import labelled_data
@@ -61,6 +61,12 @@ class Comparison:
         """What the runs share."""
         return self.rows[0].setting
 
+    @cached_property
+    def rated(self) -> list[Row]:
+        """The rows of ``full`` and of the rates at which something is pruned: without the rates of a ladder alone."""
+        rates = rates_of(self.cells)
+        return [row for row in self.rows if row.policy == FULL or row.prune_rate in rates]
+
     @property
     def pruned(self) -> bool:
         """Whether there is more than full data."""
@@ -88,8 +94,9 @@ class Comparison:
     @cached_property
     def example(self) -> dict[str, Result]:
         """Policy → its pruned run with arrays at the highest rate, all of the first seed there."""
-        runs = [run for (policy, _), seeds in self.cells.items() if policy != FULL for run in seeds.values()]
-        runs = [run for run in runs if run.run_id in self.samples]
+        rates = rates_of(self.cells)
+        shown = [seeds for (policy, rate), seeds in self.cells.items() if policy != FULL and rate in rates]
+        runs = [run for seeds in shown for run in seeds.values() if run.run_id in self.samples]
         if not runs:
             return {}
         rate = max(run.prune_rate for run in runs)
@@ -117,8 +124,9 @@ def policies_of(cells: Mapping[tuple[str, float], object]) -> list[str]:
 
 
 def rates_of(cells: Mapping[tuple[str, float], object]) -> list[float]:
-    """The prune rates of all but ``full``, ascending."""
-    return sorted({rate for policy, rate in cells if policy != FULL})
+    """The prune rates at which something is pruned, ascending; of plain training alone, those of ``short``."""
+    rates = {rate for policy, rate in cells if policy not in PLAIN}
+    return sorted(rates or {rate for policy, rate in cells if policy != FULL})
 
 
 def shown_of(policies: Sequence[str], most: int = MOST_SHOWN) -> list[str]:

@@ -12,8 +12,11 @@ from emprune.errors import ArgumentError
 from emprune.policies import get_policy
 from emprune_lab.records.results import Result
 from emprune_lab.report.settings import Setting
+from emprune_lab.specs.spec import SHORT
 
 FULL, RANDOM = "full", "random"
+PLAIN = (FULL, SHORT)
+"""Plain training on all the data, for all epochs of the recipe or for fewer."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Cost:
             of it, and where the runs were not all on one machine.
         efficiency: the speed-up over that of the samples, samples_backward of ``full`` over this one's; 1: all that
             pruning spares is gained, choosing the samples is free. None where the speed-up is.
+        overhead: seconds a trained sample over those of plain training, each of its fastest run, which other work on
+            the machine has disturbed least; at least 1, since no policy makes a step cheaper, and a lower quotient is
+            noise of the clock. None where plain training was not run on the same machine.
         machines: those that the runs were on.
     """
 
@@ -43,6 +49,7 @@ class Cost:
     select: float
     speed_up: float | None
     efficiency: float | None
+    overhead: float | None
     machines: frozenset[str]
 
     @property
@@ -56,11 +63,11 @@ class Cost:
         return self.train + self.score + self.select
 
 
-def cost_of(runs: Sequence[Result], full: Sequence[Result]) -> Cost:
+def cost_of(runs: Sequence[Result], full: Sequence[Result], plain: Sequence[Result] = ()) -> Cost:
     """The cost of one policy's runs, beside those of ``full`` in the same setting.
 
     Args:
-        runs: at least one. full: runs of ``full``; empty for ``full`` itself.
+        runs: at least one. full: runs of ``full``; empty for ``full`` itself. plain: all runs of plain training.
     """
     seconds, samples = _seconds(runs), _average(run.samples_backward for run in runs)
     machines = frozenset(run.device for run in runs)
@@ -77,6 +84,7 @@ def cost_of(runs: Sequence[Result], full: Sequence[Result]) -> Cost:
         **seconds,
         speed_up=speed_up,
         efficiency=efficiency,
+        overhead=_overhead(runs, plain),
         machines=machines,
     )
 
@@ -123,6 +131,19 @@ def check_budgets(results: Iterable[Result]) -> None:
 def _seconds(runs: Sequence[Result]) -> dict[str, float]:
     """Mean seconds of each kind; older results have no scoring."""
     return {name: _average(run.seconds.get(name, 0.0) for run in runs) for name in ("train", "score", "select")}
+
+
+def _overhead(runs: Sequence[Result], plain: Sequence[Result]) -> float | None:
+    """As in :class:`Cost`."""
+    if not plain or len({run.device for run in (*runs, *plain)}) != 1:
+        return None
+    own, least = min(map(_pace, runs)), min(map(_pace, plain))
+    return max(own / least, 1.0) if least > 0 else None
+
+
+def _pace(run: Result) -> float:
+    """Seconds a sample that went through backward, scoring runs included."""
+    return sum(_seconds([run]).values()) / (run.samples_backward + run.samples_backward_scoring)
 
 
 def _average(values: Iterable[float]) -> float:

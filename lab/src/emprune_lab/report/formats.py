@@ -64,9 +64,24 @@ def format_ratio(ratio: float | None) -> str:
 
 
 def format_speed_up(speed_up: SpeedUp | None) -> str:
-    """Two decimals, and whether it is a bound.
+    """Two decimals, and whether it is a bound; its interval in brackets, one number where that is beyond all.
 
     >>> format_speed_up(SpeedUp(10 / 3, "≥")), format_speed_up(SpeedUp(1.166))
     ('≥ 3.33', '1.17')
+    >>> format_speed_up(SpeedUp(2.05, "", 1.704, 10 / 3, high_bound="≥"))
+    '2.05 [1.70, ≥ 3.33]'
+    >>> format_speed_up(SpeedUp(10 / 3, "≥", 10 / 3, 10 / 3, "≥", "≥"))
+    '≥ 3.33 [≥ 3.33]'
     """
-    return NONE if speed_up is None else f"{speed_up.bound} {speed_up.value:.2f}".lstrip()
+    if speed_up is None:
+        return NONE
+    value = _bounded(speed_up.bound, speed_up.value)
+    if speed_up.low is None or speed_up.high is None:
+        return value
+    ends = [_bounded(speed_up.low_bound, speed_up.low), _bounded(speed_up.high_bound, speed_up.high)]
+    beyond = speed_up.low_bound and speed_up.low_bound == speed_up.high_bound
+    return f"{value} [{ends[0] if beyond else ', '.join(ends)}]"
+
+
+def _bounded(bound: str, number: float) -> str:
+    return f"{bound} {number:.2f}".lstrip()

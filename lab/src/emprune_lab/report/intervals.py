@@ -59,9 +59,9 @@ def mean(values: ArrayLike) -> Estimate:
     """
     column = np.asarray(values, dtype=np.float64)
     centre, count = float(np.mean(column)), len(column)
-    if count < 2 or np.ptp(column) <= _SAME * max(1.0, float(np.abs(column).max())):
+    if count < 2 or agree(column):
         return Estimate(centre, None, None, count)
-    half = _t(count) * float(np.std(column, ddof=1)) / count**0.5
+    half = student_t(count) * float(np.std(column, ddof=1)) / count**0.5
     return Estimate(centre, centre - half, centre + half, count)
 
 
@@ -105,7 +105,7 @@ def fieller(above: ArrayLike, below: ArrayLike) -> tuple[float, float] | None:
     """
     pairs = np.stack([np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)])
     a, b = pairs.mean(axis=1)
-    (aa, ab), (_, bb) = _t(pairs.shape[1]) ** 2 / pairs.shape[1] * np.cov(pairs)
+    (aa, ab), (_, bb) = student_t(pairs.shape[1]) ** 2 / pairs.shape[1] * np.cov(pairs)
     # The roots of (a - ρb)² = t²·var(a - ρb)/n.
     square, half, constant = b * b - bb, a * b - ab, a * a - aa
     if square <= 0:
@@ -114,5 +114,12 @@ def fieller(above: ArrayLike, below: ArrayLike) -> tuple[float, float] | None:
     return float((half - root) / square), float((half + root) / square)
 
 
-def _t(count: int) -> float:
+def agree(values: ArrayLike) -> bool:
+    """Whether values of shape [n], one a seed, are the same but for rounding, so that they say nothing of a spread."""
+    column = np.asarray(values, dtype=np.float64)
+    return bool(np.ptp(column) <= _SAME * max(1.0, float(np.abs(column).max())))
+
+
+def student_t(count: int) -> float:
+    """The 97.5 % point of Student's t of so many seeds, count - 1 degrees of freedom."""
     return float(stdtrit(count - 1, _UPPER))

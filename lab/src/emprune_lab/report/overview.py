@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from emprune_lab.records.results import Result
+from emprune_lab.report.comparison import rates_of
 from emprune_lab.report.costs import FULL, RANDOM
 from emprune_lab.report.formats import NONE, format_difference, format_mean
 from emprune_lab.report.layout import markdown_table, to_markdown
@@ -56,9 +57,11 @@ def tables_markdown(results: Sequence[Result], reference: str = RANDOM) -> str:
 def _overview(rows: Sequence[Row]) -> str:
     shown = [row for row in rows if not row.own_budget]
     titles = short_titles(list(dict.fromkeys(row.setting for row in shown)))
-    columns: list[tuple[Setting, float]] = list(
-        dict.fromkeys((row.setting, row.prune_rate) for row in shown if row.policy != FULL)
-    ) or [(row.setting, row.prune_rate) for row in shown]
+    columns: list[tuple[Setting, float]] = []
+    for setting in titles:
+        rates = rates_of({(row.policy, row.prune_rate): row for row in shown if row.setting == setting})
+        columns += [(setting, rate) for rate in rates]
+    columns = columns or [(row.setting, row.prune_rate) for row in shown]
     cells = {(row.policy, row.setting, row.prune_rate): row for row in shown}
     lines = []
     for policy in policy_order(row.policy for row in shown):

@@ -1,9 +1,10 @@
-"""The report: one self-contained page, the tables as Markdown, and every figure as a file."""
+"""The report: one self-contained page, the tables as Markdown and as JSON, and every figure as a file."""
 
 from __future__ import annotations
 
 import base64
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
@@ -21,17 +22,19 @@ from emprune_lab.report.costs import RANDOM
 from emprune_lab.report.overview import tables_markdown
 from emprune_lab.report.settings import anchors, by_setting, setting_titles, settings_table
 from emprune_lab.report.statistics import summarise
+from emprune_lab.report.summary import summary
 from emprune_lab.report.tables import notes_of, setting_tables
 
-TABLE_FILE, REPORT_FILE, FIGURES_FOLDER = "table.md", "report.html", "figures"
+TABLE_FILE, SUMMARY_FILE, REPORT_FILE, FIGURES_FOLDER = "table.md", "summary.json", "report.html", "figures"
 _MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where the report lies: the Markdown tables, the page, and the figures in the page's order."""
+    """Where the report lies: the statistics as Markdown tables and as JSON, the page, and the figures in its order."""
 
     table: Path
+    summary: Path
     report: Path
     figures: tuple[Path, ...]
 
@@ -40,7 +43,7 @@ def write_report(
     folder: Path, results: Sequence[Result], runs: Path, *, data_dir: str | Path | None = None,
     reference: str = RANDOM,
 ) -> ReportFiles:  # fmt: skip
-    """Write table.md, figures/*.png and report.html, which needs no other file.
+    """Write table.md, summary.json, figures/*.png and report.html, which needs no other file.
 
     Args:
         folder: where to write; made if missing.
@@ -68,8 +71,10 @@ def write_report(
         for picture in section["pictures"]
     }
     table, page = tables_markdown(results, reference), _html(sections, results)
-    files = ReportFiles(folder / TABLE_FILE, folder / REPORT_FILE, tuple(drawn))
-    for path, content in {**drawn, files.table: table.encode(), files.report: page.encode()}.items():
+    values = json.dumps(summary(results, reference), indent=1, ensure_ascii=False) + "\n"
+    files = ReportFiles(folder / TABLE_FILE, folder / SUMMARY_FILE, folder / REPORT_FILE, tuple(drawn))
+    texts = {files.table: table, files.summary: values, files.report: page}
+    for path, content in {**drawn, **{path: text.encode() for path, text in texts.items()}}.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, methodcaller("write_bytes", content))
     return files

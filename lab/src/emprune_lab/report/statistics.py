@@ -11,14 +11,16 @@ from emprune.errors import ArgumentError
 from emprune.policies import REGISTRY
 from emprune_lab.records.metrics import METRICS, Metric, metric_named
 from emprune_lab.records.results import Result
-from emprune_lab.report.costs import FULL, RANDOM, Cost, check_budgets, cost_of, own_budget
-from emprune_lab.report.equal import Ladder, SpeedUp
+from emprune_lab.report.costs import FULL, PLAIN, RANDOM, Cost, check_budgets, cost_of, own_budget
+from emprune_lab.report.equal import SpeedUp, speed_up
 from emprune_lab.report.intervals import Estimate, gap_closed, mean, paired_difference
 from emprune_lab.report.settings import Setting, by_setting
 from emprune_lab.specs.spec import SHORT
 
 Cells = Mapping[tuple[str, float], Mapping[int, Result]]
 """(policy, prune rate) → seed → run."""
+Plain = Mapping[float, Mapping[int, float]]
+"""Samples of plain training → seed → value of the metric, higher is better."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,10 @@ class Row:
         gap_closed: fraction of the way from ``random`` to ``full``, whatever the reference, see
             :func:`~emprune_lab.report.intervals.gap_closed`; None for these two, for an own budget and where it is
             undefined.
+        to_full: the difference of that metric to ``full``, as :attr:`Measure.difference`; None for ``full`` itself.
         cost: samples, steps and seconds.
-        speed_up: at equal value of that metric, against ``short`` and ``full``; None for these two, and where there are
-            fewer than two budgets of them.
+        speed_up: in samples at equal value of that metric, against ``short`` and ``full``; None for these two, where
+            there are fewer than two budgets of them, and where there is no seed that all have.
     """
 
     setting: Setting
@@ -67,6 +70,7 @@ class Row:
     remembered: Estimate
     remembered_true: Estimate
     gap_closed: Estimate | None
+    to_full: Estimate | None
     cost: Cost
     speed_up: SpeedUp | None
 
@@ -84,6 +88,13 @@ class Row:
     def difference(self) -> Estimate | None:
         """Its difference to the reference."""
         return self.measures[0].difference
+
+    @property
+    def speed_up_in_seconds(self) -> SpeedUp | None:
+        """The speed-up where the policy's overhead is paid for; None where plain training ran on another machine."""
+        if self.speed_up is None or self.cost.overhead is None:
+            return None
+        return self.speed_up.times(1 / self.cost.overhead)
 
     def measure(self, metric: Metric) -> Measure | None:
         """What its runs have of a metric."""
@@ -154,20 +165,21 @@ def summarise(results: Iterable[Result], reference: str = RANDOM) -> list[Row]:
     for setting, runs in by_setting(results).items():
         check_budgets(runs)
         cells = by_cell(runs)
-        ladder = _ladder(cells)
-        rows += [_row(setting, policy, rate, cells, reference, ladder) for policy, rate in cells]
+        plain = _plain(cells)
+        rows += [_row(setting, policy, rate, cells, reference, plain) for policy, rate in cells]
     return rows
 
 
-def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str, ladder: Ladder | None) -> Row:
+def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str, plain: Plain) -> Row:
     runs, full = cells[policy, rate], cells.get((FULL, 0.0), {})
     every = list(runs.values())
     compared = policy != FULL and not own_budget(policy)
     base = cells.get((reference, 0.0 if reference == FULL else rate), {}) if compared and policy != reference else {}
     random = cells.get((RANDOM, rate), {}) if compared and policy != RANDOM else {}
     measures = tuple(_measure(metric, runs, base) for metric in _metrics(every))
-    cost = cost_of(every, [] if policy == FULL else list(full.values()))
-    reached = measures[0].metric.sign * measures[0].mean.value
+    plain_runs = [run for (name, _), group in cells.items() if name in PLAIN for run in group.values()]
+    cost = cost_of(every, [] if policy == FULL else list(full.values()), plain_runs)
+    reached = {} if policy in PLAIN else _gains(measures[0].metric, runs)
     return Row(
         setting=setting,
         policy=policy,
@@ -179,20 +191,21 @@ def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: st
         remembered=mean([100 * run.remembered for run in every]),
         remembered_true=mean([100 * run.remembered_true for run in every]),
         gap_closed=_gap(metric_named(every[0].metric), runs, random, full),
+        to_full=None if policy == FULL else _measure(measures[0].metric, runs, full).difference,
         cost=cost,
-        speed_up=ladder.speed_up(cost.samples_trained, reached) if ladder and policy not in (FULL, SHORT) else None,
+        speed_up=speed_up(plain, cost.samples_trained, reached),
     )
 
 
-def _ladder(cells: Cells) -> Ladder | None:
+def _plain(cells: Cells) -> Plain:
     """Plain training: ``full``, and ``short`` at every rate."""
-    plain = [list(runs.values()) for (policy, _), runs in cells.items() if policy in (FULL, SHORT)]
-    points = []
-    for runs in plain:
-        metric = metric_named(runs[0].metric)
-        samples = float(np.mean([run.samples_backward for run in runs]))
-        points.append((samples, metric.sign * metric.scale * float(np.mean([run.accuracy for run in runs]))))
-    return Ladder.of(points)
+    plain: dict[float, dict[int, float]] = {}
+    for (policy, _), runs in cells.items():
+        if policy in PLAIN:
+            every = list(runs.values())
+            samples = float(np.mean([run.samples_backward for run in every]))
+            plain.setdefault(samples, {}).update(_gains(metric_named(every[0].metric), runs))
+    return plain
 
 
 def _metrics(runs: Iterable[Result]) -> list[Metric]:
@@ -216,6 +229,11 @@ def _gap(metric: Metric, *groups: Mapping[int, Result]) -> Estimate | None:
     values = [_values(metric, runs) for runs in groups]
     seeds = [seed for seed in values[0] if all(seed in one for one in values)]
     return gap_closed(*(metric.sign * np.array([one[seed] for seed in seeds]) for one in values)) if seeds else None
+
+
+def _gains(metric: Metric, runs: Mapping[int, Result]) -> dict[int, float]:
+    """Values by seed, of which higher is better."""
+    return {seed: metric.sign * value for seed, value in _values(metric, runs).items()}
 
 
 def _values(metric: Metric, runs: Mapping[int, Result]) -> dict[int, float]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from emprune_lab.records.metrics import Metric
 from emprune_lab.records.results import Result
-from emprune_lab.report.costs import RANDOM
+from emprune_lab.report.costs import FULL, RANDOM
 from emprune_lab.report.formats import (
     NONE,
     format_difference,
@@ -22,46 +22,13 @@ from emprune_lab.report.formats import (
     format_speed_up,
 )  # fmt: skip
 from emprune_lab.report.layout import Cell, Table, TerminalTable, Tone
+from emprune_lab.report.lossless import lossless_rates, seconds_saved
+from emprune_lab.report.notes import COST, INTERVALS, LOSSLESS, MEASURES, NOTES, OWN_BUDGET, RANKED
 from emprune_lab.report.settings import setting_titles
 from emprune_lab.report.statistics import Row, summarise
 
 Columns = Mapping[str, Callable[[Row], Cell]]
 """Heading → what stands under it."""
-
-RANKED, MEASURES, OWN_BUDGET, COST = "equal budgets", "all measures", "budgets of their own, not ranked", "cost"
-"""Names of a setting's tables."""
-
-NOTES = {
-    RANKED: "Policies at one rate trained the same number of samples (backward); full is the reference with more. "
-    "After +: what the run behind a static score had trained before, beyond that budget. forward: all forward passes, "
-    "those that only score or choose included. A sample of a contrastive run is two views. random: a new uniform "
-    "subset each epoch; short: full data for fewer epochs. gap closed: (policy − random) / (full − random), 0 is no "
-    "better than random, 1 is lossless; in parentheses where the seeds do not bound it, fewer than four or full not "
-    "significantly better than random; – where it is not better. speed-up at equal value: samples that plain training "
-    "on all the data needs to get there, over those of the policy, scoring runs included; of means over the seeds, "
-    "log-linear between the budgets of short and full, a bound outside of them, and without an interval. remembered: "
-    "training samples that the final model predicts as labelled, without augmentation; of text, tokens predicted "
-    "right; of contrastive runs, views in a batch whose nearest other view is of the same sample (instance retrieval). "
-    "true labels: training samples predicted right in truth.",
-    MEASURES: "All metrics of the same runs; the first heads the comparison. ↓: lower is better.",
-    OWN_BUDGET: "These rules decide by the scores how many samples they train. What they reach belongs to that "
-    "number, not to the rate asked for, and is compared with no other.",
-    COST: "Means over the seeds. backward: samples trained, in that many steps; forward: all forward passes. Seconds "
-    "are wall-clock: training steps, separate scoring passes, selecting. speed-up: seconds of full over the policy’s; "
-    "efficiency: the speed-up over that of the samples (backward), where 1 is a selection that costs nothing; – where "
-    "full was not run on the same machine. Runs at the same time on one machine slow each other down.",
-}
-"""How to read each table."""
-
-INTERVALS = (
-    "95 %, over seeds, by Student’s t, which holds the truth in 95 % of repetitions with new seeds, also for few, if "
-    "the metric value varies about normally from seed to seed; with 2 or 3 seeds it is long for that reason. ±: half "
-    "that of the mean. Brackets: that of the difference to the reference at the same rate, paired by seed, and of gap "
-    "closed (Fieller’s, from four seeds on). Bold: significantly better than the reference, the interval leaves out "
-    "zero. One seed has no interval, nor have seeds that agree to the last digit. Intervals speak of new seeds, not of "
-    "another test set, and are not corrected for the number of policies compared."
-)
-"""How the intervals are made and what they cover, as ``python -m studies.intervals`` finds."""
 
 _TONES: dict[int, Tone] = {1: "better", -1: "worse", 0: ""}
 
@@ -91,7 +58,8 @@ def notes_of(tables: Iterable[Table]) -> dict[str, str]:
 
 
 def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
-    """One setting's tables: ranked, all measures where there are several, budgets of their own if any, cost.
+    """One setting's tables: ranked, lossless rates beside full, all measures where there are several, budgets of their
+    own if any, cost.
 
     Args:
         rows: of one setting, as :func:`emprune_lab.report.statistics.summarise` orders them.
@@ -99,6 +67,7 @@ def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
     """
     ranked, own = [row for row in rows if not row.own_budget], [row for row in rows if row.own_budget]
     tables = [_ranked(ranked, title)] if ranked else []
+    tables += _lossless(rows, title)
     tables += [_measures(ranked, title)] if any(len(row.measures) > 1 for row in ranked) else []
     tables += [_own_budget(own, title)] if own else []
     return [*tables, _cost(rows, title)]
@@ -123,6 +92,31 @@ def _measures(rows: Sequence[Row], title: str) -> Table:
     return _table(title, MEASURES, rows, columns)
 
 
+def _lossless(rows: Sequence[Row], title: str) -> list[Table]:
+    """One table, or none where nothing can be said."""
+    found = lossless_rates(rows)
+    if not found:
+        return []
+    full, metric = next(row for row in rows if row.policy == FULL), rows[0].metric
+    fit = sorted(((one.row, one.next) for one in found if one.row), key=lambda pair: -pair[0].prune_rate)
+    lines = [tuple(map(Cell, _lossless_line(row, after, full))) for row, after in fit]
+    if others := [one.rows[0].prune_rate for one in found if one.row is None]:
+        line = (NONE, "all others" if fit else "all", NONE, NONE, f"{min(others):g}", NONE)
+        lines.append(tuple(map(Cell, line)))
+    columns = ("rate", "policy", f"{metric.words} minus full", "seconds saved %", "next rate", "minus full there")
+    return [Table(title, LOSSLESS, columns, tuple(lines), NOTES[LOSSLESS])]
+
+
+def _lossless_line(row: Row, after: Row | None, full: Row) -> Iterable[str]:
+    digits, saved = row.metric.digits, seconds_saved(row, full)
+    yield f"{row.prune_rate:g}" if after else f"≥ {row.prune_rate:g}"
+    yield row.policy
+    yield format_difference(row.to_full, digits)
+    yield NONE if saved is None else f"{100 * saved:.0f}".replace("-", "−")
+    yield f"{after.prune_rate:g}" if after else NONE
+    yield format_difference(after.to_full, digits) if after else NONE
+
+
 def _own_budget(rows: Sequence[Row], title: str) -> Table:
     means = {_heading(metric): partial(_mean, metric=metric) for metric in _metrics(rows)}
     return _table(title, OWN_BUDGET, rows, {**means, **_equal(rows[0].metric), **_REALISED, **_SPENT, **_STEPS})
@@ -138,6 +132,9 @@ def _cost(rows: Sequence[Row], title: str) -> Table:
         "select s": lambda row: Cell(format_seconds(row.cost.select)),
         "speed-up": lambda row: Cell(format_ratio(row.cost.speed_up)),
         "efficiency": lambda row: Cell(format_ratio(row.cost.efficiency)),
+        f"speed-up at equal {rows[0].metric.words}, in seconds": lambda row: Cell(
+            format_speed_up(row.speed_up_in_seconds)
+        ),
     }
     return _table(title, COST, rows, columns)
 

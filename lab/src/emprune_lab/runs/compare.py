@@ -19,7 +19,7 @@ from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.workers import work_in_processes
-from emprune_lab.specs.spec import RunSpec, build_pruner, parse_policy
+from emprune_lab.specs.spec import RunSpec, build_pruner, policies_at
 from emprune_lab.tasks import build_task, check_spec, training_data
 
 RUNS_FOLDER = "runs"
@@ -33,7 +33,7 @@ def grid(
     label_noises: Sequence[float],
     anneals: Sequence[float] = (0.0,),
 ) -> list[RunSpec]:
-    """Every run of a comparison, seed by seed; ``full`` does not depend on the rate and is run once a seed.
+    """Every run of a comparison once, seed by seed, as :func:`~emprune_lab.specs.spec.policies_at` writes labels out.
 
     Raises:
         ArgumentError: a policy is unknown, a setting or rate is out of range, or a list is empty.
@@ -45,10 +45,10 @@ def grid(
         if not values or len(set(values)) != len(values):
             raise ArgumentError(name, tuple(values), "at least one value, none twice")
     specs: dict[str, RunSpec] = {}
-    for noise, anneal, seed, policy in itertools.product(label_noises, anneals, seeds, policies):
-        for rate in [0.0] if parse_policy(policy)[0] == "full" else prune_rates:
-            spec = replace(template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise, anneal=anneal)
-            specs[spec.run_id] = spec
+    asked = [one for label in policies for one in policies_at(label, prune_rates)]
+    for noise, anneal, seed, (policy, rate) in itertools.product(label_noises, anneals, seeds, asked):
+        spec = replace(template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise, anneal=anneal)
+        specs[spec.run_id] = spec
     return list(specs.values())
 
 

@@ -6,10 +6,11 @@ import ast
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emprune import DynamicRandom, Policy, Pruner, StaticRandom, StaticScores, get_policy
+from emprune import DynamicRandom, Full, Policy, Pruner, StaticRandom, StaticScores, get_policy
 from emprune.errors import ArgumentError, did_you_mean
 from emprune.policies import REGISTRY, check_settings, missing_settings
 from emprune_lab.data import Split
@@ -19,6 +20,8 @@ from emprune_lab.subsets.static import needs_of
 
 SHORT = "short"
 """The baseline that papers forget: fewer epochs of full data at the same number of samples."""
+LADDER, LADDER_RATES = "ladder", (15 / 16, 7 / 8, 3 / 4, 1 / 2)
+"""Plain training at several budgets, which :func:`policies_at` writes out: ``short`` at these rates, and ``full``."""
 Budget = Literal["epoch", "run"]
 """What the prune rate is of."""
 _OF_THE_TASK = ("memory", "memory_temperature")
@@ -59,6 +62,28 @@ class RunSpec:
         return f"{self.data}-{name}-r{self.prune_rate:g}-s{self.seed}-{digest}"
 
 
+def policies_at(label: str, prune_rates: Sequence[float]) -> list[tuple[str, float]]:
+    """The labels and rates to train where a comparison is asked for a label.
+
+    ``full`` does not depend on the rate; ``ladder`` is ``short`` at rates of its own, and ``full``: 1/16, 1/8, 1/4, 1/2
+    and all of the full run's samples. Where epochs are annealed its budgets are those of pruned runs at these rates,
+    annealing counted.
+
+    Raises:
+        ArgumentError: as :func:`parse_policy`.
+
+    >>> policies_at("full", [0.7, 0.9]), policies_at("emp:beta=2", [0.7, 0.9])
+    ([('full', 0.0)], [('emp:beta=2', 0.7), ('emp:beta=2', 0.9)])
+    >>> policies_at("ladder", [0.7])[:2]
+    [('short', 0.9375), ('short', 0.875)]
+    """
+    name, settings = parse_policy(label)
+    if name == LADDER:
+        check_settings(LADDER, DynamicRandom, settings)
+        return [*((SHORT, rate) for rate in LADDER_RATES), (Full.name, 0.0)]
+    return [(label, 0.0)] if name == Full.name else [(label, rate) for rate in prune_rates]
+
+
 def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
     """Split "emp:beta=2:rule=top" into the name and its settings.
 
@@ -69,7 +94,7 @@ def parse_policy(label: str) -> tuple[str, dict[str, Any]]:
     ('emp', {'beta': 2, 'rule': 'top'})
     """
     name, *pairs = label.split(":")
-    known = [*REGISTRY, SHORT, *STATIC_LABELS]
+    known = [*REGISTRY, SHORT, LADDER, *STATIC_LABELS]
     if name not in known:
         raise ArgumentError("policy", name, f"one of {', '.join(known)}", did_you_mean(name.lower(), known))
     settings = {}
@@ -97,6 +122,11 @@ def build_policy(label: str) -> Policy:
     if name in STATIC_LABELS:
         needs_of(name, settings)
         return StaticRandom()
+    if name == LADDER:
+        raise ArgumentError(
+            "policy", label, f"one of a single run: {LADDER} stands for {SHORT} at {len(LADDER_RATES)} rates and full",
+            "Ask a comparison for it: emprune compare --policies ladder,random,emp.",
+        )  # fmt: skip
     if name == SHORT:
         check_settings(SHORT, DynamicRandom, settings)
         return DynamicRandom()

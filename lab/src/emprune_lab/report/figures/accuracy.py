@@ -23,7 +23,7 @@ _FEW = 8
 
 def draw(comparison: Comparison) -> Figure:
     """The metric over the realised rate, on which the policies of one nominal rate agree; full is a horizontal line."""
-    rows = comparison.rows
+    rows = comparison.rated
     policies = policy_order(row.policy for row in rows)
     look, metric = looks(policies), rows[0].metric
     ranked, own = [row for row in rows if row.ranked], [row for row in rows if row.own_budget]

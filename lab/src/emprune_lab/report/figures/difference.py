@@ -19,7 +19,7 @@ from emprune_lab.report.style import FAINT, INK, grid_lines, new_figure
 
 def draw(comparison: Comparison) -> Figure:
     """Paired differences with intervals: one panel a rate, one line a policy, one scale for all."""
-    shown = [(row, row.difference) for row in comparison.rows if row.difference]
+    shown = [(row, row.difference) for row in comparison.rated if row.difference]
     policies = policy_order(row.policy for row, _ in shown)
     rates = sorted({row.prune_rate for row, _ in shown})
     metric, look = shown[0][0].metric, looks(policies)
@@ -84,6 +84,6 @@ FIGURE = ReportFigure(
     "difference, and one that reaches the edge is longer; a filled dot is significant, a hollow one is not. One seed "
     "has no interval. ◂ and ▸ mark values off the scale.",
     draw=draw,
-    applies=lambda comparison: any(row.difference for row in comparison.rows),
+    applies=lambda comparison: any(row.difference for row in comparison.rated),
     order=20,
 )

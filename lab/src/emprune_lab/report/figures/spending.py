@@ -10,12 +10,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from emprune_lab.report.axes import metric_limits, policy_marks, shared_legend
 from emprune_lab.report.comparison import Comparison
-from emprune_lab.report.costs import FULL
+from emprune_lab.report.costs import PLAIN
 from emprune_lab.report.figure import ReportFigure
 from emprune_lab.report.palette import looks
 from emprune_lab.report.statistics import Row, policy_order
 from emprune_lab.report.style import grid_lines, new_figure
-from emprune_lab.specs.spec import SHORT
 
 
 def draw(comparison: Comparison) -> Figure:
@@ -29,7 +28,7 @@ def draw(comparison: Comparison) -> Figure:
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     for axes, (name, cost) in zip(panels, costs.items(), strict=True):
         axes.set_ylim(metric_limits([row.mean for row in rows], rows[0].metric))
-        plain = sorted((row for row in rows if row.policy in (FULL, SHORT)), key=cost)
+        plain = sorted((row for row in rows if row.policy in PLAIN), key=cost)
         axes.plot(
             [cost(row) for row in plain], [row.mean.value for row in plain], color="#c9c9c9", linewidth=5, alpha=0.6,
             solid_capstyle="round", zorder=1,
@@ -37,7 +36,7 @@ def draw(comparison: Comparison) -> Figure:
         policy_marks(axes, rows, looks(policies), cost)
         _cost_axis(axes, name)
     # The budgets themselves are the ticks that matter.
-    panels[-1].set_xticks(sorted({row.cost.samples_backward for row in rows if not row.own_budget}))
+    panels[-1].set_xticks(sorted({row.cost.samples_backward for row in comparison.rated if not row.own_budget}))
     panels[0].set_ylabel(rows[0].metric.axis)
     shared_legend(figure, panels)
     return figure
