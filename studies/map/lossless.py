@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from studies.map.cells import Cell
-from studies.map.names import digits_of, point_of, setting_of
+from studies.map.names import metric_of, setting_of
 from studies.map.runs import Place
 
 from emprune_lab.report.formats import NONE, format_difference, format_mean
 from emprune_lab.report.intervals import Estimate, mean, paired_difference
 from emprune_lab.report.layout import markdown_table
-
-LOSS = 0.3
-"""Points that may be lost, at the lower end of the 95 % interval of the difference to full data."""
+from emprune_lab.report.lossless import is_lossless
 
 
 @dataclass(frozen=True)
@@ -23,8 +21,8 @@ class Lossless:
     """One policy in one setting and length.
 
     Attributes:
-        differences: rate → difference to full data, paired by seed. rate: the highest that loses no more than
-            :data:`LOSS`; None where none that was run does.
+        differences: rate → difference to full data, paired by seed. rate: the highest of these that is lossless as
+            :func:`emprune_lab.report.lossless.is_lossless` says; None where none is.
     """
 
     differences: dict[float, Estimate]
@@ -40,18 +38,13 @@ def to_full(cell: Cell, policy: str) -> Estimate | None:
     return paired_difference(*([of[seed].value for seed in seeds] for of in (own, cell.full)))
 
 
-def is_lossless(place: Place, difference: Estimate) -> bool:
-    """Whether the interval's lower end is above the loss allowed; never of one seed."""
-    return difference.low is not None and difference.low > -LOSS * point_of(place)
-
-
 def lossless(cells: Sequence[Cell], policy: str) -> Lossless | None:
     """Of one policy over cells that differ in rate alone; None where it was not run beside full data."""
     found = {cell.prune_rate: (cell, to_full(cell, policy)) for cell in sorted(cells, key=lambda cell: cell.prune_rate)}
     known = {rate: (cell.place, one) for rate, (cell, one) in found.items() if one is not None}
     if not known:
         return None
-    kept = [rate for rate, (place, one) in known.items() if is_lossless(place, one)]
+    kept = [rate for rate, (place, one) in known.items() if is_lossless(one, metric_of(place))]
     return Lossless({rate: one for rate, (_, one) in known.items()}, max(kept, default=None))
 
 
@@ -64,7 +57,26 @@ def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
     return list(found.values())
 
 
-def lossless_table(cells: Sequence[Cell], policies: dict[str, str]) -> str:
+def rate_table(cells: Sequence[Cell], policies: Mapping[str, str]) -> str:
+    """Markdown: a row a setting and length, per policy the highest lossless rate.
+
+    Args:
+        policies: label → name.
+    """
+    headings = ["data, network", "epochs", "rates run", "seeds of full", *policies.values()]
+    lines = []
+    for group in groups(cells):
+        first = group[0]
+        rates = ", ".join(f"{rate:g}" for rate in sorted(cell.prune_rate for cell in group))
+        found = [lossless(group, policy) for policy in policies]
+        lines.append([
+            setting_of(first.place, first.anneal), str(first.epochs), rates, str(len(first.full)),
+            *(NONE if one is None else _rate(one) for one in found),
+        ])  # fmt: skip
+    return markdown_table(headings, [":---"] + ["---:"] * (len(headings) - 1), lines)
+
+
+def lossless_table(cells: Sequence[Cell], policies: Mapping[str, str]) -> str:
     """Markdown: a row a setting and length; per policy the highest lossless rate, then the differences to full data.
 
     Args:
@@ -74,7 +86,7 @@ def lossless_table(cells: Sequence[Cell], policies: dict[str, str]) -> str:
     lines = []
     for group in groups(cells):
         first = group[0]
-        digits = digits_of(first.place)
+        digits = metric_of(first.place).digits
         found = {policy: lossless(group, policy) for policy in policies}
         full = format_mean(mean([run.value for run in first.full.values()]), digits)
         entries = [_said(one, digits) for one in found.values()]
@@ -86,4 +98,8 @@ def _said(one: Lossless | None, digits: int) -> str:
     if one is None:
         return NONE
     differences = "; ".join(f"{rate:g}: {format_difference(value, digits)}" for rate, value in one.differences.items())
-    return f"**{'none' if one.rate is None else f'{one.rate:g}'}**<br>{differences}"
+    return f"**{_rate(one)}**<br>{differences}"
+
+
+def _rate(one: Lossless) -> str:
+    return "none" if one.rate is None else f"{one.rate:g}"

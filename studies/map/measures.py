@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from studies.map.cells import Cell
 from studies.map.runs import Place, Run
 
+from emprune_lab.report import equal
 from emprune_lab.report.costs import RANDOM
-from emprune_lab.report.equal import Ladder, SpeedUp
+from emprune_lab.report.equal import SpeedUp
 from emprune_lab.report.intervals import Estimate, mean, paired_difference
 
 CLASSES = 10
 """Of all data sets whose labels are made wrong here, each by one of the other classes with equal probability."""
-LEAST_LADDER = 2
-"""A ladder is that of at least so many seeds, where the policy has as many."""
+LEAST_SEEDS = 2
+"""Plain training is that of so many seeds at least, where the policy has as many."""
 
 
 def gain(cell: Cell, policy: str, of: Callable[[Run], float | None] = lambda run: run.value) -> Estimate | None:
@@ -26,31 +27,26 @@ def gain(cell: Cell, policy: str, of: Callable[[Run], float | None] = lambda run
 
 
 def speed_up(cell: Cell, policy: str) -> SpeedUp | None:
-    """Samples that plain training needs for a policy's mean value, over its own; None without two lengths of it.
+    """Samples that plain training needs for what a policy reaches, over its own; None without two lengths of it.
 
-    Longer plain training may have fewer seeds than the policy. The ladder is made of the lengths that all of the seeds
-    have; where the policy is above all of these, of seeds that went further.
+    Longer plain training may have fewer seeds. The lengths are those that all of the policy's seeds have; where it is
+    better than these, also longer ones, with the seeds that went further.
     """
-    seeds = set(cell.runs.get(policy, {}))
+    runs = cell.runs.get(policy, {})
+    held = {frozenset(runs) & frozenset(values) for values in cell.plain.values()}
     found: SpeedUp | None = None
-    while len(seeds) >= min(LEAST_LADDER, len(cell.runs.get(policy, {}))) > 0:
-        ladder = plain_ladder(cell, seeds)
-        if ladder is not None:
-            runs = [cell.runs[policy][seed] for seed in sorted(seeds)]
-            found = ladder.speed_up(runs[0].samples, float(np.mean([run.value for run in runs])))
-        beyond = [held & seeds for held in map(set, cell.plain.values()) if held & seeds < seeds]
-        if (found and found.bound != "≥") or not beyond:
+    for seeds in sorted(held, key=len, reverse=True):
+        if seeds and len(seeds) >= min(LEAST_SEEDS, len(runs)):
+            values = {seed: runs[seed].value for seed in sorted(seeds)}
+            found = equal.speed_up(plain_of(cell, seeds), runs[min(seeds)].samples, values) or found
+        if found is not None and found.bound != "≥":
             break
-        seeds = max(beyond, key=len)
     return found
 
 
-def plain_ladder(cell: Cell, seeds: Iterable[int]) -> Ladder | None:
-    """Plain training at the lengths that all these seeds have; None of fewer than two."""
-    held = {samples: values for samples, values in cell.plain.items() if set(seeds) <= set(values)}
-    return Ladder.of([
-        (samples, float(np.mean([values[seed] for seed in seeds]))) for samples, values in held.items()
-    ])  # fmt: skip
+def plain_of(cell: Cell, seeds: Iterable[int]) -> dict[float, Mapping[int, float]]:
+    """Plain training at the lengths that all these seeds have: samples → seed → value."""
+    return {float(samples): values for samples, values in cell.plain.items() if set(seeds) <= set(values)}
 
 
 def generalisation_gap(cell: Cell, policy: str = RANDOM) -> Estimate | None:

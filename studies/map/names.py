@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from studies.map.runs import Place
 
-from emprune_lab.records.metrics import METRICS
+from emprune_lab.records.metrics import METRICS, Metric
 
 PAPER, FIXED, GATED = "emp:beta=1:gamma=1", "emp", "emp-gated"
 """EMP's score with the β of the paper's formula; EMP with fixed constants; EMP that follows the generalisation gap."""
@@ -57,11 +58,7 @@ def order_of(place: Place) -> tuple[object, ...]:
     return _NETWORKS.get(place.network) == "SimCLR", data, place.num_samples, network, place.label_noise, place
 
 
-def digits_of(place: Place) -> int:
-    """Decimals of its metric in tables."""
-    return METRICS[place.metric].digits if place.metric in METRICS else 2
-
-
-def point_of(place: Place) -> float:
-    """What counts as one point of its metric, in the values of runs."""
-    return METRICS[place.metric].point if place.metric in METRICS else 1.0
+def metric_of(place: Place) -> Metric:
+    """Its metric as runs hold it: scaled, higher is better. One that the laboratory does not know is in percent."""
+    known = METRICS.get(place.metric, Metric(place.metric, place.metric))
+    return dataclasses.replace(known, higher_is_better=True)

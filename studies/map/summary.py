@@ -22,7 +22,10 @@ _DIGITS = 3
 
 
 def summary(cells: Sequence[Cell]) -> dict[str, list[Any]]:
-    """By part, a list of JSON objects: values in the units of the tables, estimates as [value, low, high, seeds]."""
+    """By part, a list of JSON objects: values in the units of the tables, estimates as [value, low, high, seeds].
+
+    Of speed-ups each of the three stands behind its bound, "", "≥" or "≤".
+    """
     return {
         "cells": [_cell(cell) for cell in cells],
         "rank correlations of the gain": [_correlations(cells, policy) for policy in (FIXED, GATED)],
@@ -91,7 +94,10 @@ def _estimate(one: Estimate | None) -> list[Any] | None:
 
 
 def _speed_up(one: SpeedUp | None) -> list[Any] | None:
-    return None if one is None else [_rounded(one.value), one.bound]
+    if one is None:
+        return None
+    ends = ((one.value, one.bound), (one.low, one.low_bound), (one.high, one.high_bound))
+    return [*([bound, _rounded(value)] for value, bound in ends), one.count]
 
 
 def _rounded(value: float | None) -> float | None:

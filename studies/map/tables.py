@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from studies.map.cells import Cell
 from studies.map.measures import gain, speed_up
-from studies.map.names import POLICIES, digits_of, setting_of, shown
+from studies.map.names import POLICIES, metric_of, setting_of, shown
 
 from emprune_lab.report.costs import RANDOM
 from emprune_lab.report.formats import NONE, format_difference, format_mean, format_speed_up
@@ -22,7 +22,7 @@ def gain_table(cells: Sequence[Cell]) -> str:
     policies = shown(policy for cell in cells for policy in cell.runs)
 
     def entries(cell: Cell) -> list[str]:
-        digits = digits_of(cell.place)
+        digits = metric_of(cell.place).digits
         return [
             format_mean(mean([run.value for run in cell.random.values()]), digits),
             *(_marked(gain(cell, policy), digits) for policy in policies),

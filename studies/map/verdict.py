@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from studies.map.cells import Cell
 from studies.map.measures import gain, speed_up
-from studies.map.names import POLICIES, point_of, setting_of, shown
+from studies.map.names import POLICIES, metric_of, setting_of, shown
 from studies.map.runs import Place
 
 from emprune_lab.report.costs import RANDOM
@@ -27,7 +27,7 @@ def verdict_table(cells: Sequence[Cell]) -> str:
     lines = []
     for policy in shown(policy for cell in cells for policy in cell.runs):
         found = {at: one for at, cell in enumerate(cells) if (one := gain(cell, policy)) is not None}
-        points = {at: one.value / point_of(cells[at].place) for at, one in found.items()}
+        points = {at: one.value / metric_of(cells[at].place).point for at, one in found.items()}
         worst = min(points, key=lambda at: points[at])
         said = f"{signed(points[worst])}: {setting_of(cells[worst].place, cells[worst].anneal)}"
         signs = [one.sign for one in found.values()]
