@@ -33,8 +33,8 @@ def test_compare_writes_everything_and_prints_the_paths_last(tmp_path):
         (policy, seed) for seed in (0, 1) for policy in ("full", "short", "random", "emp")
     ]
     assert {r["samples_backward"] for r in results if r["policy"] != "full"} == {240}
-    lines = done.stdout.strip().splitlines()[-3:]
-    assert [Path(line).name for line in lines] == ["results.json", "table.md", "report.html"]
+    lines = done.stdout.strip().splitlines()[-4:]
+    assert [Path(line).name for line in lines] == ["results.json", "summary.json", "table.md", "report.html"]
     assert all(Path(line).is_file() for line in lines)
 
 

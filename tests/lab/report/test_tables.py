@@ -10,7 +10,7 @@ from rich.console import Console
 from emprune.errors import ArgumentError
 from emprune_lab.report.layout import to_markdown
 from emprune_lab.report.overview import overview_markdown, tables_markdown
-from emprune_lab.report.tables import COST, NOTES, OWN_BUDGET, RANKED, build_tables, rich_tables
+from emprune_lab.report.tables import COST, LOSSLESS, NOTES, OWN_BUDGET, RANKED, build_tables, rich_tables
 
 
 def printed(drawn, width=160):
@@ -29,7 +29,7 @@ def texts_of(table, policy, rate):
 
 
 def test_full_comes_first_and_is_compared_with_nothing():
-    ranked, cost = build_tables(comparison())
+    ranked, _, cost = build_tables(comparison())
     for table in (ranked, cost):
         assert [line[0].text for line in table.lines] == ["0", "0.7", "0.7", "0.7", "0.9", "0.9"]
     full = texts_of(ranked, "full", "0")
@@ -49,7 +49,8 @@ def test_cost_of_a_line_by_hand():
 
 
 def test_what_a_score_was_trained_with_stands_behind_the_budget():
-    for table in build_tables([*comparison(), made("el2n", 0.7, 0, samples_backward_scoring=300)]):
+    ranked, _, cost = build_tables([*comparison(), made("el2n", 0.7, 0, samples_backward_scoring=300)])
+    for table in (ranked, cost):
         assert "900 + 300" in texts_of(table, "el2n", "0.7")
 
 
@@ -74,8 +75,8 @@ def test_a_named_reference_heads_its_column():
 
 def test_own_budgets_stand_in_a_table_of_their_own():
     results = [*comparison(), made_own("infobatch-published", 0.7, 0), made_own("infobatch-published", 0.9, 0, 1200)]
-    ranked, own, cost = build_tables(results)
-    assert [table.name for table in (ranked, own, cost)] == [RANKED, OWN_BUDGET, COST]
+    ranked, lossless, own, cost = build_tables(results)
+    assert [table.name for table in (ranked, lossless, own, cost)] == [RANKED, LOSSLESS, OWN_BUDGET, COST]
     assert "infobatch-published" not in to_markdown(ranked)
     assert texts_of(own, "infobatch-published", "0.7") == ["90.00", "–", "0.500", "1,500", "900", "90"]
     assert texts_of(own, "infobatch-published", "0.9") == ["90.00", "–", "0.600", "1,200", "300", "30"]
@@ -92,7 +93,7 @@ def test_a_narrow_terminal_loses_columns_but_cuts_no_number(width, runs):
         assert max(map(len, text.splitlines())) <= width
         shown, _, left_out = " ".join(text.split()).partition("Not shown in this width: ")
         assert all(cell.text in shown for line in table.lines for cell in line[:3])
-        assert table.columns[-1] in left_out or width == 100
+        assert table.columns[-1] in left_out or width == 100 or table.name == LOSSLESS
 
 
 def test_notes_name_the_intervals_and_stand_once():
@@ -106,7 +107,7 @@ def test_notes_name_the_intervals_and_stand_once():
 
 
 def test_tables_of_every_setting_and_true_labels_only_under_noise():
-    clean, _, noisy, _ = build_tables([*comparison(), *comparison(label_noise=0.2)])
+    clean, _, _, noisy, _, _ = build_tables([*comparison(), *comparison(label_noise=0.2)])
     assert clean.setting == "digits · mlp · test set · clean"
     assert noisy.setting == "digits · mlp · test set · 20% wrong labels"
     assert "true labels %" not in clean.columns

@@ -132,10 +132,10 @@ def _cost(rows: Sequence[Row], title: str) -> Table:
         "select s": lambda row: Cell(format_seconds(row.cost.select)),
         "speed-up": lambda row: Cell(format_ratio(row.cost.speed_up)),
         "efficiency": lambda row: Cell(format_ratio(row.cost.efficiency)),
-        f"speed-up at equal {rows[0].metric.words}, in seconds": lambda row: Cell(
-            format_speed_up(row.speed_up_in_seconds)
-        ),
     }
+    if any(row.speed_up_in_seconds for row in rows):
+        heading = f"speed-up at equal {rows[0].metric.words}, in seconds"
+        columns = {**columns, heading: lambda row: Cell(format_speed_up(row.speed_up_in_seconds))}
     return _table(title, COST, rows, columns)
 
 
