@@ -39,7 +39,7 @@ class Options:
     """Write table.md, summary.json, the figures and the tables of README.md from the runs of all studies."""
 
     runs: Path | None = None
-    """Folder of comparisons, each in a folder of its own: packed into runs.json first. Without it runs.json stays."""
+    """Folder of folders with a results.json each, packed into runs.json first; without it runs.json stays as it is."""
     out: Path = FOLDER
 
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> int:
         if options.runs is not None:
             paths = sorted(options.runs.glob(f"*/{RESULTS_FILE}"))
-            write(OWN, pack({path.parent.name: load_results(path) for path in paths}))
+            write(OWN, pack(result for path in paths for result in load_results(path)))
         for path in publish(cells([*committed_runs(), *own_runs()]), options.out):
             console.print(str(path), highlight=False, soft_wrap=True)
         return 0

@@ -27,7 +27,7 @@ def coverage_table(runs: Iterable[Run]) -> str:
     places: dict[Place, list[Cell]] = defaultdict(list)
     for cell in cells(runs):
         places[cell.place].append(cell)
-    headings = ["data, network", *(f"{length:g} effective epochs" for length in LENGTHS)]
+    headings = ["effective epochs", *(f"{length:g}" for length in LENGTHS)]
     lines = [
         [", ".join(filter(None, [data_of(place), labels_of(place)])), *(_said(at(own, length)) for length in LENGTHS)]
         for place, own in sorted(places.items(), key=lambda item: order_of(item[0]))

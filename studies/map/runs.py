@@ -93,13 +93,16 @@ class Run:
         return self.samples / self.place.num_samples
 
 
-def pack(folders: Mapping[str, Iterable[Result]]) -> list[dict[str, Any]]:
-    """Comparisons in small: by folder, what its runs share once, then a row a run as :data:`COLUMNS` names it.
+def pack(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """Comparisons in small: what runs share once, then a row a run as :data:`COLUMNS` names it.
 
-    Args:
-        folders: name → runs of one data set, network, recipe and rate.
+    Runs of one data set, network, recipe and rate make one folder, called so, whatever folders they lie in.
     """
-    return [_packed(name, list(results)) for name, results in folders.items()]
+    folders: dict[str, list[Result]] = {}
+    for result in results:
+        name = f"{result.data}-{result.model}-{result.recipe['epochs']}-{result.prune_rate:g}"
+        folders.setdefault(name, []).append(result)
+    return [_packed(name, own) for name, own in sorted(folders.items())]
 
 
 def unpack(packed: Iterable[Mapping[str, Any]]) -> list[Run]:
@@ -118,11 +121,10 @@ def read(path: Path) -> list[Run]:
 
 
 def _packed(name: str, results: list[Result]) -> dict[str, Any]:
-    shared = {field: getattr(results[0], field) for field in _COMMON} | {"recipe": results[0].recipe}
+    shared = _shared(results[0])
     for result in results:
-        own = {field: getattr(result, field) for field in shared}
-        if own != shared:
-            differing = [field for field in shared if own[field] != shared[field]]
+        differing = [field for field, value in _shared(result).items() if value != shared[field]]
+        if differing:
             raise ValueError(f"runs of {name} differ in {', '.join(differing)}: {result.run_id}")
     settings = {result.policy: result.policy_settings for result in results if result.policy_settings}
     origins: list[dict[str, Any]] = []
@@ -135,6 +137,10 @@ def _packed(name: str, results: list[Result]) -> dict[str, Any]:
         said = {**dataclasses.asdict(result), "seconds": round(_seconds(result), 2), "origin": origins.index(origin)}
         rows.append([round(said[column], 6) if isinstance(said[column], float) else said[column] for column in COLUMNS])
     return {"folder": name, **shared, "policy_settings": settings, "origins": origins, "columns": COLUMNS, "runs": rows}
+
+
+def _shared(result: Result) -> dict[str, Any]:
+    return {field: getattr(result, field) for field in _COMMON} | {"recipe": completed(result.data, result.recipe)}
 
 
 def _unpacked(folder: Mapping[str, Any]) -> Iterable[Run]:

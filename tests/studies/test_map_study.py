@@ -138,9 +138,9 @@ def test_packed_runs_are_those_that_were_packed(tmp_path):
         made(policy, 0.7, seed, 0.5 + seed / 3, label_noise=noise, command=command)
         for policy in ("random", "emp") for seed in range(2) for noise in (0.0, 0.2)
     ]  # fmt: skip
-    packed = pack({"digits-mlp-30": results})
+    packed = pack(results)
     assert [one["command"] for one in packed[0]["origins"]] == [
-        "emprune compare --data digits --out runs/map/digits-mlp-30 --jobs 1"
+        "emprune compare --data digits --out runs/map/digits-mlp-30-0.7 --jobs 1"
     ]
     write(tmp_path / "runs.json", packed)
     stored = {(run.policy, run.seed, run.place): run for run in read(tmp_path / "runs.json")}
@@ -152,9 +152,13 @@ def test_packed_runs_are_those_that_were_packed(tmp_path):
         assert (found.samples, found.epochs, found.prune_rate) == (run.samples, run.epochs, run.prune_rate)
 
 
-def test_a_folder_of_two_rates_is_refused():
-    with pytest.raises(ValueError, match="prune_rate"):
-        pack({"mixed": [made(rate=0.7), made(rate=0.9)]})
+def test_runs_of_one_length_and_rate_share_their_settings():
+    assert [one["folder"] for one in pack([made(rate=0.9), made(rate=0.7), made("lfl", 0.9)])] == [
+        "digits-mlp-30-0.7",
+        "digits-mlp-30-0.9",
+    ]
+    with pytest.raises(ValueError, match="anneal"):
+        pack([made(), made(anneal=0.1)])
 
 
 # Figures.
