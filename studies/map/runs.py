@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,9 +177,7 @@ def _seconds(result: Result) -> float:
 
 def _asked(command: str, name: str) -> str:
     """The command with the study's own folder for its output."""
-    words = command.split()
-    words[words.index("--out") + 1] = f"runs/map/{name}"
-    return " ".join(words)
+    return re.sub(r"--out \S+", f"--out runs/map/{name}", command)
 
 
 def _text(folder: Mapping[str, Any]) -> str:
