@@ -19,6 +19,7 @@ UNCHANGED = [
     ("cifar100-cpu", "cifar100-cpu"),
     ("language/cola", "cola"),
     ("digits/all-methods", "digits-peers"),
+    ("digits/ladder", "digits-ladder"),
     ("simclr/policies", "fashion-mnist-simclr"),
     ("language/mrpc", "mrpc"),
     ("language/tinyshakespeare", "tinyshakespeare"),

@@ -10,6 +10,7 @@ from scipy.stats import ttest_1samp
 
 from emprune_lab.records.results import load_results
 from emprune_lab.report.equal import LEAST_SEEDS, Ladder, SpeedUp, speed_up
+from emprune_lab.report.formats import format_speed_up
 from emprune_lab.report.statistics import summarise
 from emprune_lab.report.tables import COST, OWN_BUDGET, RANKED, build_tables
 
@@ -172,6 +173,15 @@ def test_it_holds_in_95_percent(count, value):
     assert 0.93 < held < 0.975
 
 
+def test_a_bound_from_above_is_not_lowered_by_the_clock():
+    below = SpeedUp(0.5, "≤", 0.5, 0.5, "≤", "≤", 3)
+    assert (below.slowed(2.0).value, below.slowed(2.0).high) == (0.5, 0.5)
+    assert format_speed_up(below.slowed(2.0)) == "≤ 0.50 [≤ 0.50]"
+    above = SpeedUp(4.0, "≥", 4.0, 4.0, "≥", "≥", 3)
+    assert format_speed_up(above.slowed(2.0)) == "≥ 2.00 [≥ 2.00]"
+    assert (above.sign, above.slowed(2.0).sign, above.slowed(5.0).sign, below.slowed(2.0).sign) == (1, 1, 0, -1)
+
+
 def test_seconds_pay_for_the_overhead_and_gain_nothing_from_a_quiet_hour():
     def timed(policy, rate, seed, value, train):
         seconds = {"total": 0.0, "train": train, "score": 0.0, "select": 0.0, "evaluate": 0.0}
@@ -188,8 +198,8 @@ def test_seconds_pay_for_the_overhead_and_gain_nothing_from_a_quiet_hour():
     assert rows["emp"].cost.overhead == pytest.approx(1.5)
     assert rows["lfl"].cost.overhead == 1.0
     emp = rows["emp"]
-    for name in ("value", "low", "high"):
-        assert getattr(emp.speed_up_in_seconds, name) == pytest.approx(getattr(emp.speed_up, name) / 1.5)
+    for name, divided in (("value", 1.5), ("low", 1.5), ("high", 1.0)):
+        assert getattr(emp.speed_up_in_seconds, name) == pytest.approx(getattr(emp.speed_up, name) / divided)
     assert rows["lfl"].speed_up_in_seconds == rows["lfl"].speed_up
     assert "speed-up at equal accuracy, in seconds" in build_tables(runs)[-1].columns
     elsewhere = [run if run.policy != "full" else made("full", 0.0, run.seed, 0.95, device="b") for run in runs]

@@ -76,7 +76,7 @@ def test_it_is_a_table():
         "rate",
         "policy",
         "accuracy minus full",
-        "seconds saved %",
+        "seconds saved %, at least",
         "next rate",
         "minus full there",
     )

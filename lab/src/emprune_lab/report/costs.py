@@ -34,8 +34,8 @@ class Cost:
         efficiency: the speed-up over that of the samples, samples_backward of ``full`` over this one's; 1: all that
             pruning spares is gained, choosing the samples is free. None where the speed-up is.
         overhead: seconds a trained sample over those of plain training, each of its fastest run, which other work on
-            the machine has disturbed least; at least 1, since no policy makes a step cheaper, and a lower quotient is
-            noise of the clock. None where plain training was not run on the same machine.
+            the machine has disturbed least; rather too high, where that run was disturbed too, and at least 1, since
+            no policy makes a step cheaper. None where plain training was not run on the same machine.
         machines: those that the runs were on.
     """
 

@@ -53,10 +53,13 @@ class SpeedUp:
         below = self.high_bound != "≥" and (self.high < 1 or (self.high == 1 and self.high_bound == "≤"))
         return int(above) - int(below)
 
-    def times(self, factor: float) -> SpeedUp:
-        """Value and ends, each multiplied."""
-        low, high = (None if end is None else end * factor for end in (self.low, self.high))
-        return replace(self, value=self.value * factor, low=low, high=high)
+    def slowed(self, most: float) -> SpeedUp:
+        """In seconds, where a sample of the policy takes between one and ``most`` times as long as in plain training.
+
+        Value and lower end are divided by ``most``; an upper end, or a value that is an upper bound, is not.
+        """
+        low = None if self.low is None else self.low / most
+        return replace(self, value=self.value if self.bound == "≤" else self.value / most, low=low)
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,11 @@ def format_speed_up(speed_up: SpeedUp | None) -> str:
     if speed_up.low is None or speed_up.high is None:
         return value
     ends = [_bounded(speed_up.low_bound, speed_up.low), _bounded(speed_up.high_bound, speed_up.high)]
-    beyond = speed_up.low_bound and speed_up.low_bound == speed_up.high_bound
-    return f"{value} [{ends[0] if beyond else ', '.join(ends)}]"
+    if speed_up.low_bound == "≥":
+        ends = ends[:1]
+    elif speed_up.high_bound == "≤":
+        ends = ends[1:]
+    return f"{value} [{', '.join(ends)}]"
 
 
 def _bounded(bound: str, number: float) -> str:

@@ -75,7 +75,7 @@ def paired_difference(values: ArrayLike, reference: ArrayLike) -> Estimate:
 
 
 def gap_closed(values: ArrayLike, random: ArrayLike, full: ArrayLike) -> Estimate | None:
-    """(value - random) / (full - random) of the means: 0 is no better than random, 1 is lossless.
+    """(value - random) / (full - random) of the means: 0 is no better than random, 1 is as good as full.
 
     The interval is Fieller's (1954), of a quotient of two means of paired, normal values: all ρ for which the mean of
     (value - random) - ρ·(full - random) does not differ significantly from zero. That set is exact at every number of

@@ -69,7 +69,7 @@ def is_lossless(to_full: Estimate, metric: Metric) -> bool:
 
 
 def seconds_saved(row: Row, full: Row) -> float | None:
-    """Fraction of the seconds of ``full`` that a policy spares: of the samples, less its overhead a sample.
+    """Fraction of the seconds of ``full`` that a policy spares at least: of the samples, less its overhead a sample.
 
     None where they were not run on the same machine; below zero where choosing costs more than it spares.
     """

@@ -22,9 +22,10 @@ NOTES = {
     "sample (instance retrieval). true labels: training samples predicted right in truth.",
     LOSSLESS: "The highest rate tried at which the difference to full, paired by seed, is shown to be above "
     f"−{MARGIN:g} points, at the lower end of its 95 % interval: percentage points; one of Matthews’ coefficient is "
-    "0.01, of bits 0.02. ≥: no higher rate was tried. seconds saved: of those of full, from the samples "
-    "left out and the same quotient of seconds a sample as in the cost table. next rate: the next higher one that was "
-    "tried. all, all others: no rate was shown to be lossless, with few seeds often because the interval is long.",
+    "0.01, of bits 0.02. ≥: no higher rate was tried. seconds saved: at least so much of those of full, from the "
+    "samples left out and the same quotient of seconds a sample as in the cost table. next rate: the next higher "
+    "one that was tried. all, all others: no rate was shown to be lossless, with few seeds often because the "
+    "interval is long.",
     MEASURES: "All metrics of the same runs; the first heads the comparison. ↓: lower is better.",
     OWN_BUDGET: "These rules decide by the scores how many samples they train. What they reach belongs to that "
     "number, not to the rate asked for, and is compared with no other.",
@@ -33,8 +34,9 @@ NOTES = {
     "policy’s; efficiency: the speed-up over that of the samples (backward), where 1 is a selection that costs "
     "nothing; – where full was not run on the same machine. Runs at the same time on one machine slow each other "
     "down. speed-up at equal value, in seconds: the one in samples, divided by the policy’s seconds a sample over "
-    "those of plain training. Both are of the fastest run, which other work on the machine has disturbed least, and "
-    "the quotient is at least 1, so that nothing is claimed because a policy was timed in a quieter hour.",
+    "those of plain training, each of the fastest run, which other work on the machine has disturbed least. The "
+    "quotient is taken for at least 1, and as disturbance can only make it too large, the upper end of the interval is "
+    "not divided: nothing is claimed because a policy was timed in a quieter or a busier hour than plain training.",
 }
 """How to read each table."""
 

@@ -91,10 +91,10 @@ class Row:
 
     @property
     def speed_up_in_seconds(self) -> SpeedUp | None:
-        """The speed-up where the policy's overhead is paid for; None where plain training ran on another machine."""
+        """The speed-up with the policy's overhead paid for; None where plain training ran on another machine."""
         if self.speed_up is None or self.cost.overhead is None:
             return None
-        return self.speed_up.times(1 / self.cost.overhead)
+        return self.speed_up.slowed(self.cost.overhead)
 
     def measure(self, metric: Metric) -> Measure | None:
         """What its runs have of a metric."""

@@ -103,7 +103,14 @@ def _lossless(rows: Sequence[Row], title: str) -> list[Table]:
     if others := [one.rows[0].prune_rate for one in found if one.row is None]:
         line = (NONE, "all others" if fit else "all", NONE, NONE, f"{min(others):g}", NONE)
         lines.append(tuple(map(Cell, line)))
-    columns = ("rate", "policy", f"{metric.words} minus full", "seconds saved %", "next rate", "minus full there")
+    columns = (
+        "rate",
+        "policy",
+        f"{metric.words} minus full",
+        "seconds saved %, at least",
+        "next rate",
+        "minus full there",
+    )
     return [Table(title, LOSSLESS, columns, tuple(lines), NOTES[LOSSLESS])]
 
 

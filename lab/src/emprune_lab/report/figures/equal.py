@@ -32,7 +32,8 @@ def draw(comparison: Comparison) -> Figure:
     axes = figure.add_subplot()
     axes.axhline(1, color=INK, linewidth=1, zorder=1)
     _reach(axes, rows, comparison)
-    for place, policy in zip(np.linspace(-0.3, 0.3, len(policies)), policies, strict=True):
+    reach = min(0.28, 0.06 * (len(policies) - 1))
+    for place, policy in zip(np.linspace(-reach, reach, len(policies)), policies, strict=True):
         _dot(axes, [], [], look[policy], True, policy)
         for row in rows:
             if row.policy == policy and row.speed_up:
