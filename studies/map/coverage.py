@@ -26,7 +26,8 @@ def coverage_table(runs: Iterable[Run]) -> str:
     """
     places: dict[Place, list[Cell]] = defaultdict(list)
     for cell in cells(runs):
-        places[cell.place].append(cell)
+        if any(abs(cell.effective_epochs / length - 1) < _CLOSE for length in LENGTHS):
+            places[cell.place].append(cell)
     headings = ["effective epochs", *(f"{length:g}" for length in LENGTHS)]
     lines = [
         [", ".join(filter(None, [data_of(place), labels_of(place)])), *(_said(at(own, length)) for length in LENGTHS)]

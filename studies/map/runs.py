@@ -12,6 +12,7 @@ from typing import Any
 
 from emprune_lab.records.metrics import metric_named
 from emprune_lab.records.results import Result
+from emprune_lab.report.costs import FULL, RANDOM
 from emprune_lab.tasks import completed
 
 COLUMNS = (
@@ -97,13 +98,15 @@ class Run:
 def pack(results: Iterable[Result]) -> list[dict[str, Any]]:
     """Comparisons in small: what runs share once, then a row a run as :data:`COLUMNS` names it.
 
-    Runs of one data set, network, recipe and rate make one folder, called so, whatever folders they lie in.
+    Runs of one data set, network, recipe and rate make one folder, called so, whatever folders they lie in. A run listed
+    twice counts once; one without dynamic random of its seed beside it, or full data, is left out.
     """
-    folders: dict[str, list[Result]] = {}
+    folders: dict[str, dict[str, Result]] = {}
     for result in results:
         name = f"{result.data}-{result.model}-{result.recipe['epochs']}-{result.prune_rate:g}"
-        folders.setdefault(name, []).append(result)
-    return [_packed(name, own) for name, own in sorted(folders.items())]
+        folders.setdefault(name, {}).setdefault(result.run_id, result)
+    kept = {name: _beside_random(own.values()) for name, own in sorted(folders.items())}
+    return [_packed(name, own) for name, own in kept.items() if own]
 
 
 def unpack(packed: Iterable[Mapping[str, Any]]) -> list[Run]:
@@ -119,6 +122,12 @@ def write(path: Path, packed: Iterable[Mapping[str, Any]]) -> None:
 def read(path: Path) -> list[Run]:
     """The runs that :func:`write` wrote."""
     return unpack(json.loads(path.read_text("utf-8")))
+
+
+def _beside_random(results: Iterable[Result]) -> list[Result]:
+    every = list(results)
+    paired = {(run.label_noise, run.seed) for run in every if run.policy == RANDOM}
+    return [run for run in every if run.policy == FULL or (run.label_noise, run.seed) in paired]
 
 
 def _packed(name: str, results: list[Result]) -> dict[str, Any]:

@@ -153,12 +153,16 @@ def test_packed_runs_are_those_that_were_packed(tmp_path):
 
 
 def test_runs_of_one_length_and_rate_share_their_settings():
-    assert [one["folder"] for one in pack([made(rate=0.9), made(rate=0.7), made("lfl", 0.9)])] == [
-        "digits-mlp-30-0.7",
-        "digits-mlp-30-0.9",
-    ]
+    runs = [made("random", 0.9), made("random", 0.7), made("lfl", 0.9)]
+    assert [one["folder"] for one in pack(runs)] == ["digits-mlp-30-0.7", "digits-mlp-30-0.9"]
     with pytest.raises(ValueError, match="anneal"):
-        pack([made(), made(anneal=0.1)])
+        pack([made("random"), made("random", anneal=0.1)])
+
+
+def test_a_run_counts_once_and_beside_random_only():
+    runs = [made("random", seed=0), made("lfl", seed=0), made("lfl", seed=1), made("random", seed=0)]
+    (folder,) = pack(runs)
+    assert [(row[0], row[2]) for row in folder["runs"]] == [("lfl", 0), ("random", 0)]
 
 
 # Figures.
