@@ -15,6 +15,7 @@ from emprune_lab.report.layout import markdown_table
 
 LENGTHS = (1.0, 2.5, 5.0, 12.0, 30.0, 60.0)
 """Effective epochs."""
+RATES = (0.9, 0.7)
 _CLOSE = 0.05
 
 
@@ -26,7 +27,7 @@ def coverage_table(runs: Iterable[Run]) -> str:
     """
     places: dict[Place, list[Cell]] = defaultdict(list)
     for cell in cells(runs):
-        if any(abs(cell.effective_epochs / length - 1) < _CLOSE for length in LENGTHS):
+        if cell.prune_rate in RATES:
             places[cell.place].append(cell)
     headings = ["effective epochs", *(f"{length:g}" for length in LENGTHS)]
     lines = [

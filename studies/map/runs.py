@@ -98,8 +98,8 @@ class Run:
 def pack(results: Iterable[Result]) -> list[dict[str, Any]]:
     """Comparisons in small: what runs share once, then a row a run as :data:`COLUMNS` names it.
 
-    Runs of one data set, network, recipe and rate make one folder, called so, whatever folders they lie in. A run listed
-    twice counts once; one without dynamic random of its seed beside it, or full data, is left out.
+    Runs of one data set, network, recipe and rate make one folder, called so, wherever they lie. A run listed twice
+    counts once; one that has no dynamic random of its seed beside it is left out, but for full data.
     """
     folders: dict[str, dict[str, Result]] = {}
     for result in results:

@@ -15,11 +15,11 @@ STUDIES = Path(__file__).parents[1]
 OWN = STUDIES / "map" / "runs.json"
 RESULTS = (
     "fashion-mnist/clean-and-mislabelled", "fashion-mnist/annealing", "fashion-mnist/imbalance", "digits/all-methods",
-    "digits/ladder", "digits/wrong-labels", "cifar100-cpu", "language/cola", "language/mrpc", "language/tinyshakespeare",
-    "simclr/policies", "headline",
+    "digits/ladder", "digits/wrong-labels", "cifar100-cpu", "language/cola", "language/mrpc",
+    "language/tinyshakespeare", "simclr/policies", "headline",
 )  # fmt: skip
-"""Folders with a results.json; where two hold the same run, the later one counts. Left out: runs on validation splits, by
-which something was chosen."""
+"""Folders with a results.json; where two hold the same run, the later one counts. Left out: runs on validation splits,
+by which something was chosen."""
 GATE, CANVASES = "gate/runs.json", "tasks/runs.json"
 """Runs of gated EMP in the settings of the others, and those of tasks that are none of the laboratory's."""
 
