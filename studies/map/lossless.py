@@ -63,14 +63,13 @@ def rate_table(cells: Sequence[Cell], policies: Mapping[str, str]) -> str:
     Args:
         policies: label → name.
     """
-    headings = ["data, network", "epochs", "rates run", "seeds of full", *policies.values()]
+    headings = ["data, network", "epochs", "seeds of full", *policies.values()]
     lines = []
     for group in groups(cells):
         first = group[0]
-        rates = ", ".join(f"{rate:g}" for rate in sorted(cell.prune_rate for cell in group))
         found = [lossless(group, policy) for policy in policies]
         lines.append([
-            setting_of(first.place, first.anneal), str(first.epochs), rates, str(len(first.full)),
+            setting_of(first.place, first.anneal), str(first.epochs), str(len(first.full)),
             *(NONE if one is None else _rate(one) for one in found),
         ])  # fmt: skip
     return markdown_table(headings, [":---"] + ["---:"] * (len(headings) - 1), lines)
@@ -102,4 +101,5 @@ def _said(one: Lossless | None, digits: int) -> str:
 
 
 def _rate(one: Lossless) -> str:
-    return "none" if one.rate is None else f"{one.rate:g}"
+    rates = ", ".join(f"{rate:g}" for rate in one.differences)
+    return f"none of {rates}" if one.rate is None else f"{one.rate:g}"
