@@ -56,12 +56,16 @@ CANDIDATES = {
 
 INGREDIENTS = {
     "none": Ingredient(),
+    "steps ×2, rate ×0.71": Ingredient(steps=2, learning_rate=0.5**0.5),
+    "steps ×4, rate ×0.5": Ingredient(steps=4, learning_rate=0.5),
+    "coverage first": Ingredient(covered=True),
+    "proxy, sampled": Ingredient(proxy="sampled"),
+    "mirrored by visits": Ingredient(by_visits=True),
+    "memory 0.4": Ingredient(earlier=0.4),
     "label smoothing": Ingredient(smoothing=0.1),
-    "proxy, hard half": Ingredient(proxy="hard"),
     "fewer and fewer": Ingredient(slope=(1.6, 0.4)),
     "more and more": Ingredient(slope=(0.4, 1.6)),
-    "mirrored by visits": Ingredient(by_visits=True),
-    "coverage first": Ingredient(covered=True),
+    "proxy, hard half": Ingredient(proxy="hard"),
 }
 """What is reported, on the test split."""
 
