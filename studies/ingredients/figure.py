@@ -37,7 +37,7 @@ def ingredients_figure(runs: Sequence[Run]) -> Figure:
     for axes in panels[-1:, 0]:
         axes.set_xlabel("accuracy minus that of random without an ingredient, points; 95 % intervals, paired by seed")
     if places:
-        figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return figure
 
 
@@ -54,7 +54,7 @@ def _panel(axes: Axes, cells: Cells) -> None:
     emp = difference(cells["emp", "none"], cells["random", "none"])
     axes.axvline(0, color=FAINT, linewidth=0.9)
     if emp:
-        axes.axvline(emp.value, color=styles["emp"].colour, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.axvline(emp.value, color=styles["emp"].colour, linewidth=0.9, linestyle=(0, (4, 3)), label="EMP without one")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     grid_lines(axes, "x")
