@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from emprune import InBatchPolicy, Policy
+from emprune import InBatchPolicy, Policy, Pruner
 from emprune.checkpoint import atomic_write
 from emprune.errors import DataError
 from emprune_lab.runs.learning_rate import LearningRate
@@ -20,7 +20,7 @@ from emprune_lab.runs.optimizers import build_optimizer
 from emprune_lab.runs.steps import CapturedStep, can_capture, has_resident_images, without_graph
 from emprune_lab.specs.recipe import Mode
 from emprune_lab.specs.spec import RunSpec, build_pruner
-from emprune_lab.tasks import Data, Scores, build_task
+from emprune_lab.tasks import Data, Scores, Task, build_task
 
 
 class Training:
@@ -31,6 +31,8 @@ class Training:
         data: what the spec trains on, imbalance and label noise included.
         device: where.
         policy: instead of the one that the spec's label names.
+        task: instead of the one that the spec's recipe names; it has the same data.
+        pruner: instead of the one that follows from spec and policy, in a state before its first epoch.
         mode: how steps are executed; what cannot be captured as a graph is executed as it comes.
         watch: called with each step's ids and scores.
 
@@ -52,14 +54,16 @@ class Training:
         device: str = "cpu",
         *,
         policy: Policy | None = None,
+        task: Task | None = None,
+        pruner: Pruner | None = None,
         mode: Mode = "plain",
         watch: Callable[[torch.Tensor, Scores], None] | None = None,
     ) -> None:
         recipe = spec.recipe
         self.spec, self.device = spec, torch.device(device)
-        self.task = build_task(spec, data, self.device, compiled=mode.startswith("compile"))
+        self.task = task or build_task(spec, data, self.device, compiled=mode.startswith("compile"))
         self.model = self.task.model
-        self.pruner = build_pruner(spec, len(data), policy)
+        self.pruner = pruner or build_pruner(spec, len(data), policy)
         self._watch = watch
         self._captured = self._captured_step() if mode.endswith("graph") else None
         self.mode = mode if self._captured else without_graph(mode)

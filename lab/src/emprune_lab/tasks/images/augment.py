@@ -33,15 +33,15 @@ class ShiftAndFlip:
         """
         if self.pixels == 0:
             return images
-        return _moved(images, self.pixels, self._numbers(len(images), epoch, position, images.device))
+        return moved(images, self.pixels, self._numbers(len(images), epoch, position, images.device))
 
     def _numbers(self, batch: int, epoch: int, position: int, device: torch.device) -> torch.Tensor:
         """int16, shape [3, B]: rows and columns of shift, 0 to 2·pixels, and whether mirrored."""
         if (batch, epoch, position) not in self._drawn:
             places = range(position, position + batch * self.ahead, batch)
             drawn = torch.stack([_draw(self.pixels, batch, self.seed, epoch, place) for place in places])
-            moved = drawn.to(device, non_blocking=True)
-            self._drawn = {(batch, epoch, place): part for place, part in zip(places, moved, strict=True)}
+            there = drawn.to(device, non_blocking=True)
+            self._drawn = {(batch, epoch, place): part for place, part in zip(places, there, strict=True)}
         return self._drawn[batch, epoch, position]
 
 
@@ -51,7 +51,18 @@ def _draw(pixels: int, batch: int, seed: int, epoch: int, position: int) -> torc
     return torch.cat([shifts, torch.randint(0, 2, (1, batch), generator=rng)]).short()
 
 
-def _moved(images: torch.Tensor, pixels: int, numbers: torch.Tensor) -> torch.Tensor:
+def moved(images: torch.Tensor, pixels: int, numbers: torch.Tensor) -> torch.Tensor:
+    """Images shifted (edges reflected) and mirrored left to right.
+
+    Args:
+        images: floating point, shape [B, C, H, W].
+        pixels: largest shift, 0 ≤ pixels < H.
+        numbers: integers, shape [3, B]: rows and columns of shift, from 0 to 2·pixels, where ``pixels`` is none, and
+            whether mirrored, 0 or 1.
+
+    Returns:
+        A new tensor of the same shape, channels last.
+    """
     batch, _, height, width = images.shape
     at = torch.arange(max(batch, height, width), device=images.device)
     down, across, mirrored = numbers.long()[:, :, None]
