@@ -395,21 +395,29 @@ class Pruner:
         losses they must be made like them: the same loss function, in training mode if the network has dropout, under
         the same augmentation. Other policies have no use for them.
 
+        They count for the running epoch, which after ``end_epoch`` is the next one; when the run is over they are
+        ignored.
+
         Args:
-            loss: floating point, nats, any shape, one loss a sample, on any device. With several ranks the same values
-                on all of them.
+            loss: floating point, nats, shape [M], M ≥ 1, one loss a sample, on any device. With several ranks the same
+                values on all of them.
 
         Raises:
-            ArgumentError: it is no tensor of finite numbers, or empty.
-            EpochOrderError: the run is over.
+            ArgumentError: it is no such tensor, for instance a mean, or holds NaN or infinite values.
         """
-        if not isinstance(loss, torch.Tensor) or not loss.is_floating_point() or not loss.numel():
-            raise ArgumentError("loss", loss, "a floating point tensor with the losses of one sample or more")
-        losses = loss.detach().double().cpu().numpy().reshape(-1)
+        if not isinstance(loss, torch.Tensor) or not loss.is_floating_point() or not loss.numel() or not loss.dim():
+            raise ArgumentError(
+                "loss", loss, "a floating point tensor of shape [M], the losses of M ≥ 1 samples",
+                'Not their mean: F.cross_entropy(logits, labels, reduction="none").',
+            )  # fmt: skip
+        try:
+            losses = loss.detach().float().cpu().numpy().reshape(-1).astype(np.float64)
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            raise ArgumentError("loss", f"{loss.layout} on {loss.device}", "a dense tensor with values") from error
         if not np.isfinite(losses).all():
             raise ArgumentError("loss", "NaN or infinite values", "finite numbers")
-        self._now()  # raises where the run is over
-        self._exclusive.uninterrupted(lambda: self.policy.observe_held_out(self.table, self.epoch, losses))
+        if self.epoch < self.num_epochs:
+            self._exclusive.uninterrupted(lambda: self.policy.observe_held_out(self.table, self.epoch, losses))
 
     def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
         """int64, shape [M]: the ids that this rank trains in the rest of the epoch, in its order.

@@ -43,7 +43,7 @@ class Report:
     never_trained: int
     quarantined: int
     quarantined_ids: tuple[int, ...]
-    decided: Mapping[str, float] = field(default_factory=dict)
+    decided: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         """For people, on one line."""

@@ -220,7 +220,50 @@ def test_held_out_losses_stand_in_where_full_epochs_come_first(gap: float, gamma
 
 def test_held_out_losses_that_say_nothing_are_refused() -> None:
     pruner = gated()
-    for loss in (3.0, torch.tensor([1]), torch.tensor([]), torch.tensor([1.0, np.nan])):
+    for loss in (3.0, torch.tensor([1]), torch.tensor([]), torch.tensor(2.0), torch.tensor([1.0, np.nan])):
         with pytest.raises(ArgumentError, match="loss"):
             pruner.observe_held_out(loss)
     Pruner(N, "random", prune_rate=0.8, num_epochs=8).observe_held_out(torch.ones(3))
+    train(pruner, 0.0).observe_held_out(torch.ones(3))  # the run is over
+
+
+def test_samples_observed_before_their_first_step_still_count_as_new() -> None:
+    def first(*, reported: bool) -> list[float]:
+        pruner = gated()
+        for _ in range(2):
+            trained = torch.from_numpy(pruner.plan.ids.copy())
+            pruner.observe(trained, difficulty(trained), difficulty(trained) / 3)
+            if reported:
+                pruner.report()
+            pruner.loss(trained, difficulty(trained), difficulty(trained) / 3)
+            pruner.end_epoch()
+        return pruner.table.history("first")[:2].tolist()
+
+    assert first(reported=True) == first(reported=False)
+    assert first(reported=True)[0] == N * 0.2
+
+
+def test_quarantined_samples_in_a_plan_leave_the_gap_as_it_is() -> None:
+    pruner = Pruner(400, "emp-gated", prune_rate=0.1, num_epochs=8, on_nonfinite="quarantine")
+    for _ in pruner.epochs():
+        ids = torch.from_numpy(pruner.plan.ids.copy())
+        loss = 1 + 0.01 * (ids % 7).float()
+        loss[ids < 100] = float("nan")
+        pruner.loss(ids, loss, loss / 3)
+    assert pruner.table.history("gap")[2:] == pytest.approx(0, abs=0.02)
+
+
+def test_what_was_seen_very_long_ago_is_not_known() -> None:
+    pruner = Pruner(100, GatedEMP(half_life=1e-4, kept_back=0.01), prune_rate=0.3, num_epochs=1500)
+    for _ in pruner.epochs():
+        ids = torch.from_numpy(pruner.plan.ids.copy())
+        pruner.loss(ids, torch.rand(len(ids)) + 0.1, torch.rand(len(ids)))
+    assert pruner.table.history("gamma")[-1] == 0
+
+
+def test_scores_may_span_all_of_float32() -> None:
+    pruner = Pruner(100, "emp-gated", prune_rate=0.3, num_epochs=5)
+    for _ in pruner.epochs():
+        ids = torch.from_numpy(pruner.plan.ids.copy())
+        pruner.loss(ids, torch.where(ids % 2 > 0, 3e38, -3e38), torch.zeros(len(ids)))
+    assert pruner.report().realised_rate == pytest.approx(0.3)

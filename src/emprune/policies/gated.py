@@ -108,7 +108,7 @@ class GatedEMP(Policy):
         scores = table.rank(emp_score(table.loss, table.memory, self.beta), "mean")
         lowest = table.owned.lowest(scores)
         if lowest < 0:  # as rule "sample" would
-            scores -= lowest
+            scores = _lifted(scores, float(lowest))
         mean, gamma, exponent = table.owned.finite_mean(scores), known.gamma, known.gamma
         if gamma == 0:
             scores[~np.isnan(scores)], exponent = 1, 1.0
@@ -131,14 +131,14 @@ class GatedEMP(Policy):
             return
         count_first(table, seen)
         # Rows not yet written in this epoch still hold the scores that it was planned by.
-        stored = emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta) - np.float32(lowest)
+        stored = _lifted(emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta), lowest)
         before = table.times_trained[seen.ids] > 0
         again = seen.trained & before & (table.last_seen[seen.ids] < seen.epoch) & ~np.isnan(stored)
         powers = _log_powers(stored[again], gamma)
         # All that have a weight were taken, and some without; the loss of these was nothing.
         taken = np.ones(len(powers)) if rate == np.inf else inclusion(powers + rate)
         count_again(table, seen.epoch, seen.loss[again], taken)
-        shown = emp_score(seen.loss[again], seen.memory[again], self.beta) - np.float32(lowest)
+        shown = _lifted(emp_score(seen.loss[again], seen.memory[again], self.beta), lowest)
         count_pairs(table, seen.epoch, stored[again], shown, mean)
 
     def observe_held_out(self, table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
@@ -175,6 +175,13 @@ def _counted_by_all(table: ScoreTable, epoch: int, names: Sequence[str]) -> dict
     here = np.concatenate([table.history(name)[:epoch] for name in names])
     parts = table.owned.world.all_gather_same_size(here)
     return dict(zip(names, np.sum(parts, axis=0).reshape(len(names), epoch), strict=True))
+
+
+def _lifted(scores: NDArray[np.float32], lowest: float) -> NDArray[np.float32]:
+    """How far scores lie above the lowest; finite, or NaN where they are."""
+    with np.errstate(over="ignore"):
+        above: NDArray[np.float32] = np.minimum(scores - np.float32(lowest), np.finfo(np.float32).max)
+    return above
 
 
 def _log_powers(scores: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:

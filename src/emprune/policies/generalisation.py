@@ -23,6 +23,9 @@ from emprune.table import Observations, ScoreTable
 _SMALLEST = 1e-9
 """Probability of being taken, below which a loss counts no more than at it."""
 
+_LONG_AGO = 1e-100
+"""Weight of all that has been observed, below which it is as good as nothing."""
+
 COUNTED = {
     "trained_before": 0.0, "planned": 0.0, "first": 0.0, "first_loss": 0.0, "first_loss_squared": 0.0, "again": 0.0,
     "again_loss": 0.0, "again_variance": 0.0,
@@ -49,14 +52,14 @@ def count_planned(table: ScoreTable, epoch: int, rows: NDArray[np.int64]) -> Non
     Args:
         rows: int64, shape [M], this rank's rows in the plan.
     """
-    before = table.times_trained > 0
-    table.history("trained_before")[epoch] = np.count_nonzero(before & ~np.isnan(table.loss))
+    before = (table.times_trained > 0) & ~np.isnan(table.loss)
+    table.history("trained_before")[epoch] = np.count_nonzero(before)
     table.history("planned")[epoch] = np.count_nonzero(before[rows])
 
 
 def count_first(table: ScoreTable, seen: Observations) -> None:
     """Count the losses of samples that are trained for the first time."""
-    first = seen.trained & (table.last_seen[seen.ids] < 0)
+    first = seen.trained & (table.times_trained[seen.ids] == 0)
     count_losses_of_new_samples(table, seen.epoch, seen.loss[first].astype(np.float64))
 
 
@@ -89,6 +92,8 @@ def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.fl
     if not len(n):
         return Gap()
     counts = weights * n
+    if counts.sum() < _LONG_AGO:
+        return Gap()
     first = seen["first_loss"][usable] / n
     # What was planned but not trained (a last batch dropped) is taken to be like the rest.
     scale = seen["planned"][usable] / seen["again"][usable] / seen["trained_before"][usable]

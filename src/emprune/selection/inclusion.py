@@ -11,6 +11,8 @@ _MOST = 16_384
 _STEPS = 500
 """Most of them; ten do, unless weights differ by tens of orders of magnitude."""
 _CLOSE = 1e-4
+_FLAT = 1e-290
+"""Slope below which a step is no number any more."""
 
 
 def log_rate(
@@ -65,7 +67,7 @@ def _rate(weights: NDArray[np.float64], wanted: float) -> float:
     for _ in range(_STEPS):
         silent = np.exp(-rate * weights)
         slope = (weights * silent).mean()
-        step = float((wanted - 1 + silent.mean()) / slope) if slope > 0 else 0.0
+        step = float((wanted - 1 + silent.mean()) / slope) if slope > _FLAT else 0.0
         rate += step
         if step <= _CLOSE * rate:
             break

@@ -12,7 +12,7 @@ from emprune.errors import ArgumentError
 from emprune.policies import get_policy
 from emprune_lab.records.results import Result
 from emprune_lab.report.settings import Setting
-from emprune_lab.specs.spec import OWN_RATE, SHORT
+from emprune_lab.specs.spec import OWN_RATE, SHORT, rate_of
 
 FULL, RANDOM = "full", "random"
 PLAIN = (FULL, SHORT)
@@ -99,9 +99,9 @@ def own_budget(policy: str) -> bool:
     >>> own_budget("infobatch-published"), own_budget("infobatch"), own_budget("full"), own_budget("emp:rate=auto")
     (True, False, False, True)
     """
-    if f"rate={OWN_RATE}" in policy.split(":"):
-        return True
     try:
+        if rate_of(policy) == OWN_RATE:
+            return True
         return get_policy(policy.split(":")[0]).epoch_size(1000, 300) is None
     except ArgumentError:
         return False

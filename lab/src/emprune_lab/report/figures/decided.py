@@ -19,7 +19,13 @@ from emprune_lab.report.palette import Look, looks
 from emprune_lab.report.statistics import policy_order
 from emprune_lab.report.style import GRID, grid_lines, new_figure
 
-_LABELS = {"gap": "generalisation gap", "reliability": "reliability of scores", "gamma": "exponent γ"}
+_LABELS = {
+    "gap": "generalisation gap + its error",
+    "reliability": "reliability of scores − its error",
+    "gamma": "exponent γ",
+}
+_ERRORS = {"gap": 1, "reliability": -1}
+"""By which sign an error is added, as the exponent has it."""
 _HEIGHT = 2.9
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 
@@ -59,7 +65,8 @@ def _deciding(comparison: Comparison) -> Runs:
 
 def _values(run: Result, name: str) -> NDArray[np.float64]:
     """float64, shape [E]; NaN where it was not known."""
-    return np.array([entry.get(name, np.nan) for entry in run.history])
+    found = [entry.get(name, np.nan) + _ERRORS.get(name, 0) * entry.get(f"{name}_error", 0.0) for entry in run.history]
+    return np.maximum(found, 0) if name == "reliability" else np.array(found)
 
 
 def _line(axes: Axes, runs: Sequence[NDArray[np.float64]], look: Look, dashes: Any) -> None:
@@ -77,9 +84,9 @@ FIGURE = ReportFigure(
     title="What was seen and decided during training",
     caption="Of policies that let training decide the exponent of their scores: the generalisation gap, (loss of "
     "samples trained for the first time − loss of those trained before) / the former; the part of a stored score’s "
-    "distance from the mean that is still there when its sample is trained again; and the exponent γ that followed, 0 "
-    "being dynamic random. Means over the seeds, from the epoch on in which all of them know; bands from the lowest "
-    "seed to the highest.",
+    "distance from the mean that is still there when its sample is trained again; each made worse by its standard "
+    "error, as the exponent counts it; and the exponent γ that followed, 0 being dynamic random. Means over the seeds, "
+    "from the epoch on in which all of them know; bands from the lowest seed to the highest.",
     draw=draw,
     applies=lambda comparison: bool(_deciding(comparison)),
     order=45,
