@@ -51,8 +51,6 @@ SETTINGS = {
     "digits, MLP, 0.9": Setting("digits", (), 0.9, 0.0, 16),
     "digits, CNN, 0.9": Setting("digits", (("model", "cnn"),), 0.9, 0.0, 16),
     "digits, CNN, 20 % wrong labels, 0.7": Setting("digits", (("model", "cnn"),), 0.7, 0.2, 16),
-    "Fashion-MNIST, 20 % wrong labels, 0.9": Setting("fashion-mnist", _IMAGES, 0.9, 0.2, 3),
-    "Fashion-MNIST, 1,000 images, 0.9": Setting("fashion-mnist", (("train_size", 1000), ("epochs", 480)), 0.9, 0.0, 3),
 }
 VARIANTS = (
     "random", "emp", "emp:gamma=0.5", "gate", "gate:gamma=2", "gate:doubt=0", "gate:doubt=0:gamma=2",

@@ -21,7 +21,7 @@ def test_table_and_page_are_those_of_the_runs() -> None:
     made = table(runs)
     assert made == (FOLDER / "table.md").read_text()
     assert made.strip() in (FOLDER / "README.md").read_text()
-    assert made.count("\n") - 2 == 16
+    assert made.count("\n") - 2 == 11
 
 
 def test_runs_are_paired_with_others_that_trained_as_many_samples() -> None:
