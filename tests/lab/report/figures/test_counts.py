@@ -32,6 +32,14 @@ def test_counts_pool_the_seeds_and_mark_what_they_cut():
     assert figure.axes[0].get_ylim()[1] < 20
 
 
+def test_a_row_that_begins_with_a_missing_cell_is_labelled():
+    figure = counts.draw(shown({cell: [samples()] for cell in (("short", 0.7), ("random", 0.7), ("random", 0.9))}))
+    is_drawn(figure)
+    assert "prune rate 0.9" in figure.axes[2].get_ylabel()
+    assert figure.axes[2].axison
+    assert [label.get_text() for label in figure.axes[2].get_yticklabels() if label.get_visible()]
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_missing_cells_are_left_blank(noise):
     cells = (("full", 0.0), ("random", 0.7), ("emp", 0.9))

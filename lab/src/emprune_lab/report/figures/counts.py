@@ -40,7 +40,9 @@ def draw(comparison: Comparison) -> Figure:
             if (policy, rate) in counts:
                 _panel(axes, counts[policy, rate], most, width, top, look[policy].colour)
             else:
-                axes.set_axis_off()
+                # Not switched off: the first panel of a row has the labels of the others.
+                axes.set_frame_on(False)
+                axes.tick_params(bottom=False, labelbottom=False)
         line[0].set_ylabel(f"prune rate {rate:g}\n% of the samples")
         line[0].set_ylim(0, top * 1.08)
     for axes, policy in zip(panels[0], policies, strict=True):
