@@ -480,9 +480,8 @@ class Pruner:
 
     def fewest(self, epoch: int) -> int | None:
         """The fewest samples that may go through the model in an epoch; None where a published rule decides it."""
-        if self._sizes()[epoch] is None and self._auto:
-            return bounds(self._auto, self.num_samples)[0]
-        return self._sizes()[epoch]
+        size = self._size(epoch)
+        return bounds(self._auto, self.num_samples)[0] if size is None and self._auto else size
 
     def report(self) -> Report:
         """What the run has done so far; the running epoch's observations are moved into the table.
@@ -659,16 +658,14 @@ class Pruner:
         begun = Schedule((*before.kept[:epoch], kept), before.num_samples[: epoch + 1])
         return schedule_of(self.fingerprint, begun)
 
+    def _size(self, epoch: int) -> int | None:
+        """Samples that go through the model in an epoch, on all ranks; None where that will follow from scores."""
+        if not isinstance(self.policy, InBatchPolicy) and not self._is_decided(epoch):
+            return None
+        return self.policy.epoch_size(self._schedule.num_samples[epoch], self.kept[epoch])
+
     def _sizes(self) -> list[int | None]:
-        """Samples that go through the model in each epoch, on all ranks; None where that will follow from scores."""
-        schedule, in_batch = (
-            zip(self._schedule.num_samples, self.kept, strict=True),
-            isinstance(self.policy, InBatchPolicy),
-        )
-        return [
-            self.policy.epoch_size(num_samples, k) if in_batch or self._is_decided(epoch) else None
-            for epoch, (num_samples, k) in enumerate(schedule)
-        ]
+        return [self._size(epoch) for epoch in range(self.num_epochs)]
 
     def _counts_of_run(self) -> Sequence[int]:
         """What each epoch counts for in :meth:`progress`; in sum always the same."""

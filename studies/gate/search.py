@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from rich.console import Console
 from studies.gate.variants import built
 
+from emprune.checkpoint import atomic_write
 from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.report.formats import format_difference, format_mean
 from emprune_lab.report.intervals import mean, paired_difference
@@ -83,7 +85,8 @@ def complete(path: Path, console: Console) -> list[dict[str, Any]]:
                 if (name, variant, seed) not in done:
                     found = train(setting, variant, seed)
                     runs.append({"setting": name, "variant": variant, "seed": seed, **found, **origin})
-                    path.write_text("[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n")
+                    text = "[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n"
+                    atomic_write(path, partial(Path.write_text, data=text))
                     console.print(f"{name}: {variant} seed {seed}: {found['value']:.2f}", highlight=False)
     return runs
 

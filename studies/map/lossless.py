@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studies.map.cells import Cell
@@ -63,16 +63,7 @@ def rate_table(cells: Sequence[Cell], policies: Mapping[str, str]) -> str:
     Args:
         policies: label → name.
     """
-    headings = ["data, network", "epochs", "seeds of full", *policies.values()]
-    lines = []
-    for group in groups(cells):
-        first = group[0]
-        found = [lossless(group, policy) for policy in policies]
-        lines.append([
-            setting_of(first.place, first.anneal), str(first.epochs), str(len(first.full)),
-            *(NONE if one is None else _rate(one) for one in found),
-        ])  # fmt: skip
-    return markdown_table(headings, [":---"] + ["---:"] * (len(headings) - 1), lines)
+    return _table(cells, policies, "seeds of full", lambda first: str(len(first.full)), lambda first, one: _rate(one))
 
 
 def lossless_table(cells: Sequence[Cell], policies: Mapping[str, str]) -> str:
@@ -81,21 +72,32 @@ def lossless_table(cells: Sequence[Cell], policies: Mapping[str, str]) -> str:
     Args:
         policies: label → name.
     """
-    headings = ["data, network", "epochs", "full", *policies.values()]
+    return _table(cells, policies, "full", _full, lambda first, one: _said(one, metric_of(first.place).digits))
+
+
+def _table(
+    cells: Sequence[Cell],
+    policies: Mapping[str, str],
+    of_full: str,
+    full: Callable[[Cell], str],
+    entry: Callable[[Cell, Lossless], str],
+) -> str:
+    """A row a setting and length; ``full`` writes the column headed ``of_full``, ``entry`` that of a policy."""
+    headings = ["data, network", "epochs", of_full, *policies.values()]
     lines = []
     for group in groups(cells):
         first = group[0]
-        digits = metric_of(first.place).digits
-        found = {policy: lossless(group, policy) for policy in policies}
-        full = format_mean(mean([run.value for run in first.full.values()]), digits)
-        entries = [_said(one, digits) for one in found.values()]
-        lines.append([setting_of(first.place, first.anneal), str(first.epochs), full, *entries])
+        found = [lossless(group, policy) for policy in policies]
+        entries = [NONE if one is None else entry(first, one) for one in found]
+        lines.append([setting_of(first.place, first.anneal), str(first.epochs), full(first), *entries])
     return markdown_table(headings, [":---"] + ["---:"] * (len(headings) - 1), lines)
 
 
-def _said(one: Lossless | None, digits: int) -> str:
-    if one is None:
-        return NONE
+def _full(cell: Cell) -> str:
+    return format_mean(mean([run.value for run in cell.full.values()]), metric_of(cell.place).digits)
+
+
+def _said(one: Lossless, digits: int) -> str:
     differences = "; ".join(f"{rate:g}: {format_difference(value, digits)}" for rate, value in one.differences.items())
     return f"**{_rate(one)}**<br>{differences}"
 

@@ -70,6 +70,10 @@ class RankSlice:
         begins = self.num_samples * np.arange(1, self.world.size) // self.world.size
         return np.searchsorted(begins, ids, side="right")
 
+    def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64: which of the rows held here are among these ids, in the order of the ids."""
+        return ids[(self.begin <= ids) & (ids < self.end)] - self.begin
+
     def counts(self, *values: int) -> NDArray[np.int64]:
         """int64, shape [ranks, len(values)]: every rank's numbers."""
         return np.stack(self.world.all_gather_same_size(np.array(values, dtype=np.int64)))

@@ -24,7 +24,7 @@ from emprune.policies.generalisation import (
 from emprune.policies.reliability import PAIRS, Reliability, count_pairs, reliability
 from emprune.selection import Selection
 from emprune.selection.inclusion import inclusion, log_rate
-from emprune.selection.rank_rules import check_gamma
+from emprune.selection.rank_rules import check_gamma, lifted
 from emprune.table import Observations, ScoreTable
 
 _LEAST, _MOST_OF_ALL = 100, 0.05
@@ -108,7 +108,7 @@ class GatedEMP(Policy):
         scores = table.rank(emp_score(table.loss, table.memory, self.beta), "mean")
         lowest = table.owned.lowest(scores)
         if lowest < 0:  # as rule "sample" would
-            scores = _lifted(scores, float(lowest))
+            scores = lifted(scores, lowest)
         mean, gamma, exponent = table.owned.finite_mean(scores), known.gamma, known.gamma
         if gamma == 0:
             scores[~np.isnan(scores)], exponent = 1, 1.0
@@ -126,19 +126,20 @@ class GatedEMP(Policy):
         return selection
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
-        gamma, lowest, mean, rate = (table.history(name)[seen.epoch] for name in self.planned[4:])
+        planned = ("gamma", "lowest", "mean", "log_rate")
+        gamma, lowest, mean, rate = (table.history(name)[seen.epoch] for name in planned)
         if np.isnan(gamma):  # a full epoch, which no rule has chosen
             return
         count_first(table, seen)
         # Rows not yet written in this epoch still hold the scores that it was planned by.
-        stored = _lifted(emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta), lowest)
+        stored = lifted(emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta), lowest)
         before = table.times_trained[seen.ids] > 0
         again = seen.trained & before & (table.last_seen[seen.ids] < seen.epoch) & ~np.isnan(stored)
         powers = _log_powers(stored[again], gamma)
         # All that have a weight were taken, and some without; the loss of these was nothing.
         taken = np.ones(len(powers)) if rate == np.inf else inclusion(powers + rate)
         count_again(table, seen.epoch, seen.loss[again], taken)
-        shown = _lifted(emp_score(seen.loss[again], seen.memory[again], self.beta), lowest)
+        shown = lifted(emp_score(seen.loss[again], seen.memory[again], self.beta), lowest)
         count_pairs(table, seen.epoch, stored[again], shown, mean)
 
     def observe_held_out(self, table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
@@ -161,27 +162,14 @@ class GatedEMP(Policy):
         rows = request.rng("reserve", every_epoch=False).choice(n, size, replace=False)
         epochs = max(1, round(self.kept_back * request.num_epochs))
         begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))
-        return self._own(rows[begin:end], request), self._own(rows[end:], request)
-
-    @staticmethod
-    def _own(ids: NDArray[np.int64], request: Request) -> NDArray[np.int64]:
-        """The rows of this rank among these ids."""
         owned = request.table.owned
-        return ids[(owned.begin <= ids) & (ids < owned.end)] - owned.begin
+        return owned.rows_of(rows[begin:end]), owned.rows_of(rows[end:])
 
 
 def _counted_by_all(table: ScoreTable, epoch: int, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """What all ranks have counted in the epochs before ``epoch``, by name, float64, shape [epoch]; all must call it."""
     here = np.concatenate([table.history(name)[:epoch] for name in names])
-    parts = table.owned.world.all_gather_same_size(here)
-    return dict(zip(names, np.sum(parts, axis=0).reshape(len(names), epoch), strict=True))
-
-
-def _lifted(scores: NDArray[np.float32], lowest: float) -> NDArray[np.float32]:
-    """How far scores lie above the lowest; finite, or NaN where they are."""
-    with np.errstate(over="ignore"):
-        above: NDArray[np.float32] = np.minimum(scores - np.float32(lowest), np.finfo(np.float32).max)
-    return above
+    return dict(zip(names, table.owned.sums(*here).reshape(len(names), epoch), strict=True))
 
 
 def _log_powers(scores: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:

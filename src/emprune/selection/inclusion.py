@@ -54,7 +54,7 @@ def _looked_at(owned: RankSlice, rng: np.random.Generator) -> NDArray[np.int64] 
     if owned.num_samples <= _MOST:
         return slice(None)
     ids = np.sort(rng.integers(owned.num_samples, size=_MOST))
-    return ids[(owned.begin <= ids) & (ids < owned.end)] - owned.begin
+    return owned.rows_of(ids)
 
 
 def _rate(weights: NDArray[np.float64], wanted: float) -> float:

@@ -123,7 +123,7 @@ class RankRules:
         for begin in range(0, len(keys), _CHUNK):  # by chunks, so that intermediate values stay in the cache
             part = slice(begin, begin + _CHUNK)
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                log_power = np.zeros_like(keys[part]) if gamma == 0 else gamma * np.log(_lifted(scores[part], low))
+                log_power = np.zeros_like(keys[part]) if gamma == 0 else gamma * np.log(lifted(scores[part], low))
                 keys[part] = np.log(keys[part]) - log_power
         if gamma == 0:
             keys[np.isnan(scores)] = np.nan
@@ -136,7 +136,7 @@ class RankRules:
         return scores
 
 
-def _lifted(scores: Floats, low: np.float32) -> Floats:
+def lifted(scores: Floats, low: float | np.float32) -> Floats:
     """How far the scores lie above ``low``, which is the lowest of them or 0; +inf and NaN stay."""
     if low == 0:
         return np.maximum(scores, 0)
