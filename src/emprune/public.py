@@ -1,6 +1,7 @@
 """The public names of the package; ``emprune.Name`` is imported from here when it is first asked for."""
 
 from emprune import checkpoint, scoring, selection
+from emprune.advice import Advice, advise
 from emprune.epoch.auto_rate import AutoRate
 from emprune.epoch.plan import EpochPlan
 from emprune.errors import (
@@ -54,6 +55,7 @@ __all__ = [
     "RS2",
     "SCAN",
     "UCB",
+    "Advice",
     "ArgumentError",
     "AutoRate",
     "BatchRequest",
@@ -92,6 +94,7 @@ __all__ = [
     "StaticRandom",
     "StaticScores",
     "StaticSubset",
+    "advise",
     "checkpoint",
     "get_policy",
     "scoring",

@@ -240,6 +240,7 @@ def selected(policy: Policy, request: Request) -> Selection:
     """
     owned = request.table.owned
     if request.k == owned.num_samples:
+        policy.before_full_epoch(request)
         return Selection(np.arange(owned.size, dtype=np.int64))
     selection = policy.select(request)
     if not isinstance(selection, Selection):

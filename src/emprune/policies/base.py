@@ -172,6 +172,9 @@ class Policy:
         """
         raise NotImplementedError(f"{type(self).__name__} must override select, or subclass InBatchPolicy.")
 
+    def before_full_epoch(self, request: Request) -> None:
+        """Called instead of :meth:`select` for an epoch of all samples; may write history and :meth:`Request.keep`."""
+
     def update(self, table: ScoreTable, seen: Observations) -> None:
         """Write the policy's own columns, by ``table.column(name)[seen.ids] = ...``, or its history of ``seen.epoch``.
 

@@ -107,6 +107,15 @@ class GatedEMP(Policy):
         )
 
     def select(self, request: Request) -> Selection:
+        scores, gamma = self._decided(request)
+        return self._selected(request, scores, gamma)
+
+    def before_full_epoch(self, request: Request) -> None:
+        self._decided(request)
+        request.keep(DRAWN, np.full(len(request.table), request.epoch, dtype=np.float32))
+
+    def _decided(self, request: Request) -> tuple[NDArray[np.float32], float]:
+        """The scores that the epoch is planned by, at least 0 where they are numbers, and the exponent; noted."""
         table, epoch = request.table, request.epoch
         known = self.known(table, epoch, request.num_epochs)
         scores = table.rank(emp_score(table.loss, table.memory, self.beta), "mean")
@@ -114,10 +123,9 @@ class GatedEMP(Policy):
         if lowest < 0:  # as rule "sample" would
             scores = lifted(scores, lowest)
         planned = (*known.gap, *known.reliability, known.gamma, float(lowest), float(table.owned.finite_mean(scores)))
-        selection = self._selected(request, scores, known.gamma)
         for name, value in zip(self.planned, planned, strict=True):
             table.history(name)[epoch] = value
-        return selection
+        return scores, known.gamma
 
     def _selected(self, request: Request, scores: NDArray[np.float32], gamma: float) -> Selection:
         """Those whose first epoch this is, a part drawn uniformly, and the rest by score^γ."""
@@ -140,8 +148,6 @@ class GatedEMP(Policy):
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
         lowest, mean = (table.history(name)[seen.epoch] for name in ("lowest", "mean"))
-        if np.isnan(mean):  # a full epoch, which no rule has chosen
-            return
         times_trained = table.times_trained[seen.ids]
         count_first(table, seen.epoch, seen.loss[seen.trained & (times_trained == 0)])
         # Rows not yet written in this epoch still hold the scores that it was planned by.

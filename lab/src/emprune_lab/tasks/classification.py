@@ -97,6 +97,14 @@ class ClassificationTask(Task):
         """Likewise, not augmented."""
         return LabelledBatch(self.inputs[ids], self.labels[ids])
 
+    def held_out_batch(self, size: int, epoch: int) -> LabelledBatch:
+        """The first samples held out, augmented and dropped as those of a training step of an epoch are."""
+        inputs = self._test_inputs()[torch.arange(min(size, len(self.data.test_labels)))]
+        if self._augment is not None:
+            inputs = self._augment(inputs, epoch, 0)
+        seed = None if self._step_seed is None else self._step_seed(epoch, 0)
+        return LabelledBatch(inputs, self.data.test_labels[: len(inputs)].to(self.network.device), seed)
+
     def forward(self, batch: LabelledBatch, inputs: tuple[str, ...] = ()) -> Scores:
         """Forward a batch."""
         hidden, logits = self.network.forward(batch.inputs, batch.seed)
