@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from studies.map.lossless import lossless_table, rate_table
 from studies.map.map_figure import map_figure
 from studies.map.names import FIXED, GATED, POLICIES
 from studies.map.page import filled
-from studies.map.runs import pack, write
+from studies.map.runs import merged, pack, write
 from studies.map.sources import OWN, committed_runs, own_runs
 from studies.map.summary import summary
 from studies.map.summary import write as write_summary
@@ -39,7 +40,7 @@ class Options:
     """Write table.md, summary.json, the figures and the tables of README.md from the runs of all studies."""
 
     runs: Path | None = None
-    """Folder of folders with a results.json each, packed into runs.json first; without it runs.json stays as it is."""
+    """Folder of folders with a results.json each, whose runs join or replace those of runs.json first."""
     out: Path = FOLDER
 
 
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> int:
         if options.runs is not None:
             paths = sorted(options.runs.glob(f"*/{RESULTS_FILE}"))
-            write(OWN, pack(result for path in paths for result in load_results(path)))
+            new = pack(result for path in paths for result in load_results(path))
+            write(OWN, merged(json.loads(OWN.read_text("utf-8")) if OWN.exists() else [], new))
         for path in publish(cells([*committed_runs(), *own_runs()]), options.out):
             console.print(str(path), highlight=False, soft_wrap=True)
         return 0

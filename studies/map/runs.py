@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,14 +99,29 @@ def pack(results: Iterable[Result]) -> list[dict[str, Any]]:
     """Comparisons in small: what runs share once, then a row a run as :data:`COLUMNS` names it.
 
     Runs of one data set, network, recipe and rate make one folder, called so, wherever they lie. A run listed twice
-    counts once; one that has no dynamic random of its seed beside it is left out, but for full data.
+    counts once.
     """
     folders: dict[str, dict[str, Result]] = {}
     for result in results:
         name = f"{result.data}-{result.model}-{result.recipe['epochs']}-{result.prune_rate:g}"
         folders.setdefault(name, {}).setdefault(result.run_id, result)
-    kept = {name: _beside_random(own.values()) for name, own in sorted(folders.items())}
-    return [_packed(name, own) for name, own in kept.items() if own]
+    return [_packed(name, list(own.values())) for name, own in sorted(folders.items())]
+
+
+def merged(before: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Two packs as one: of the same run, what ``new`` says counts.
+
+    A run that has no dynamic random of its seed beside it is left out, but for full data.
+
+    Raises:
+        ValueError: folders of one name differ in what their runs share.
+    """
+    folders = {folder["folder"]: dict(folder) for folder in before}
+    for folder in new:
+        name = folder["folder"]
+        folders[name] = _joined(folders[name], folder) if name in folders else dict(folder)
+    beside = {name: _beside_random(folder) for name, folder in sorted(folders.items())}
+    return [folder for folder in beside.values() if folder["runs"]]
 
 
 def unpack(packed: Iterable[Mapping[str, Any]]) -> list[Run]:
@@ -124,10 +139,31 @@ def read(path: Path) -> list[Run]:
     return unpack(json.loads(path.read_text("utf-8")))
 
 
-def _beside_random(results: Iterable[Result]) -> list[Result]:
-    every = list(results)
-    paired = {(run.label_noise, run.seed) for run in every if run.policy == RANDOM}
-    return [run for run in every if run.policy == FULL or (run.label_noise, run.seed) in paired]
+def _joined(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    apart = {"folder", "policy_settings", "origins", "columns", "runs"}
+    if differing := [field for field in before if field not in apart and before[field] != new[field]]:
+        raise ValueError(f"folders {new['folder']} differ in {', '.join(differing)}")
+    origins = [*before["origins"], *(origin for origin in new["origins"] if origin not in before["origins"])]
+    moved = [[*row[:-1], origins.index(new["origins"][row[-1]])] for row in new["runs"]]
+    rows = {_key(row): list(row) for row in (*before["runs"], *moved)}
+    # Of what has been replaced, the origin goes as well.
+    used = sorted({row[-1] for row in rows.values()})
+    for row in rows.values():
+        row[-1] = used.index(row[-1])
+    return {
+        **before, "policy_settings": {**before["policy_settings"], **new["policy_settings"]},
+        "origins": [origins[place] for place in used],
+        "runs": sorted(rows.values(), key=lambda row: (row[1], row[0], row[2])),
+    }  # fmt: skip
+
+
+def _key(row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(row[COLUMNS.index(name)] for name in ("policy", "label_noise", "seed"))
+
+
+def _beside_random(folder: dict[str, Any]) -> dict[str, Any]:
+    paired = {_key(row)[1:] for row in folder["runs"] if row[0] == RANDOM}
+    return {**folder, "runs": [row for row in folder["runs"] if row[0] == FULL or _key(row)[1:] in paired]}
 
 
 def _packed(name: str, results: list[Result]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from studies.map.map_figure import map_figure, panels_of
 from studies.map.measures import as_labelled, gain, generalisation_gap, plain_of, speed_up
 from studies.map.names import FIXED, GATED, POLICIES
 from studies.map.page import filled
-from studies.map.runs import Run, pack, read, unpack, write
+from studies.map.runs import Run, merged, pack, read, unpack, write
 from studies.map.sources import OWN, committed_runs, own_runs
 
 from emprune_lab.commandline.commands import Compare
@@ -161,8 +161,22 @@ def test_runs_of_one_length_and_rate_share_their_settings():
 
 def test_a_run_counts_once_and_beside_random_only():
     runs = [made("random", seed=0), made("lfl", seed=0), made("lfl", seed=1), made("random", seed=0)]
-    (folder,) = pack(runs)
+    (folder,) = merged([], pack(runs))
     assert [(row[0], row[2]) for row in folder["runs"]] == [("lfl", 0), ("random", 0)]
+
+
+def test_new_runs_join_packed_ones_or_replace_them():
+    before = pack([made("random", 0.7), made("lfl", 0.7, accuracy=0.5, git_commit="old"), made("random", 0.9)])
+    again = pack([made("lfl", 0.7, accuracy=0.95, git_commit="new"), made("emp", 0.7, git_commit="new")])
+    found, other = merged(before, again)
+    assert other == before[1]
+    assert [(row[0], row[4]) for row in found["runs"]] == [("emp", 0.9), ("lfl", 0.95), ("random", 0.9)]
+    assert sorted(origin["git_commit"] for origin in found["origins"]) == ["abc", "new"]
+    lfl, random = (unpack([found])[place] for place in (1, 2))
+    assert (lfl.policy, lfl.value, random.policy) == ("lfl", 95, "random")
+    assert found["origins"][found["runs"][1][-1]]["git_commit"] == "new"
+    with pytest.raises(ValueError, match="differ in anneal"):
+        merged(before, pack([made("lfl", 0.7, anneal=0.1)]))
 
 
 # Figures.
