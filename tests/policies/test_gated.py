@@ -89,10 +89,13 @@ def test_losses_that_are_not_positive_on_average_are_ranked_uniformly() -> None:
     assert np.nanmax(pruner.table.history("gamma")) == 0
 
 
-@pytest.mark.parametrize(("num_samples", "rate"), [(1, 0), (2, 0.5), (19, 0), (19, 0.9), (400, 0.5), (400, 0.95)])
-def test_every_plan_has_exactly_k(num_samples: int, rate: float) -> None:
-    pruner = Pruner(num_samples, GatedEMP(), prune_rate=rate, num_epochs=9)
-    while pruner.epoch < 9:
+@pytest.mark.parametrize(
+    ("num_samples", "rate"), [(1, 0), (2, 0.5), (19, 0), (19, 0.9), (400, 0.5), (400, 0.95), (1137, 0.97)]
+)
+@pytest.mark.parametrize("num_epochs", [2, 9])
+def test_every_plan_has_exactly_k(num_samples: int, rate: float, num_epochs: int) -> None:
+    pruner = Pruner(num_samples, GatedEMP(), prune_rate=rate, num_epochs=num_epochs)
+    while pruner.epoch < num_epochs:
         assert len(pruner.plan) == pruner.kept[pruner.epoch]
         for ids in IdBatches(pruner, 8):
             pruner.loss(ids, torch.rand(len(ids), requires_grad=True), memory=torch.rand(len(ids)))

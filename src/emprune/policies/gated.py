@@ -171,14 +171,14 @@ class GatedEMP(Policy):
         return Sharpness(gap, reliable, 0.0 if np.isnan(gamma) else float(gamma))
 
     def _reserve(self, request: Request) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows whose first epoch this is, and those that are to be left alone until a later one."""
+        """Rows whose first epoch this is, at most half of it, and those that are to be left alone until a later one."""
         n = request.num_samples
         size = int(min(max(_LEAST, self.reserve * n), _MOST_OF_ALL * n))
         rows = request.rng("reserve", every_epoch=False).choice(n, size, replace=False)
         epochs = max(1, round(self.kept_back * request.num_epochs))
         begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))
         owned = request.table.owned
-        return owned.rows_of(rows[begin:end]), owned.rows_of(rows[end:])
+        return owned.rows_of(rows[begin:end][: request.k // 2]), owned.rows_of(rows[end:])
 
 
 def _counted_by_all(table: ScoreTable, epoch: int, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
