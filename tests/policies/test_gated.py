@@ -80,6 +80,19 @@ def test_a_run_that_begins_with_a_full_epoch_knows_nothing_and_is_uniform() -> N
     assert pruner.table.history("gamma")[1:].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(("rate", "is_random"), [(0.83, True), (0.79, False)])
+def test_with_fewer_than_two_turns_a_sample_it_is_dynamic_random_to_the_sample(rate: float, is_random: bool) -> None:
+    pruner, random = (Pruner(N, policy, prune_rate=rate, num_epochs=10, seed=5) for policy in ("emp-gated", "random"))
+    same = []
+    for epoch in range(1, 11):
+        same.append(bool((pruner.plan.ids == random.plan.ids).all()))
+        for run in (pruner, random):
+            train(run, 0.0, epoch)
+    assert set(same) == {is_random}
+    assert (np.nanmax(pruner.table.history("gamma")) == 0) == is_random
+    assert np.isfinite(pruner.table.history("gap")[2:]).all()
+
+
 def test_losses_that_are_not_positive_on_average_are_ranked_uniformly() -> None:
     pruner = Pruner(100, GatedEMP(), prune_rate=0.5, num_epochs=6)
     while pruner.epoch < 6:

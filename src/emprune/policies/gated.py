@@ -21,6 +21,8 @@ from emprune.selection.topk import random_part
 from emprune.table import Observations, ScoreTable
 
 _LEAST, _MOST_OF_ALL = 100, 0.05
+_FEWEST_TURNS = 1.9
+"""Turns of a sample in a run, on average, below which epochs are uniform: two, less what dropped batches may take."""
 
 DRAWN = "drawn"
 """Name of the score table's column: the last epoch in which a sample was among those drawn uniformly."""
@@ -52,7 +54,9 @@ class GatedEMP(Policy):
     :mod:`emprune.policies.reliability`, of the epochs before, older ones weighing less. The part ``floor`` of an epoch
     is drawn uniformly, and shows what the gap compares with; the rest has probabilities in proportion to score^γ,
     samples never seen having the mean score, and turns are taken as these add up
-    (:mod:`emprune.policies.even_counts`). With γ = 0, every sample is trained about as often as any other.
+    (:mod:`emprune.policies.even_counts`). With γ = 0, every sample is trained about as often as any other. At a rate
+    that gives a sample fewer than two turns in the whole run, on average, nothing of this can be known in time, and the
+    epoch is that of :class:`DynamicRandom`, to the sample.
 
     So that there are samples never seen late in the run as well, a random part is kept back, and trained for the first
     time a few an epoch until ``kept_back`` of the run; losses of held-out samples
@@ -107,25 +111,31 @@ class GatedEMP(Policy):
         )
 
     def select(self, request: Request) -> Selection:
-        scores, gamma = self._decided(request)
-        return self._selected(request, scores, gamma)
+        enough = _turns(request) >= _FEWEST_TURNS
+        scores, gamma = self._decided(request, enough=enough)
+        if enough:
+            return self._selected(request, scores, gamma)
+        selection = request.uniform()
+        self._keep_drawn(request, selection.ids)
+        return selection
 
     def before_full_epoch(self, request: Request) -> None:
-        self._decided(request)
+        self._decided(request, enough=True)
         request.keep(DRAWN, np.full(len(request.table), request.epoch, dtype=np.float32))
 
-    def _decided(self, request: Request) -> tuple[NDArray[np.float32], float]:
+    def _decided(self, request: Request, *, enough: bool) -> tuple[NDArray[np.float32], float]:
         """The scores that the epoch is planned by, at least 0 where they are numbers, and the exponent; noted."""
         table, epoch = request.table, request.epoch
         known = self.known(table, epoch, request.num_epochs)
+        gamma = known.gamma if enough else 0.0
         scores = table.rank(emp_score(table.loss, table.memory, self.beta), "mean")
         lowest = table.owned.lowest(scores)
         if lowest < 0:  # as rule "sample" would
             scores = lifted(scores, lowest)
-        planned = (*known.gap, *known.reliability, known.gamma, float(lowest), float(table.owned.finite_mean(scores)))
+        planned = (*known.gap, *known.reliability, gamma, float(lowest), float(table.owned.finite_mean(scores)))
         for name, value in zip(self.planned, planned, strict=True):
             table.history(name)[epoch] = value
-        return scores, known.gamma
+        return scores, gamma
 
     def _selected(self, request: Request, scores: NDArray[np.float32], gamma: float) -> Selection:
         """Those whose first epoch this is, a part drawn uniformly, and the rest by score^γ."""
@@ -141,10 +151,13 @@ class GatedEMP(Policy):
         chance = chances(request, scores, gamma or 1.0, drawn - uniform)
         chance[others] += np.float32(uniform / max(1, owned.count(others)))
         chance[due] = 1
-        drawn_in = table.extra[DRAWN].copy()
-        drawn_in[uniformly] = request.epoch
-        request.keep(DRAWN, drawn_in)
+        self._keep_drawn(request, uniformly)
         return balanced(request, np.minimum(chance, 1), np.concatenate([due, uniformly]), back)
+
+    def _keep_drawn(self, request: Request, rows: NDArray[np.int64]) -> None:
+        drawn_in = request.table.extra[DRAWN].copy()
+        drawn_in[rows] = request.epoch
+        request.keep(DRAWN, drawn_in)
 
     def update(self, table: ScoreTable, seen: Observations) -> None:
         lowest, mean = (table.history(name)[seen.epoch] for name in ("lowest", "mean"))
@@ -179,6 +192,12 @@ class GatedEMP(Policy):
         begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))
         owned = request.table.owned
         return owned.rows_of(rows[begin:end][: request.k // 2]), owned.rows_of(rows[end:])
+
+
+def _turns(request: Request) -> float:
+    """How often a sample will have been trained, on average, if the epochs left keep as many; all ranks call it."""
+    trained = request.table.owned.total(int(request.table.times_trained.sum(dtype=np.int64)))
+    return (trained + request.k * (request.num_epochs - request.epoch)) / request.num_samples
 
 
 def _counted_by_all(table: ScoreTable, epoch: int, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
