@@ -46,6 +46,7 @@ from emprune.pruner import Pruner
 from emprune.report import Report
 from emprune.scoring.capture import Capture
 from emprune.selection import Selection
+from emprune.selection.quotas import Quotas
 from emprune.table import ScoreTable
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "Policy",
     "PrunedLoader",
     "Pruner",
+    "Quotas",
     "RePB",
     "Report",
     "Request",

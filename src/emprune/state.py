@@ -44,10 +44,8 @@ class Counters:
     seconds_selecting: float = 0.0
 
 
-def fingerprint(
-    policy: Policy, prune_rate: PruneRate, num_epochs: int, **settings: int | float | str
-) -> dict[str, Any]:
-    """Everything that decides which samples a run trains, as JSON values."""
+def fingerprint(policy: Policy, prune_rate: PruneRate, num_epochs: int, **settings: Any) -> dict[str, Any]:
+    """Everything that decides which samples a run trains, as JSON values; arrays by their digests."""
     rates = rates_of(prune_rate, num_epochs)
     if isinstance(rates, AutoRate):
         rate: Any = rates.as_json()
@@ -58,7 +56,7 @@ def fingerprint(
         "policy_settings": _json_value(policy.settings()),
         "prune_rate": rate,
         "num_epochs": num_epochs,
-        **settings,
+        **{name: _json_value(value) for name, value in settings.items()},
     }
 
 
