@@ -47,6 +47,7 @@ from emprune.report import Report
 from emprune.scoring.capture import Capture
 from emprune.selection import Selection
 from emprune.selection.quotas import Quotas
+from emprune.stream.batch_pruner import BatchPruner
 from emprune.table import ScoreTable
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "UCB",
     "ArgumentError",
     "AutoRate",
+    "BatchPruner",
     "BatchRequest",
     "BatchSelection",
     "Capture",

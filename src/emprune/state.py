@@ -52,12 +52,16 @@ def fingerprint(policy: Policy, prune_rate: PruneRate, num_epochs: int, **settin
     else:
         rate = [float(rate) for rate in rates] if isinstance(rates, list) else float(rates)
     return {
-        "policy": _identity(policy),
-        "policy_settings": _json_value(policy.settings()),
+        **policy_identity(policy),
         "prune_rate": rate,
         "num_epochs": num_epochs,
         **{name: _json_value(value) for name, value in settings.items()},
     }
+
+
+def policy_identity(policy: Policy) -> dict[str, Any]:
+    """Which policy it is, and its settings as JSON values."""
+    return {"policy": _identity(policy), "policy_settings": _json_value(policy.settings())}
 
 
 def schedule_of(fingerprint: Mapping[str, Any], begun: Schedule | None = None) -> Schedule:

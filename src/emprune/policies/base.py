@@ -164,6 +164,8 @@ class Policy:
             leaves what needs all ranks' rows to the rules of the request.
         honours: which of the pruner's "sample_weight" and "quotas" the policy does justice to: those whose
             :meth:`select` chooses by the rules of the request alone. What it does not honour is refused.
+        streams: True where :meth:`select` goes by the table's loss and memory term alone, not by epochs or ids: then it
+            can choose within a batch of a stream (:class:`emprune.BatchPruner`), whose fresh values are the table.
         columns: names and initial values of further float32 columns that the score table holds for the
             policy; :meth:`update` writes them, and they are saved with the table.
         history: names and initial values of float64 numbers an epoch that the score table holds for the policy, by
@@ -181,6 +183,7 @@ class Policy:
     looks_at_scores: ClassVar[bool] = True
     partitionable: ClassVar[bool] = False
     honours: ClassVar[tuple[str, ...]] = ()
+    streams: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
     history: ClassVar[Mapping[str, float]] = {}
     shown: ClassVar[tuple[str, ...]] = ()

@@ -25,6 +25,7 @@ class LFL(Policy):
 
     name = "lfl"
     source = "Xiao et al. 2024, arXiv:2408.16031 (the problem; EMP with β = 0)"
+    streams = True
     partitionable = True
     honours = ("sample_weight", "quotas")
 
@@ -59,6 +60,7 @@ class EMP(Policy):
 
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
+    streams = True
     inputs = ("loss", "memory")
     memory_is_optional = True
     partitionable = True

@@ -41,6 +41,7 @@ class DynamicRandom(Policy):
 
     name = "random"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (with replacement)"
+    streams = True
     looks_at_scores = False
     partitionable = True
     honours = ("sample_weight", "quotas")
