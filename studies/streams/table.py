@@ -1,0 +1,66 @@
+"""The study's table: accuracy at equal samples through backward, by way of choosing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emprune_lab.report.formats import format_difference, format_mean
+from emprune_lab.report.intervals import mean, paired_difference
+
+DATA = ("fashion-mnist", "digits")
+SEEDS = {"fashion-mnist": 4, "digits": 8}
+RATES = (0.7, 0.9)
+BASELINE, BY_TABLE = "table random", "table emp"
+WAYS = (
+    BASELINE, BY_TABLE, "stream emp", "stream emp:beta=1:gamma=1", "stream lfl", "stream infobatch",
+    "stream selective-backprop",
+)  # fmt: skip
+
+Runs = Sequence[Mapping[str, Any]]
+
+
+def table(runs: Runs) -> str:
+    """Markdown, a table for each data set and rate; differences are paired by seed."""
+    lines = []
+    for data in DATA:
+        for rate in RATES:
+            found = [run for run in runs if (run["data"], run["rate"]) == (data, rate)]
+            if found:
+                lines += [f"{data}, {rate:g}", "", *_rows(found), ""]
+    return "\n".join(lines)
+
+
+def _rows(runs: Runs) -> list[str]:
+    rows = [
+        "| choice | accuracy, % | minus random by table | minus EMP by table | remembered, % | forward | backward | "
+        "seconds | seeds |",
+        "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for way in WAYS:
+        mine = [run for run in runs if run["way"] == way]
+        if mine:
+            cells = [
+                way, format_mean(mean([run["value"] for run in mine])), _minus(mine, _of(runs, BASELINE)),
+                _minus(mine, _of(runs, BY_TABLE)), f"{_average(mine, 'remembered'):.1f}",
+                *(f"{round(_average(mine, f'samples_{name}')):,}" for name in ("forward", "backward")),
+                f"{_average(mine, 'seconds'):.0f}", str(len(mine)),
+            ]  # fmt: skip
+            rows.append("| " + " | ".join(cells) + " |")
+    return rows
+
+
+def _of(runs: Runs, way: str) -> Runs:
+    return [run for run in runs if run["way"] == way]
+
+
+def _average(runs: Runs, name: str) -> float:
+    return float(sum(run[name] for run in runs)) / len(runs)
+
+
+def _minus(runs: Runs, others: Runs) -> str:
+    mine, theirs = ({run["seed"]: run["value"] for run in some} for some in (runs, others))
+    seeds = sorted(mine.keys() & theirs.keys())
+    if not seeds or mine == theirs:
+        return ""
+    return format_difference(paired_difference([mine[seed] for seed in seeds], [theirs[seed] for seed in seeds]))
