@@ -1,1 +1,1 @@
-"""What does choosing inside the batches of a stream cost and gain against the score table? See README.md beside this file."""
+"""Choosing inside the batches of a stream: what it costs and gains against the score table. See README.md."""

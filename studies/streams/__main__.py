@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from studies.streams.table import BASELINE, DATA, RATES, SEEDS, WAYS, table
+from studies.streams.table import RATES, SEEDS, WAYS, table
 from studies.streams.training import by_stream, by_table
 
 from emprune.checkpoint import atomic_write
@@ -23,10 +23,10 @@ FOLDER = Path(__file__).parent
 
 def asked() -> Iterator[tuple[str, float, str, int]]:
     """Data, rate, way and seed of every run, pairs close together."""
-    for data in DATA:
+    for data, ways in WAYS.items():
         for seed in range(SEEDS[data]):
             for rate in RATES:
-                for way in (BASELINE, *(way for way in WAYS if way != BASELINE)):
+                for way in ways:
                     yield data, rate, way, seed
 
 
