@@ -46,6 +46,7 @@ def main() -> None:
     rows = {"image": images.images.flatten(1).numpy(), "label": images.labels.numpy()}
     stream = Dataset.from_dict(rows).to_iterable_dataset(num_shards=SHARDS).with_format("torch")
     stream = split_dataset_by_node(stream, rank, ranks)
+    loader = StatefulDataLoader(stream, batch_size=GLOBAL_BATCH // ranks)
 
     model = nn.Sequential(nn.Linear(images.images[0].numel(), 128), nn.ReLU(), nn.Linear(128, images.num_classes))
     parallel = DistributedDataParallel(model)
@@ -55,20 +56,19 @@ def main() -> None:
         return classification(parallel(batch["image"].float() / 127.5 - 1), batch["label"])
 
     pruner = BatchPruner("emp", prune_rate=0.7, seed=0)
-    checkpoint, first, place = options.out / "checkpoint.pt", 0, None
+    checkpoint, first = options.out / "checkpoint.pt", 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=False)  # a loader's state holds more than tensors
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         pruner.load_state_dict(saved["ranks"][rank]["pruner"])
-        first, place = saved["pass"], saved["ranks"][rank]["loader"]
+        loader.load_state_dict(saved["ranks"][rank]["loader"])
+        first = saved["pass"]
         if rank == 0:
             print(f"going on after step {pruner.batches}, in pass {first}", flush=True)
 
     for number in range(first, options.passes):
-        loader = StatefulDataLoader(stream, batch_size=GLOBAL_BATCH // ranks)  # anew: a stream that was told where to
-        if number == first and place is not None:  # begin does so in every pass
-            loader.load_state_dict(place)
+        stream.set_epoch(number)  # or else a stream that was told where to begin does so in every later pass too
         for batch in pruner.together(loader):
             pruner.loss(score, batch).backward()
             optimizer.step()

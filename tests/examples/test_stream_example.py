@@ -63,5 +63,5 @@ def test_two_processes_killed_and_resumed_end_with_the_same_weights(tmp_path: Pa
     whole = finish(start(tmp_path / "whole"))
     assert lines == whole
     trained, came = map(int, re.search(r"(\d+) of (\d+) samples", whole[0]).groups())
-    assert came == 12 * 1197 - 12  # an odd number of samples: every pass of one rank is one shorter
-    assert trained == round(0.3 * came)
+    assert came == 12 * 1197
+    assert abs(trained - 0.3 * came) < 2  # the ranks' parts of an odd number differ by one a pass
