@@ -35,7 +35,14 @@ from emprune.epoch.schedule import (
     rates_of,
 )
 from emprune.epoch.uninterrupted import Exclusive, uninterrupted
-from emprune.epoch.weighing import SampleWeight, check_enough, check_honoured, check_quotas, relative_weights
+from emprune.epoch.weighing import (
+    SampleWeight,
+    check_enough,
+    check_honoured,
+    check_order,
+    check_quotas,
+    relative_weights,
+)
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
 from emprune.metrics import metrics_of
@@ -43,6 +50,7 @@ from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.registry import as_policy
 from emprune.report import Report, decided_in, summarise, totals_of
+from emprune.selection.blocks import Blocks
 from emprune.selection.quotas import Quotas
 from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
 from emprune.table import INFORMATIVE, ScoreTable
@@ -82,6 +90,8 @@ class Pruner:
             its weight times what the policy's rule gives it; no sample is drawn twice an epoch, and none of weight 0
             ever. Losses are not weighed. See :mod:`emprune.epoch.weighing` and docs/weighted.md.
         quotas: what share of each epoch every class gets, such as ``Quotas(labels)`` for equally many of each.
+        order: in which an epoch's samples are trained; None: every order is equally likely. ``Blocks(sizes)`` reads
+            shards in sequence; what an epoch trains stays the same.
         partition_batch_size: samples of this rank in a step. If given, score table and plan are partitioned: each rank
             holds its own rows of them alone, and trains the same global batches as otherwise; see
             :mod:`emprune.epoch.rank_plan`. The table, ``plan``, ``export`` and the state are then each rank's own.
@@ -128,6 +138,7 @@ class Pruner:
         partition_batch_size: int | None = None,
         sample_weight: SampleWeight | None = None,
         quotas: Quotas | None = None,
+        order: Blocks | None = None,
     ) -> None:
         hint = "It is the data set's length: Pruner(len(dataset), ...)." if hasattr(num_samples, "__len__") else ""
         num_samples, num_epochs = integer("num_samples", num_samples, 1, hint), integer("num_epochs", num_epochs, 1)
@@ -148,7 +159,7 @@ class Pruner:
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.world, self._is_default_world = world or current_world(), world is None
-        self._planner, self._quotas = planner_for(self.policy, self.world, partition_batch_size), quotas
+        self._planner, self._quotas = planner_for(self.policy, self.world, partition_batch_size, order), quotas
         owned, weighing = self._planner.owned(num_samples, self.world), self._weighing(sample_weight)
         weights = weighing.get("sample_weight")
         self.table = ScoreTable(
@@ -610,7 +621,7 @@ class Pruner:
         return plan, counters.consumed, consumed_rows, global_batch
 
     def _weighing(self, sample_weight: SampleWeight | None) -> dict[str, Any]:
-        """What the fingerprint says of weights and quotas, both checked; nothing where there are none."""
+        """What the fingerprint says of weights, quotas and order, all checked; nothing where there are none."""
         found: dict[str, Any] = {}
         if sample_weight is not None:
             check_honoured(self.policy, "sample_weight")
@@ -625,6 +636,9 @@ class Pruner:
                 )  # fmt: skip
             found["quotas"] = self._quotas.settings()
         most = [bounds(self._auto, self.num_samples)[1]] if self._auto else []
+        if self._planner.blocks is not None:
+            check_order(self._planner.blocks, self.num_samples)
+            found["order"] = self._planner.blocks.settings()
         check_enough([*self.kept, *most], found.get("sample_weight"), self._quotas)
         return found
 

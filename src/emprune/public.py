@@ -46,6 +46,7 @@ from emprune.pruner import Pruner
 from emprune.report import Report
 from emprune.scoring.capture import Capture
 from emprune.selection import Selection
+from emprune.selection.blocks import Blocks
 from emprune.selection.quotas import Quotas
 from emprune.stream.batch_pruner import BatchPruner
 from emprune.table import ScoreTable
@@ -61,6 +62,7 @@ __all__ = [
     "BatchPruner",
     "BatchRequest",
     "BatchSelection",
+    "Blocks",
     "Capture",
     "DataError",
     "DivBS",

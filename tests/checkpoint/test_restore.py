@@ -177,7 +177,7 @@ def after_two_epochs() -> Pruner:
 
 
 def test_every_overridable_field_is_tried_here() -> None:
-    elsewhere = {"batch_size", "dataset_fingerprint", "num_samples", "sample_weight", "quotas"}  # here, test_weighing
+    elsewhere = {"batch_size", "dataset_fingerprint", "num_samples", "sample_weight", "quotas", "order"}
     assert {*OVERRIDES, *elsewhere} == OVERRIDABLE
 
 

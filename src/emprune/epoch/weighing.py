@@ -1,4 +1,4 @@
-"""What a run weighs its samples by, and its class quotas, held against the policy and the schedule.
+"""What a run weighs its samples by, its class quotas and its order, held against policy, schedule and data set.
 
 The law. Weights w_i ≥ 0 enter rule "sample" as factors: of what is left, sample i is drawn next with a probability in
 proportion to w_i·score_i^γ, until k are drawn; the uniform rule is that with equal scores, which is the law of torch's
@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from emprune.errors import ArgumentError
 from emprune.policies.base import InBatchPolicy, Policy
 from emprune.policies.registry import REGISTRY
+from emprune.selection.blocks import Blocks
 from emprune.selection.quotas import Quotas
 
 SampleWeight = ArrayLike | torch.Tensor
@@ -64,6 +65,14 @@ def check_quotas(quotas: Any, num_samples: int) -> None:
         )
     if len(quotas) != num_samples:
         raise ArgumentError("quotas", f"of {len(quotas)} labels", f"a label for each of {num_samples} samples")
+
+
+def check_order(order: Any, num_samples: int) -> None:
+    """Raise ArgumentError unless this is an order of so many samples."""
+    if not isinstance(order, Blocks):
+        hint = "Give the samples of each shard: order=emprune.Blocks(samples_per_shard)."
+        raise ArgumentError("order", order, "None, a plain shuffle, or an emprune.Blocks", hint)
+    order.check(num_samples)
 
 
 def check_honoured(policy: Policy, name: str) -> None:
