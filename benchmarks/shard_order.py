@@ -5,10 +5,10 @@ workers, and no network is trained (the loss is a number that follows from the l
 reading, collating and selecting.
 
 MosaicML StreamingDataset: shards lie compressed (zstd) in a "remote" folder of the same disk, and the cache takes so
-many shards as the option says, as where the data do not fit the local disk. A shard is fetched whenever it is not in the
-cache: copied, decompressed, and another one evicted. Its reader opens the file for every sample.
-Hugging Face: parquet files of one row group each, as a stream; and the same rows in memory-mapped Arrow files, which can
-be asked for samples.
+many shards as the option says, as where the data do not fit the local disk. A shard is fetched whenever it is not in
+the cache: copied, decompressed, and another one evicted. Its reader opens the file for every sample.
+Hugging Face: parquet files of one row group each, as a stream; and the same rows in memory-mapped Arrow files, which
+can be asked for samples.
 "openings" are those of a reader that holds AT_ONCE shards, the least recently used one closed first; files opened are
 those that Python opened.
 

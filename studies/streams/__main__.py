@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from studies.streams.table import RATES, SEEDS, WAYS, table
+from studies.streams.table import MAIN, RATES, SEEDS, WAYS, table
 from studies.streams.training import by_stream, by_table
 
 from emprune.checkpoint import atomic_write
@@ -22,12 +22,13 @@ FOLDER = Path(__file__).parent
 
 
 def asked() -> Iterator[tuple[str, float, str, int]]:
-    """Data, rate, way and seed of every run, pairs close together."""
+    """Data, rate, way and seed of every run, the main ways of all seeds first."""
     for data, ways in WAYS.items():
-        for seed in range(SEEDS[data]):
-            for rate in RATES:
-                for way in ways:
-                    yield data, rate, way, seed
+        for some in (MAIN, ways[len(MAIN) :]):
+            for seed in range(SEEDS[data]):
+                for rate in RATES:
+                    for way in some:
+                        yield data, rate, way, seed
 
 
 def train(data: str, rate: float, way: str, seed: int) -> dict[str, Any]:

@@ -11,8 +11,11 @@ from emprune_lab.report.intervals import mean, paired_difference
 SEEDS = {"digits": 8, "fashion-mnist": 3}
 RATES = (0.7, 0.9)
 BASELINE, BY_TABLE = "table random", "table emp"
-_ON_BOTH = (BASELINE, BY_TABLE, "stream emp", "stream infobatch", "stream selective-backprop")
-WAYS = {"digits": (*_ON_BOTH, "stream emp:beta=1:gamma=1", "stream lfl"), "fashion-mnist": _ON_BOTH}
+MAIN = (BASELINE, BY_TABLE, "stream emp")
+FURTHER = ("stream infobatch", "stream selective-backprop")
+WAYS = {
+    "digits": (*MAIN, *FURTHER, "stream emp:beta=1:gamma=1", "stream lfl"), "fashion-mnist": (*MAIN, *FURTHER)
+}  # fmt: skip
 
 Runs = Sequence[Mapping[str, Any]]
 
