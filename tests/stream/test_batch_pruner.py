@@ -318,7 +318,14 @@ def test_states_that_do_not_fit_are_refused() -> None:
         with pytest.raises(StateError, match=words):
             BatchPruner(**{"prune_rate": 0.5, **changed}).load_state_dict(state)
     pruner = BatchPruner(prune_rate=0.5)
-    for broken in (None, {}, {**state, "rank": 1}, {**state, "counters": {}}, {**state, "fingerprint": None}):
+    for broken in (
+        None,
+        {},
+        {**state, "rank": 1},
+        {**state, "counters": {}},
+        {**state, "fingerprint": None},
+        {**state, "has_memory": 3},
+    ):
         with pytest.raises(StateError):
             pruner.load_state_dict(broken)
     bad = {**state, "counters": {**state["counters"], "batches": -1}}
@@ -327,3 +334,14 @@ def test_states_that_do_not_fit_are_refused() -> None:
     assert pruner.batches == 0
     found = on_all_ranks(lambda world: BatchPruner(prune_rate=0.5, world=world).load_state_dict(state))
     assert all("ranks is 3 here" in str(error) for error in found)
+
+
+def test_a_state_that_does_not_fit_one_rank_is_refused_by_all() -> None:
+    def task(world: Any) -> None:
+        pruner = BatchPruner(prune_rate=0.5, world=world)
+        states = world.all_gather(np.frombuffer(json.dumps(pruner.state_dict()).encode(), np.uint8))
+        given = states[1 if world.rank == 2 else world.rank]
+        pruner.load_state_dict(json.loads(given.tobytes()))
+
+    found = on_all_ranks(task)
+    assert all("the state is of rank 1, this is rank 2" in str(error) for error in found)

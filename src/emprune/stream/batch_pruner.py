@@ -10,7 +10,7 @@ import torch
 
 from emprune.checks import SCORING, integer, kind_of
 from emprune.compiling import outside_graphs
-from emprune.distributed.world import World, check_agreement, check_current, current_world
+from emprune.distributed.world import World, check_agreement, check_current, current_world, raise_together
 from emprune.epoch.inputs import StepInputs, check_inputs
 from emprune.epoch.observations import OnNonFinite
 from emprune.errors import ArgumentError, StateError
@@ -209,12 +209,17 @@ class BatchPruner:
         }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` was taken, on the same rank.
+        """Go on where ``state`` was taken, on the same rank. All ranks must call it, and all raise where one does.
 
         Raises:
             StateError: it was saved with other settings, by another rank, or is malformed; nothing is changed.
         """
-        counters = _checked(state, self.fingerprint, self.world.rank)
+        failure: Exception | None = None
+        try:
+            counters = _checked(state, self.fingerprint, self.world.rank)
+        except StateError as error:  # the other ranks must not wait for this one
+            failure = error
+        raise_together(self.world, failure)
         for name, count in counters.items():
             setattr(self, name, count)
         self._inputs = StepInputs(self.policy, state.get("has_memory"))
@@ -256,7 +261,8 @@ def _checked(state: Any, fingerprint: Mapping[str, Any], rank: int) -> dict[str,
             f"{SCHEMA_VERSION} gave (a Pruner's state goes into a Pruner)."
         )
     saved, counters = state.get("fingerprint"), state.get("counters")
-    if not isinstance(saved, Mapping) or not isinstance(counters, Mapping):
+    has_memory_fits = state.get("has_memory", "") in (None, True, False)
+    if not isinstance(saved, Mapping) or not isinstance(counters, Mapping) or not has_memory_fits:
         raise StateError("the state is incomplete; allowed: what BatchPruner.state_dict() gave.")
     for name, here in fingerprint.items():
         if saved.get(name) != here:
