@@ -691,6 +691,8 @@ class Pruner:
             seconds = self._counters.seconds_selecting + time.perf_counter() - began
             self._counters = replace(self._counters, seconds_selecting=seconds)
             self._schedule = schedule
+            for name, values in request.kept_columns.items():
+                self.table.column(name)[:] = values
             return self._run(plan)
 
         return self._exclusive.uninterrupted(begin)

@@ -48,16 +48,19 @@ class Setting:
 
 
 _IMAGES = (("train_size", 10_000), ("epochs", 50))
+_CNN = (("model", "cnn"),)
 SETTINGS = {
+    "Fashion-MNIST, 20,000 images, 0.7": Setting("fashion-mnist", (), 0.7, 0.0, 4),
     "Fashion-MNIST, 10,000 images, 0.9": Setting("fashion-mnist", _IMAGES, 0.9, 0.0, 4),
-    "digits, MLP, 0.9": Setting("digits", (), 0.9, 0.0, 16),
-    "digits, CNN, 0.9": Setting("digits", (("model", "cnn"),), 0.9, 0.0, 16),
-    "digits, CNN, 20 % wrong labels, 0.7": Setting("digits", (("model", "cnn"),), 0.7, 0.2, 16),
+    "Fashion-MNIST, 10,000 images, 20 % wrong labels, 0.9": Setting("fashion-mnist", _IMAGES, 0.9, 0.2, 4),
+    "digits, MLP, 0.9": Setting("digits", (), 0.9, 0.0, 32),
+    "digits, CNN, 0.9": Setting("digits", _CNN, 0.9, 0.0, 32),
+    "digits, CNN, 20 % wrong labels, 0.7": Setting("digits", _CNN, 0.7, 0.2, 32),
 }
 VARIANTS = (
-    "random", "emp", "emp:gamma=0.5", "gate", "gate:gamma=2", "gate:doubt=0", "gate:doubt=0:gamma=2",
-    "gate:reliable=False:gamma=2", "gate:reliable=False:gamma=2:doubt=0", "gate:covered=True", "fixed:floor=0.3",
-    "fixed:ess=0.4", "fixed:clip=2.3",
+    "random", "rs2", "emp", "emp:gamma=0.5", "gate", "gate:even=False", "gate:doubt=0", "gate:doubt=1", "gate:gamma=2",
+    "gate:floor=0", "gate:floor=0.1", "gate:floor=0.5", "gate:floor=1", "gate:reliable=False:gamma=2",
+    "fixed:floor=0.3", "fixed:ess=0.4", "fixed:clip=2.3",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from emprune import EMP, GatedEMP, Policy, Request, Selection, get_policy
+from emprune.policies.even_counts import CREDIT
 from emprune.policies.gated import Sharpness
 
 
@@ -17,28 +18,27 @@ class Gate(GatedEMP):
 
     Attributes:
         reliable: weigh the reliability of stored scores; else as if it were 1.
-        covered: weigh the part of the samples that has been seen.
+        even: count turns; else all are drawn, whatever came before.
     """
 
     reliable: bool = True
-    covered: bool = False
+    even: bool = True
 
     name = "gate-variant"
 
     def select(self, request: Request) -> Selection:
-        self._seen = 1 - request.table.owned.count(request.table.unseen) / request.num_samples
+        if not self.even:  # a credit that begins anew in each epoch
+            fresh, start = request.rng("fresh"), request.rng("start", every_epoch=False)
+            numbers = (generator.random(request.num_samples, dtype=np.float32) for generator in (fresh, start))
+            request.table.column(CREDIT)[:] = np.subtract(*numbers)
         return super().select(request)
 
     def known(self, table: Any, epoch: int, num_epochs: int) -> Sharpness:
         found = super().known(table, epoch, num_epochs)
-        gamma = found.gamma * (self._seen if self.covered else 1)
-        if not self.reliable:
-            sure = found.reliability.value - self.doubt * found.reliability.error
-            gamma = min(self.gamma, gamma / sure) if sure > 0 else gamma
-        return found._replace(gamma=gamma)
-
-    def settings(self) -> dict[str, Any]:
-        return {name: value for name, value in super().settings().items() if not name.startswith("_")}
+        if self.reliable:
+            return found
+        sure = found.reliability.value - self.doubt * found.reliability.error
+        return found._replace(gamma=min(self.gamma, found.gamma / sure) if sure > 0 else found.gamma)
 
 
 @dataclass(repr=False)

@@ -18,6 +18,7 @@ from torch.utils.data import WeightedRandomSampler
 from emprune import EMP, LFL, ArgumentError, AutoRate, IdBatches, Policy, Pruner, Quotas, Request, Selection, StateError
 from emprune.epoch.weighing import relative_weights
 from emprune.policies import REGISTRY
+from emprune.policies.even_counts import chances
 from emprune.policies.registry import as_policy
 from emprune.selection.inclusion import inclusion, log_rate
 from emprune.table import ScoreTable
@@ -138,6 +139,18 @@ def test_the_rate_of_inclusion_counts_weights() -> None:
     error = np.sqrt(expected * (1 - expected) / 3000)
     assert (np.abs(counts / 3000 - expected) < 4.5 * error + 0.01).all()
     assert counts[:40].sum() == 0
+
+
+def test_chances_of_even_counts_count_weights() -> None:
+    """What the default policy adds up; a sample of weight 0 has none, and it would be the last one taken."""
+    weights = np.r_[np.zeros(20), np.geomspace(0.05, 1, 100)].astype(np.float32)
+    scores = np.tile(np.array([0.5, 1, 4], dtype=np.float32), 40)
+    request = Request(ScoreTable(N, sample_weight=weights), 12, 0, 1, 0)
+    found, rates = chances(request, scores, 2.0, 12), weights * scores.astype(float) ** 2
+    assert found.sum() == pytest.approx(12, rel=1e-4)
+    assert not found[:20].any()
+    small = found < 0.05
+    np.testing.assert_allclose(found[small] / found[small].sum(), rates[small] / rates[small].sum(), rtol=0.06)
 
 
 def train(pruner: Pruner, epochs: int) -> Pruner:

@@ -44,10 +44,11 @@ def test_the_gap_is_found_whatever_the_sharpness_it_was_planned_by(gap: float) -
     errors = []
     for slope in (0, 3):  # always as sharp as can be, and as the gap has it
         pruner = train(gated(slope=slope), gap)
-        found = pruner.policy.known(pruner.table, EPOCHS, EPOCHS).gap  # type: ignore[attr-defined]
-        errors.append(abs(found.value - gap) / found.error)
+        for epoch in (6, 10, EPOCHS):
+            found = pruner.policy.known(pruner.table, epoch, EPOCHS).gap  # type: ignore[attr-defined]
+            errors.append(abs(found.value - gap) / found.error)
+            assert epoch > 6 or found.error < 0.15
     assert max(errors) < 3
-    assert found.error < 0.15
 
 
 def test_without_a_gap_it_is_sharp_and_with_a_wide_one_uniform() -> None:
@@ -115,9 +116,8 @@ def test_a_restored_run_goes_on_as_if_it_had_not_stopped(steps: int) -> None:
 
 def test_the_error_grows_while_nothing_new_is_learnt() -> None:
     seen = {name: np.zeros(6) for name in COUNTED}
-    for name, value in {"first": 50, "first_loss": 50, "first_loss_squared": 80, "trained_before": 100}.items():
-        seen[name][2] = value
-    for name, value in {"planned": 20, "again": 20, "again_loss": 90, "again_variance": 30}.items():
+    shown = {"first": 50, "first_loss": 50, "first_loss_squared": 80, "again": 20, "again_loss": 18}
+    for name, value in (shown | {"again_loss_squared": 20}).items():
         seen[name][2] = value
     now = weighted_gap(seen, 0.5 ** np.arange(6.0)[::-1])
     later = weighted_gap(seen, 0.5 ** (4 + np.arange(6.0)[::-1]))
@@ -126,7 +126,7 @@ def test_the_error_grows_while_nothing_new_is_learnt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("slope", -1), ("gamma", np.inf), ("doubt", -1), ("reserve", 0), ("half_life", 2)]
+    ("name", "value"), [("floor", 2), ("slope", -1), ("gamma", np.inf), ("doubt", -1), ("reserve", 0), ("half_life", 2)]
 )
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ArgumentError, match=name):
@@ -167,7 +167,7 @@ def test_losses_of_zero_do_not_end_what_is_known_of_the_gap() -> None:
         for ids in IdBatches(pruner, 400):
             loss = torch.where(learnt[ids], 0.0 if epoch > 2 else 0.01, 5.0 - 4.99 * (ids % 10 > 1))
             pruner.loss(ids, loss, torch.zeros(len(ids)))
-    assert np.isinf(pruner.table.history("log_rate")).any()  # more were asked for than have a weight
+    assert np.count_nonzero(pruner.table.loss) < pruner.kept[-1] * 0.7  # more were asked for than have a weight
     assert np.isfinite(pruner.table.history("gap")[2:]).all()
 
 
@@ -195,7 +195,7 @@ def test_the_exponent_follows_what_stored_scores_still_say_when_seen_again(kept:
             pruner.loss(ids, loss.requires_grad_(), memory=torch.zeros(len(ids)))
     found = pruner.table.history("reliability")[4:]
     assert found == pytest.approx(kept, abs=0.08)
-    sure = np.maximum(found - pruner.table.history("reliability_error")[4:], 0)
+    sure = np.maximum(found - 0.5 * pruner.table.history("reliability_error")[4:], 0)
     assert pruner.table.history("gamma")[4:] == pytest.approx(GatedEMP().gamma * sure)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -34,6 +34,7 @@ class Request:
         prune_rate: 1 - k/N of this epoch.
         seed: the run's seed; draw from :meth:`rng` instead.
         quotas: of the classes; None: none.
+        kept_columns: what the policy has asked to :meth:`keep`.
     """
 
     table: ScoreTable
@@ -42,6 +43,7 @@ class Request:
     num_epochs: int
     seed: int
     quotas: Quotas | None = None
+    kept_columns: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def prune_rate(self) -> float:
@@ -55,6 +57,15 @@ class Request:
     def rng(self, purpose: str = "select", *, every_epoch: bool = True) -> np.random.Generator:
         """A generator for this epoch; with ``every_epoch=False`` the same one in all epochs."""
         return generator(self.seed, self.epoch if every_epoch else -1, purpose)
+
+    def keep(self, name: str, values: NDArray[np.float32]) -> None:
+        """Replace a column of the policy's own together with the plan; :meth:`Policy.select` itself must write none.
+
+        Args:
+            name: a key of :attr:`Policy.columns`.
+            values: float32, shape [rows].
+        """
+        self.kept_columns[name] = values
 
     def uniform(self, *, every_epoch: bool = True) -> Selection:
         """k samples, every subset equally likely unless samples are weighed; the same ones in all epochs by choice."""

@@ -12,22 +12,18 @@ from numpy.typing import NDArray
 from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
-from emprune.policies.generalisation import (
-    COUNTED,
-    Gap,
-    count_again,
-    count_first,
-    count_losses_of_new_samples,
-    count_planned,
-    weighted_gap,
-)
+from emprune.policies.even_counts import CREDIT, balanced, chances
+from emprune.policies.generalisation import COUNTED, Gap, count_again, count_first, weighted_gap
 from emprune.policies.reliability import PAIRS, Reliability, count_pairs, reliability
 from emprune.selection import Selection
-from emprune.selection.inclusion import inclusion, log_rate
 from emprune.selection.rank_rules import check_gamma, lifted
+from emprune.selection.topk import random_part
 from emprune.table import Observations, ScoreTable
 
 _LEAST, _MOST_OF_ALL = 100, 0.05
+
+DRAWN = "drawn"
+"""Name of the score table's column: the last epoch in which a sample was among those drawn uniformly."""
 
 
 class Sharpness(NamedTuple):
@@ -44,7 +40,7 @@ class Sharpness(NamedTuple):
 
 @dataclass(repr=False)
 class GatedEMP(Policy):
-    """EMP's score with an exponent that training decides, from ``gamma`` down to 0, dynamic random [ours].
+    """EMP's score with an exponent that training decides, from ``gamma`` down to 0, and even counts [ours].
 
     Choosing the hard pays where a network has understood what it has fitted, and costs where it fits what it has not
     understood; and a stored score is worth as much as it says about the sample when it is trained again. Training shows
@@ -53,9 +49,13 @@ class GatedEMP(Policy):
         γ = gamma · max(0, reliability - doubt · its error) · max(0, 1 - slope · (gap + doubt · its error))
 
     with the generalisation gap of :mod:`emprune.policies.generalisation` and the reliability of stored scores of
-    :mod:`emprune.policies.reliability`, of the epochs before, older ones weighing less. Samples never seen have the
-    mean score. So that there are some late in the run as well, for the gap, a random part is kept back, and trained for
-    the first time a few an epoch until ``kept_back`` of the run; losses of held-out samples
+    :mod:`emprune.policies.reliability`, of the epochs before, older ones weighing less. The part ``floor`` of an epoch
+    is drawn uniformly, and shows what the gap compares with; the rest has probabilities in proportion to score^γ,
+    samples never seen having the mean score, and turns are taken as these add up
+    (:mod:`emprune.policies.even_counts`). With γ = 0, every sample is trained about as often as any other.
+
+    So that there are samples never seen late in the run as well, a random part is kept back, and trained for the first
+    time a few an epoch until ``kept_back`` of the run; losses of held-out samples
     (:meth:`emprune.Pruner.observe_held_out`) count like those of samples seen for the first time. Where nothing is
     known (the first two epochs; a run that begins with full epochs, without held-out losses; losses that are not
     positive on average) γ is 0.
@@ -67,6 +67,7 @@ class GatedEMP(Policy):
         beta: β ≥ 0, weight of the memory term in the score L + β·M, as in :class:`EMP`.
         gamma: the largest exponent.
         slope: γ is 0 from a gap of 1/slope on.
+        floor: part of an epoch that is drawn uniformly.
         reserve: part of the samples that is kept back; 100 at least, but 5 % at most.
         kept_back: part of the run after which all samples have been trained.
         half_life: part of the run after which an observation weighs half.
@@ -76,10 +77,11 @@ class GatedEMP(Policy):
     beta: float = 20.0
     gamma: float = 3.0
     slope: float = 3.0
+    floor: float = 0.3
     reserve: float = 0.02
     kept_back: float = 0.7
     half_life: float = 0.1
-    doubt: float = 1.0
+    doubt: float = 0.5
 
     name = "emp-gated"
     source = "this project; the score is that of Xiao et al. 2024, arXiv:2408.16031"
@@ -88,7 +90,8 @@ class GatedEMP(Policy):
     updated_by_training_alone = True
     partitionable = True
     shown = ("gap", "gap_error", "reliability", "reliability_error", "gamma")
-    planned: ClassVar[tuple[str, ...]] = (*shown, "lowest", "mean", "log_rate")
+    planned: ClassVar[tuple[str, ...]] = (*shown, "lowest", "mean")
+    columns: ClassVar[dict[str, float]] = {CREDIT: 0.0, DRAWN: -1.0}
     history: ClassVar[dict[str, float]] = {**dict.fromkeys(planned, np.nan), **COUNTED, **PAIRS}
 
     def __post_init__(self) -> None:
@@ -97,6 +100,7 @@ class GatedEMP(Policy):
             number(name, getattr(self, name), "a finite number of at least 0", lambda value: 0 <= value < np.inf)
             for name in ("slope", "doubt")
         )
+        self.floor = number("floor", self.floor, "a number in [0, 1]", lambda value: 0 <= value <= 1)
         self.reserve, self.kept_back, self.half_life = (
             number(name, getattr(self, name), "a number in (0, 1]", lambda value: 0 < value <= 1)
             for name in ("reserve", "kept_back", "half_life")
@@ -109,42 +113,47 @@ class GatedEMP(Policy):
         lowest = table.owned.lowest(scores)
         if lowest < 0:  # as rule "sample" would
             scores = lifted(scores, lowest)
-        mean, gamma, exponent = table.owned.finite_mean(scores), known.gamma, known.gamma
-        if gamma == 0:
-            scores[~np.isnan(scores)], exponent = 1, 1.0
-        # Full epochs, or a shorter run that is extended, have trained some of them already.
-        due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
-        scores[back] = scores[due] = 0
-        drawn = request.k - table.owned.total(len(due))
-        rate = log_rate(scores, drawn, request.rng("inclusion"), gamma=exponent, owned=table.owned)
-        scores[due] = np.inf
-        selection = request.sample(scores, gamma=exponent)
-        planned = (*known.gap, *known.reliability, gamma, float(lowest), float(mean), rate)
+        planned = (*known.gap, *known.reliability, known.gamma, float(lowest), float(table.owned.finite_mean(scores)))
+        selection = self._selected(request, scores, known.gamma)
         for name, value in zip(self.planned, planned, strict=True):
             table.history(name)[epoch] = value
-        count_planned(table, epoch, selection.ids)
         return selection
 
+    def _selected(self, request: Request, scores: NDArray[np.float32], gamma: float) -> Selection:
+        """Those whose first epoch this is, a part drawn uniformly, and the rest by score^γ."""
+        table, owned = request.table, request.table.owned
+        # Full epochs, or a shorter run that is extended, have trained some of them already.
+        due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
+        others = ~np.isnan(scores)
+        others[due] = others[back] = False
+        scores = np.where(others, scores if gamma else np.float32(1), np.float32(0))
+        drawn = request.k - owned.total(len(due))
+        uniform = round(self.floor * drawn)
+        uniformly = random_part(others, uniform, request.rng("floor"), owned)
+        chance = chances(request, scores, gamma or 1.0, drawn - uniform)
+        chance[others] += np.float32(uniform / max(1, owned.count(others)))
+        chance[due] = 1
+        drawn_in = table.extra[DRAWN].copy()
+        drawn_in[uniformly] = request.epoch
+        request.keep(DRAWN, drawn_in)
+        return balanced(request, np.minimum(chance, 1), np.concatenate([due, uniformly]), back)
+
     def update(self, table: ScoreTable, seen: Observations) -> None:
-        planned = ("gamma", "lowest", "mean", "log_rate")
-        gamma, lowest, mean, rate = (table.history(name)[seen.epoch] for name in planned)
-        if np.isnan(gamma):  # a full epoch, which no rule has chosen
+        lowest, mean = (table.history(name)[seen.epoch] for name in ("lowest", "mean"))
+        if np.isnan(mean):  # a full epoch, which no rule has chosen
             return
-        count_first(table, seen)
+        times_trained = table.times_trained[seen.ids]
+        count_first(table, seen.epoch, seen.loss[seen.trained & (times_trained == 0)])
         # Rows not yet written in this epoch still hold the scores that it was planned by.
         stored = lifted(emp_score(table.loss[seen.ids], table.memory[seen.ids], self.beta), lowest)
-        before = table.times_trained[seen.ids] > 0
-        again = seen.trained & before & (table.last_seen[seen.ids] < seen.epoch) & ~np.isnan(stored)
-        powers = _log_powers(stored[again], gamma)
-        # All that have a weight were taken, and some without; the loss of these was nothing.
-        taken = np.ones(len(powers)) if rate == np.inf else inclusion(powers + rate)
-        count_again(table, seen.epoch, seen.loss[again], taken)
+        again = seen.trained & (times_trained > 0) & (table.last_seen[seen.ids] < seen.epoch) & ~np.isnan(stored)
+        count_again(table, seen.epoch, seen.loss[again & (table.extra[DRAWN][seen.ids] == seen.epoch)])
         shown = lifted(emp_score(seen.loss[again], seen.memory[again], self.beta), lowest)
         count_pairs(table, seen.epoch, stored[again], shown, mean)
 
     def observe_held_out(self, table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
         if table.owned.world.rank == 0:  # what ranks hold a partition each is summed up
-            count_losses_of_new_samples(table, epoch, losses)
+            count_first(table, epoch, losses)
 
     def known(self, table: ScoreTable, epoch: int, num_epochs: int) -> Sharpness:
         """What the epochs before ``epoch`` have shown; of a partitioned table all ranks must call it."""
@@ -170,11 +179,3 @@ def _counted_by_all(table: ScoreTable, epoch: int, names: Sequence[str]) -> dict
     """What all ranks have counted in the epochs before ``epoch``, by name, float64, shape [epoch]; all must call it."""
     here = np.concatenate([table.history(name)[:epoch] for name in names])
     return dict(zip(names, table.owned.sums(*here).reshape(len(names), epoch), strict=True))
-
-
-def _log_powers(scores: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
-    """log score^γ, NaN where the score is."""
-    if gamma == 0:
-        return np.where(np.isnan(scores), scores, np.float32(0))
-    with np.errstate(divide="ignore"):
-        return np.float32(gamma) * np.log(np.maximum(scores, 0))

@@ -1,35 +1,26 @@
 """The generalisation gap as training itself shows it, without a forward pass more.
 
 The first time that a sample is trained, its loss is that of a sample the network has not seen, in the same epoch and
-mode, under the same augmentation as the others. With H the mean of such losses, and S the mean loss of all samples
-trained before, ::
+mode, under the same augmentation as the others. With H the mean of such losses, and S the mean loss of samples that
+have been trained before and are drawn from all of these with equal probability, ::
 
-    gap = (H - S) / H
-
-S is estimated from those that the epoch's plan has taken again, each counted 1/π times, where π is the probability with
-which it was taken (Horvitz & Thompson 1952).
+    gap = (H - S) / H.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emprune.table import Observations, ScoreTable
-
-_SMALLEST = 1e-9
-"""Probability of being taken, below which a loss counts no more than at it."""
+from emprune.table import ScoreTable
 
 _LONG_AGO = 1e-100
 """Weight of all that has been observed, below which it is as good as nothing."""
 
-COUNTED = {
-    "trained_before": 0.0, "planned": 0.0, "first": 0.0, "first_loss": 0.0, "first_loss_squared": 0.0, "again": 0.0,
-    "again_loss": 0.0, "again_variance": 0.0,
-}  # fmt: skip
+COUNTED = dict.fromkeys(("first", "first_loss", "first_loss_squared", "again", "again_loss", "again_loss_squared"), 0.0)
 """What a rank counts of its rows in an epoch, names and initial values, as columns of :meth:`ScoreTable.history`."""
 
 
@@ -46,38 +37,14 @@ class Gap(NamedTuple):
     error: float = np.nan
 
 
-def count_planned(table: ScoreTable, epoch: int, rows: NDArray[np.int64]) -> None:
-    """Count the rows trained before, and how many of them the epoch's plan has taken.
-
-    Args:
-        rows: int64, shape [M], this rank's rows in the plan.
-    """
-    before = (table.times_trained > 0) & ~np.isnan(table.loss)
-    table.history("trained_before")[epoch] = np.count_nonzero(before)
-    table.history("planned")[epoch] = np.count_nonzero(before[rows])
-
-
-def count_first(table: ScoreTable, seen: Observations) -> None:
-    """Count the losses of samples that are trained for the first time."""
-    first = seen.trained & (table.times_trained[seen.ids] == 0)
-    count_losses_of_new_samples(table, seen.epoch, seen.loss[first].astype(np.float64))
-
-
-def count_losses_of_new_samples(table: ScoreTable, epoch: int, losses: NDArray[np.float64]) -> None:
+def count_first(table: ScoreTable, epoch: int, losses: NDArray[np.floating[Any]]) -> None:
     """Count the losses, shape [M], of samples that have not been trained before, of the training set or of another."""
-    _add(table, epoch, first=len(losses), first_loss=losses.sum(), first_loss_squared=(losses**2).sum())
+    _count(table, epoch, "first", losses.astype(np.float64))
 
 
-def count_again(table: ScoreTable, epoch: int, loss: NDArray[np.float32], inclusion: NDArray[np.float64]) -> None:
-    """Count the losses of samples trained before.
-
-    Args:
-        loss: float32, shape [M], nats.
-        inclusion: float64, shape [M], the probability with which each was taken.
-    """
-    shares = loss.astype(np.float64) / np.maximum(inclusion, _SMALLEST)
-    variance = (shares**2 * (1 - inclusion)).sum()
-    _add(table, epoch, again=len(shares), again_loss=shares.sum(), again_variance=variance)
+def count_again(table: ScoreTable, epoch: int, losses: NDArray[np.floating[Any]]) -> None:
+    """Count the losses, shape [M], of samples drawn uniformly from those that have been trained before."""
+    _count(table, epoch, "again", losses.astype(np.float64))
 
 
 def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
@@ -88,26 +55,27 @@ def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.fl
         weights: float64, shape [epochs], what an observation counts for.
     """
     usable = (seen["first"] > 0) & (seen["again"] > 0)
-    n, weights = seen["first"][usable], weights[usable]
-    if not len(n):
-        return Gap()
-    counts = weights * n
+    seen, weights = {name: numbers[usable] for name, numbers in seen.items()}, weights[usable]
+    counts = weights * seen["first"]
     if counts.sum() < _LONG_AGO:
         return Gap()
-    first = seen["first_loss"][usable] / n
-    # What was planned but not trained (a last batch dropped) is taken to be like the rest.
-    scale = seen["planned"][usable] / seen["again"][usable] / seen["trained_before"][usable]
-    again, again_variance = seen["again_loss"][usable] * scale, seen["again_variance"][usable] * scale**2
-    held_out, trained = np.average(first, weights=counts), np.average(again, weights=counts)
+    held_out, trained = (np.average(seen[f"{name}_loss"] / seen[name], weights=counts) for name in ("first", "again"))
     if held_out <= 0:
         return Gap()
-    spread, degrees = seen["first_loss_squared"][usable] - n * first**2, weights * (n - 1)
-    variance = (weights * spread).sum() / degrees.sum() if degrees.sum() > 0 else held_out**2
     # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old.
-    each = np.average(variance + n * again_variance, weights=counts)
-    return Gap(float(1 - trained / held_out), float(np.sqrt(max(0.0, each) / counts.sum()) / held_out))
+    of_again = seen["first"] * _variance(seen, "again", weights, trained) / seen["again"]
+    each = _variance(seen, "first", weights, held_out) + np.average(of_again, weights=counts)
+    return Gap(float(1 - trained / held_out), float(np.sqrt(each / counts.sum()) / held_out))
 
 
-def _add(table: ScoreTable, epoch: int, **counted: float) -> None:
-    for name, value in counted.items():
-        table.history(name)[epoch] += value
+def _variance(seen: Mapping[str, NDArray[np.float64]], name: str, weights: NDArray[np.float64], mean: float) -> float:
+    """Of a loss, within epochs; the square of its mean where each epoch has but one."""
+    count, total = seen[name], seen[f"{name}_loss"]
+    spread, degrees = seen[f"{name}_loss_squared"] - total**2 / count, weights * (count - 1)
+    return max(0.0, float((weights * spread).sum() / degrees.sum())) if degrees.sum() > 0 else mean**2
+
+
+def _count(table: ScoreTable, epoch: int, name: str, losses: NDArray[np.float64]) -> None:
+    counted = {name: len(losses), f"{name}_loss": losses.sum(), f"{name}_loss_squared": (losses**2).sum()}
+    for key, value in counted.items():
+        table.history(key)[epoch] += value

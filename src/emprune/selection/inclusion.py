@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from emprune.distributed.rank_slice import RankSlice
 
+F = TypeVar("F", np.float32, np.float64)
 _MOST = 16_384
 _STEPS = 500
 """Most of them; ten do, unless weights differ by tens of orders of magnitude."""
@@ -58,8 +61,8 @@ def log_rate(
     return float(np.log(_rate(np.exp(logs - largest), k / size))) - largest
 
 
-def inclusion(log_rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """float64, shape [M]: 1 - exp(-λ·w) of log λ·w, shape [M]."""
+def inclusion(log_rates: NDArray[F]) -> NDArray[F]:
+    """1 - exp(-λ·w) of log λ·w, shape [M], floating point."""
     with np.errstate(over="ignore"):
         return -np.expm1(-np.exp(log_rates))
 
