@@ -34,7 +34,11 @@ def asked() -> Iterator[tuple[str, float, str, int]]:
 def train(data: str, rate: float, way: str, seed: int) -> dict[str, Any]:
     """One run's numbers."""
     how, policy = way.split(" ", 1)
-    spec = RunSpec(data, policy if how == "table" else "random", rate, seed, recipe_for(data))
+    name, *fewer = data.split(", ", 1)
+    recipe = recipe_for(name)
+    if fewer:
+        recipe = recipe.changed(train_size=int(fewer[0].removesuffix(" images").replace(",", "")))
+    spec = RunSpec(name, policy if how == "table" else "random", rate, seed, recipe)
     return by_table(spec) if how == "table" else by_stream(spec, policy)
 
 
