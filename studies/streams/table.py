@@ -36,7 +36,7 @@ def table(runs: Runs) -> str:
 def _rows(runs: Runs, ways: Sequence[str]) -> list[str]:
     rows = [
         "| choice | accuracy, % | minus random by table | minus EMP by table | remembered, % | forward | backward | "
-        "seconds | seeds |",
+        "work, % of full | seeds |",
         "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for way in ways:
@@ -46,7 +46,7 @@ def _rows(runs: Runs, ways: Sequence[str]) -> list[str]:
                 way, format_mean(mean([run["value"] for run in mine])), _minus(mine, _of(runs, BASELINE)),
                 _minus(mine, _of(runs, BY_TABLE)), f"{_average(mine, 'remembered'):.1f}",
                 *(f"{round(_average(mine, f'samples_{name}')):,}" for name in ("forward", "backward")),
-                f"{_average(mine, 'seconds'):.0f}", str(len(mine)),
+                f"{_work(mine):.0f}", str(len(mine)),
             ]  # fmt: skip
             rows.append("| " + " | ".join(cells) + " |")
     return rows
@@ -58,6 +58,12 @@ def _of(runs: Runs, way: str) -> Runs:
 
 def _average(runs: Runs, name: str) -> float:
     return float(sum(run[name] for run in runs)) / len(runs)
+
+
+def _work(runs: Runs) -> float:
+    """Forward and backward passes in percent of those of training on everything, a backward pass counted as two."""
+    full = _average(runs, "samples_backward") / (1 - float(runs[0]["rate"]))
+    return 100 * (_average(runs, "samples_forward") + 2 * _average(runs, "samples_backward")) / (3 * full)
 
 
 def _minus(runs: Runs, others: Runs) -> str:
