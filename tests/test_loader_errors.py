@@ -29,6 +29,20 @@ class SizedStream(Stream):
         return 40
 
 
+class AskedStream(SizedStream):
+    """As MosaicML's StreamingDataset: a stream that can be asked for samples."""
+
+    def __getitem__(self, index: int) -> int:
+        return 100 + index
+
+
+def test_a_stream_that_can_be_asked_for_samples_is_a_map_style_data_set() -> None:
+    loader = PrunedLoader(AskedStream(), new_pruner(), batch_size=4)
+    batches = list(loader)
+    assert sum(len(ids) for ids, _ in batches) == 24
+    assert all((ids + 100 == values).all() for ids, values in batches)
+
+
 class Bare:
     def __len__(self) -> int:
         return 40

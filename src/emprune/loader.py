@@ -307,11 +307,13 @@ def _check_loader(dataset: Dataset[Any], pruner: Pruner, options: dict[str, Any]
         hint = "It comes first: PrunedLoader(dataset, pruner)."
         raise ArgumentError("dataset", "a Pruner", "a map-style dataset", hint)
     length = len(dataset) if hasattr(dataset, "__len__") else None
-    if length is None or isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
+    # MosaicML's StreamingDataset is a stream and can be asked for samples too.
+    asked = getattr(type(dataset), "__getitem__", None)
+    if length is None or asked is None or (isinstance(dataset, IterableDataset) and asked is Dataset.__getitem__):
         raise ArgumentError(
             "dataset", type(dataset).__name__, "a map-style dataset with __len__ and __getitem__",
-            "A stream cannot be asked for chosen samples, although it may have a length: load or index its samples "
-            "first, for instance as a list.",
+            "A stream cannot be asked for chosen samples, although it may have a length: prune it inside its batches, "
+            "emprune.BatchPruner, or load or index its samples first, for instance as a list.",
         )  # fmt: skip
     if length != pruner.num_samples:
         raise ArgumentError("dataset", f"of {length} samples", f"{pruner.num_samples}, the pruner's num_samples")

@@ -12,7 +12,15 @@ from emprune.errors import ArgumentError, StateError
 SCHEDULED = frozenset({"prune_rate", "num_epochs", "warmup_epochs", "anneal", "budget", "num_samples"})
 """Fields that decide how many samples an epoch keeps."""
 
-OVERRIDABLE = SCHEDULED | {"policy_settings", "seed", "dataset_fingerprint", "batch_size"}
+OVERRIDABLE = SCHEDULED | {
+    "policy_settings",
+    "sample_weight",
+    "quotas",
+    "order",
+    "seed",
+    "dataset_fingerprint",
+    "batch_size",
+}
 """Fields that may differ from the saved ones where ``allow`` names them.
 
 Not ``policy``, since what a policy has not seen (a memory term, a column of its own) cannot be made up. Build a new

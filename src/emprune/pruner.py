@@ -35,6 +35,14 @@ from emprune.epoch.schedule import (
     rates_of,
 )
 from emprune.epoch.uninterrupted import Exclusive, uninterrupted
+from emprune.epoch.weighing import (
+    SampleWeight,
+    check_enough,
+    check_honoured,
+    check_order,
+    check_quotas,
+    relative_weights,
+)
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
 from emprune.metrics import metrics_of
@@ -42,6 +50,8 @@ from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
 from emprune.policies.registry import as_policy
 from emprune.report import Report, decided_in, summarise, totals_of
+from emprune.selection.blocks import Blocks
+from emprune.selection.quotas import Quotas
 from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
 from emprune.table import INFORMATIVE, ScoreTable
 
@@ -75,6 +85,13 @@ class Pruner:
         world: the ranks that train together; None: those of the default process group, if it is running. All
             of them must build the pruner with the same arguments, and reach ``end_epoch``, ``state_dict`` and
             ``load_state_dict`` together; nothing else communicates.
+        sample_weight: how much each sample counts in the selection, as torch's WeightedRandomSampler takes it: real
+            numbers, shape [N], at least 0; ratios matter alone. At each draw a sample's probability is in proportion to
+            its weight times what the policy's rule gives it; no sample is drawn twice an epoch, and none of weight 0
+            ever. Losses are not weighed. See :mod:`emprune.epoch.weighing` and docs/weighted.md.
+        quotas: what share of each epoch every class gets, such as ``Quotas(labels)`` for equally many of each.
+        order: in which an epoch's samples are trained; None: every order is equally likely. ``Blocks(sizes)`` reads
+            shards in sequence; what an epoch trains stays the same.
         partition_batch_size: samples of this rank in a step. If given, score table and plan are partitioned: each rank
             holds its own rows of them alone, and trains the same global batches as otherwise; see
             :mod:`emprune.epoch.rank_plan`. The table, ``plan``, ``export`` and the state are then each rank's own.
@@ -119,6 +136,9 @@ class Pruner:
         on_nonfinite: OnNonFinite = "error",
         world: World | None = None,
         partition_batch_size: int | None = None,
+        sample_weight: SampleWeight | None = None,
+        quotas: Quotas | None = None,
+        order: Blocks | None = None,
     ) -> None:
         hint = "It is the data set's length: Pruner(len(dataset), ...)." if hasattr(num_samples, "__len__") else ""
         num_samples, num_epochs = integer("num_samples", num_samples, 1, hint), integer("num_epochs", num_epochs, 1)
@@ -139,15 +159,19 @@ class Pruner:
         self.num_samples, self.num_epochs, self.seed = num_samples, num_epochs, seed
         self.on_nonfinite = on_nonfinite
         self.world, self._is_default_world = world or current_world(), world is None
-        self._planner = planner_for(self.policy, self.world, partition_batch_size)
+        self._planner, self._quotas = planner_for(self.policy, self.world, partition_batch_size, order), quotas
+        owned, weighing = self._planner.owned(num_samples, self.world), self._weighing(sample_weight)
+        weights = weighing.get("sample_weight")
         self.table = ScoreTable(
-            num_samples, self.policy.columns, self._planner.owned(num_samples, self.world),
+            num_samples, self.policy.columns, owned,
             {**self.policy.history, **({INFORMATIVE: np.nan} if self._auto else {})}, num_epochs,
+            None if weights is None else weights[owned.begin : owned.end].copy(),
         )  # fmt: skip
         self.epoch = self.steps_reported = 0
         self.fingerprint = fingerprint(
             self.policy, prune_rate, num_epochs, num_samples=num_samples, seed=seed,
             warmup_epochs=warmup_epochs, anneal=anneal, budget=budget, **self._planner.fingerprint(self.world),
+            **weighing,
         )  # fmt: skip
         self._running: RunningEpoch | None = None
         self._counters = Counters()
@@ -596,6 +620,28 @@ class Pruner:
         global_batch = 0 if "batch_size" in allow else counters.global_batch  # not known: the epoch may go on with any
         return plan, counters.consumed, consumed_rows, global_batch
 
+    def _weighing(self, sample_weight: SampleWeight | None) -> dict[str, Any]:
+        """What the fingerprint says of weights, quotas and order, all checked; nothing where there are none."""
+        found: dict[str, Any] = {}
+        if sample_weight is not None:
+            check_honoured(self.policy, "sample_weight")
+            found["sample_weight"] = relative_weights(sample_weight, self.num_samples)
+        if self._quotas is not None:
+            check_honoured(self.policy, "quotas")
+            check_quotas(self._quotas, self.num_samples)
+            if self._planner.fingerprint(self.world):
+                raise ArgumentError(
+                    "quotas", "given", "None with partition_batch_size",
+                    "Leave partition_batch_size out: each rank then holds all scores, in 16 bytes a sample.",
+                )  # fmt: skip
+            found["quotas"] = self._quotas.settings()
+        most = [bounds(self._auto, self.num_samples)[1]] if self._auto else []
+        if self._planner.blocks is not None:
+            check_order(self._planner.blocks, self.num_samples)
+            found["order"] = self._planner.blocks.settings()
+        check_enough([*self.kept, *most], found.get("sample_weight"), self._quotas)
+        return found
+
     def _check_world(self) -> None:
         """Raise RankError where the ranks that train together are others than those that the pruner was built for."""
         if self._is_default_world:
@@ -635,7 +681,8 @@ class Pruner:
         self._check_world()
         began = time.perf_counter()
         schedule = self._decided()
-        request = Request(self.table, schedule.kept[self.epoch], self.epoch, self.num_epochs, self.seed)
+        k = schedule.kept[self.epoch]
+        request = Request(self.table, k, self.epoch, self.num_epochs, self.seed, self._quotas)
         plan = self._planner.make(self.policy, request)
 
         def begin() -> RunningEpoch:

@@ -47,6 +47,9 @@ from emprune.pruner import Pruner
 from emprune.report import Report
 from emprune.scoring.capture import Capture
 from emprune.selection import Selection
+from emprune.selection.blocks import Blocks
+from emprune.selection.quotas import Quotas
+from emprune.stream.batch_pruner import BatchPruner
 from emprune.table import ScoreTable
 
 __all__ = [
@@ -58,8 +61,10 @@ __all__ = [
     "Advice",
     "ArgumentError",
     "AutoRate",
+    "BatchPruner",
     "BatchRequest",
     "BatchSelection",
+    "Blocks",
     "Capture",
     "DataError",
     "DivBS",
@@ -82,6 +87,7 @@ __all__ = [
     "Policy",
     "PrunedLoader",
     "Pruner",
+    "Quotas",
     "RePB",
     "Report",
     "Request",

@@ -44,22 +44,24 @@ class Counters:
     seconds_selecting: float = 0.0
 
 
-def fingerprint(
-    policy: Policy, prune_rate: PruneRate, num_epochs: int, **settings: int | float | str
-) -> dict[str, Any]:
-    """Everything that decides which samples a run trains, as JSON values."""
+def fingerprint(policy: Policy, prune_rate: PruneRate, num_epochs: int, **settings: Any) -> dict[str, Any]:
+    """Everything that decides which samples a run trains, as JSON values; arrays by their digests."""
     rates = rates_of(prune_rate, num_epochs)
     if isinstance(rates, AutoRate):
         rate: Any = rates.as_json()
     else:
         rate = [float(rate) for rate in rates] if isinstance(rates, list) else float(rates)
     return {
-        "policy": _identity(policy),
-        "policy_settings": _json_value(policy.settings()),
+        **policy_identity(policy),
         "prune_rate": rate,
         "num_epochs": num_epochs,
-        **settings,
+        **{name: _json_value(value) for name, value in settings.items()},
     }
+
+
+def policy_identity(policy: Policy) -> dict[str, Any]:
+    """Which policy it is, and its settings as JSON values."""
+    return {"policy": _identity(policy), "policy_settings": _json_value(policy.settings())}
 
 
 def schedule_of(fingerprint: Mapping[str, Any], begun: Schedule | None = None) -> Schedule:

@@ -89,6 +89,7 @@ class ScoreTable:
         last_seen: int32, epoch of the last observation, -1 for never.
         times_trained: int32, number of epochs in which the sample went through backward.
         extra: by name, float32 columns that a policy keeps for itself.
+        sample_weight: float32, in [0, 1]: the run's weight of each sample over the largest; None: all weigh the same.
 
     Args:
         num_samples: N.
@@ -96,6 +97,7 @@ class ScoreTable:
         owned: the rows that this rank holds; None: all.
         history: names and initial values of numbers an epoch that a policy keeps; see :meth:`history`.
         num_epochs: E, how many of each.
+        sample_weight: float32, shape [rows]. It is not part of the state: whoever restores that gives it.
 
     Raises:
         ArgumentError: an extra column has the name of one of the four.
@@ -108,7 +110,9 @@ class ScoreTable:
         owned: RankSlice | None = None,
         history: Mapping[str, float] | None = None,
         num_epochs: int = 0,
+        sample_weight: NDArray[np.float32] | None = None,
     ) -> None:
+        self.sample_weight = None if sample_weight is None else _read_only(sample_weight)
         self.owned = owned or RankSlice.whole(num_samples)
         for name in extra or {}:
             if name in _COLUMNS:
@@ -154,10 +158,18 @@ class ScoreTable:
         """float64, shape [E], writable: numbers an epoch that the policy declares; KeyError for any other name."""
         return self._history[name]
 
+    def log_weights(self, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
+        """float32, of the shape of ``rows``: log of the samples' weights, -inf for a weight of 0; zeros without any."""
+        if self.sample_weight is None:
+            return np.zeros_like(self._columns["loss"][rows])
+        with np.errstate(divide="ignore"):
+            return np.log(self.sample_weight[rows])
+
     @property
     def nbytes(self) -> int:
-        """Memory held, in bytes: 16·N, and 4·N for each column that the policy keeps."""
-        return sum(column.nbytes for column in self._columns.values())
+        """Memory held, in bytes: 16·N, and 4·N for each column that the policy keeps and for weights."""
+        weights = 0 if self.sample_weight is None else self.sample_weight.nbytes
+        return weights + sum(column.nbytes for column in self._columns.values())
 
     @property
     def unseen(self) -> NDArray[np.bool_]:

@@ -177,7 +177,8 @@ def after_two_epochs() -> Pruner:
 
 
 def test_every_overridable_field_is_tried_here() -> None:
-    assert {*OVERRIDES, "batch_size", "dataset_fingerprint", "num_samples"} == OVERRIDABLE
+    elsewhere = {"batch_size", "dataset_fingerprint", "num_samples", "sample_weight", "quotas", "order"}
+    assert {*OVERRIDES, *elsewhere} == OVERRIDABLE
 
 
 def test_a_run_with_an_override_can_be_killed_too(tmp_path: Path) -> None:

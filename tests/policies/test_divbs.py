@@ -152,3 +152,12 @@ def test_few_of_a_batch_span_more_of_its_mean_gradient_than_random_ones() -> Non
     sampled = np.mean([left(_choose(vectors, 6, "sample", seed)) for seed in range(40)])
     uniform = np.mean([left(rng.choice(64, 6, replace=False).tolist()) for _ in range(40)])
     assert all(a < b for a, b in pairwise([greedy, sampled, uniform]))
+
+
+def test_more_than_the_features_span_are_chosen_once_each() -> None:
+    """Of 64 samples in 8 dimensions 19: what is left after 8 is rounding, which must not grow."""
+    for seed in range(60):
+        features = torch.randn(64, 8, generator=torch.Generator().manual_seed(seed))
+        inputs = {"loss": torch.ones(64), "gradient_products": features @ features.T}
+        chosen = DivBS().select_within_batch(BatchRequest(inputs, 19, np.random.default_rng(seed)))
+        assert len(set(chosen.positions.tolist())) == 19

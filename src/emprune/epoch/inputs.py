@@ -68,6 +68,11 @@ class StepInputs:
         if has_memory is not None:
             self._settle(has_memory)
 
+    @property
+    def has_memory(self) -> bool | None:
+        """Whether steps give a memory term, where that is left to them; None before the first."""
+        return self._has_memory
+
     def of_samples(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
         """What is recorded of each sample, shape [B]; a memory term that the policy does not read may be missing.
 

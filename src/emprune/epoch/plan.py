@@ -20,6 +20,7 @@ from emprune.errors import EmpruneError, StateError
 from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
+from emprune.selection.blocks import Blocks
 from emprune.selection.permutation import order
 from emprune.table import array_of, has_duplicates
 
@@ -156,7 +157,14 @@ class EpochPlan:
 
 
 class Planner:
-    """Makes plans where every rank holds the whole table: each makes the whole plan, the same one."""
+    """Makes plans where every rank holds the whole table: each makes the whole plan, the same one.
+
+    Args:
+        blocks: the order of training; None: every order is equally likely.
+    """
+
+    def __init__(self, blocks: Blocks | None = None) -> None:
+        self.blocks = blocks
 
     def owned(self, num_samples: int, world: World) -> RankSlice:
         """The rows that a rank holds: all."""
@@ -171,7 +179,7 @@ class Planner:
 
     def make(self, policy: Policy, request: Request) -> EpochPlan:
         """The epoch's plan; see :func:`make_plan`."""
-        return make_plan(policy, request)
+        return make_plan(policy, request, self.blocks)
 
     def restore(
         self, state: Mapping[str, Any], epoch: int, owned: RankSlice, consumed: int
@@ -196,20 +204,24 @@ class Planner:
         return EpochPlan(epoch, num_samples, ids, weights), consumed_rows
 
 
-def make_plan(policy: Policy, request: Request) -> EpochPlan:
+def make_plan(policy: Policy, request: Request, blocks: Blocks | None = None) -> EpochPlan:
     """Ask a policy for an epoch's samples, check the answer and shuffle it.
 
     A full epoch (k = N) is all the data, without asking.
 
+    Args:
+        blocks: the order of training; None: every order is equally likely.
+
     Raises:
         EmpruneError: the policy's answer is not k distinct ids in [0, N).
     """
-    return shuffled(selected(policy, request), len(request.table), request.epoch, request.seed)
+    return shuffled(selected(policy, request), len(request.table), request.epoch, request.seed, blocks)
 
 
-def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int) -> EpochPlan:
+def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int, blocks: Blocks | None = None) -> EpochPlan:
     """Put a selection into the epoch's random order."""
-    places = order(len(selection.ids), generator(seed, epoch, "order"))
+    rng = generator(seed, epoch, "order")
+    places = blocks.places(selection.ids, num_samples, rng) if blocks else order(len(selection.ids), rng)
     weights = np.ones(len(places), dtype=np.float32) if selection.weights is None else selection.weights[places]
     return EpochPlan(epoch, num_samples, selection.ids[places], weights)
 

@@ -27,6 +27,7 @@ from emprune.policies import partitionable
 from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
+from emprune.selection.blocks import Blocks
 from emprune.selection.permutation import order
 from emprune.table import has_duplicates
 
@@ -127,6 +128,7 @@ class PartitionedPlanner(Planner):
     """
 
     def __init__(self, batch_size: int) -> None:
+        super().__init__()
         self.batch_size = check_batch_size(batch_size)
 
     def owned(self, num_samples: int, world: World) -> RankSlice:
@@ -192,21 +194,28 @@ class PartitionedPlanner(Planner):
         return RankPlan(epoch, owned.num_samples, ids, weights, total, rows, padding), consumed_rows
 
 
-def planner_for(policy: Policy, world: World, partition_batch_size: int | None) -> Planner:
+def planner_for(
+    policy: Policy, world: World, partition_batch_size: int | None, blocks: Blocks | None = None
+) -> Planner:
     """The planner of a run; one rank holds the whole table, whether or not it asks for a partition.
 
     Raises:
-        ArgumentError: the batch size is below 1, or the policy needs the whole table.
+        ArgumentError: the batch size is below 1, or the policy, or the order of training, needs the whole table.
     """
     if partition_batch_size is None:
-        return Planner()
+        return Planner(blocks)
     partitioned = PartitionedPlanner(partition_batch_size)
     if not policy.partitionable:
         raise ArgumentError(
             "policy", policy.name, "one that works on a partitioned table: " + ", ".join(partitionable()),
             "Or leave out partition_batch_size: then each rank holds all scores, in 16 bytes a sample.",
         )  # fmt: skip
-    return partitioned if world.size > 1 else Planner()
+    if blocks is not None and world.size > 1:
+        raise ArgumentError(
+            "order", blocks, "None with partition_batch_size",
+            "Leave partition_batch_size out: each rank then holds all scores, in 16 bytes a sample.",
+        )  # fmt: skip
+    return partitioned if world.size > 1 else Planner(blocks)
 
 
 def _asked_for(

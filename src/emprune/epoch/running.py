@@ -138,7 +138,7 @@ class RunningEpoch:
             rng = generator(self._seed, self.plan.epoch, f"batch at {begin}")
             inputs = self._read(step) | self._inputs.of_batch(values, len(ids))
             chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
-            _check_chosen(policy, chosen, k, len(ids))
+            check_chosen(policy, chosen, k, len(ids))
         self._shares.keep(ids, step.ids, chosen)
         return chosen
 
@@ -377,7 +377,7 @@ def _other_global_batch(batch_size: int, ranks: int, begun_with: int) -> str:
     )
 
 
-def _check_chosen(policy: Policy, chosen: BatchSelection, k: int, batch_size: int) -> None:
+def check_chosen(policy: Policy, chosen: BatchSelection, k: int, batch_size: int) -> None:
     """Raise unless ``chosen`` is k distinct positions; their values are read only on the CPU."""
     if not isinstance(chosen, BatchSelection):
         raise EmpruneError(

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emprune.errors import ArgumentError
 from emprune.seeding import generator
-from emprune.selection.rank_rules import RankRules, Selection
+from emprune.selection.quotas import Quotas
+from emprune.selection.rank_rules import RankRules, Selection, lifted
 from emprune.table import Observations, ScoreTable
 
 
@@ -19,7 +21,10 @@ from emprune.table import Observations, ScoreTable
 class Request:
     """What the pruner asks a policy for, once an epoch, and the rules to answer it with.
 
-    A rule called on the request selects k samples, also where each rank holds a part of the table alone.
+    A rule called on the request selects k samples, also where each rank holds a part of the table alone. Where the run
+    weighs its samples, ``uniform`` and ``sample`` multiply a sample's probability at each draw by its weight, ``top``
+    ranks by what it is given (:meth:`weighted` multiplies that), and no rule takes a sample of weight 0. Where it has
+    class quotas, they select from each class what its quota says.
 
     Attributes:
         table: what training has shown so far; read-only for the policy, but for its history.
@@ -28,6 +33,7 @@ class Request:
         num_epochs: length of the run.
         prune_rate: 1 - k/N of this epoch.
         seed: the run's seed; draw from :meth:`rng` instead.
+        quotas: of the classes; None: none.
         kept_columns: what the policy has asked to :meth:`keep`.
     """
 
@@ -36,6 +42,7 @@ class Request:
     epoch: int
     num_epochs: int
     seed: int
+    quotas: Quotas | None = None
     kept_columns: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
@@ -61,7 +68,7 @@ class Request:
         self.kept_columns[name] = values
 
     def uniform(self, *, every_epoch: bool = True) -> Selection:
-        """k samples, every subset equally likely; with ``every_epoch=False`` the same ones in all epochs."""
+        """k samples, every subset equally likely unless samples are weighed; the same ones in all epochs by choice."""
         return self._rules(every_epoch).uniform()
 
     def top(self, scores: NDArray[np.float32]) -> Selection:
@@ -80,14 +87,36 @@ class Request:
         weight_sum: Literal["kept", "all"] = "kept",
     ) -> Selection:
         """All above a threshold, a reweighted part of the rest; see :func:`emprune.selection.threshold`."""
-        return self._rules().threshold(scores, below_share=below_share, weight_sum=weight_sum)
+        return self._reweighting_rules().threshold(scores, below_share=below_share, weight_sum=weight_sum)
 
     def threshold_published(self, scores: NDArray[np.float32]) -> Selection:
         """InfoBatch's rule at this epoch's rate; see :func:`emprune.selection.threshold_published`."""
-        return self._rules().threshold_published(scores, self.prune_rate)
+        return self._reweighting_rules().threshold_published(scores, self.prune_rate)
+
+    def weighted(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32, shape [rows]: the scores times the samples' weights, for ``top``; as they are without any.
+
+        Scores count from the lowest where one is below zero; +inf and NaN stay. All ranks must call it.
+        """
+        weight = self.table.sample_weight
+        if weight is None:
+            return scores
+        raised = lifted(scores, self.table.owned.lowest(scores))
+        return np.multiply(raised, weight, where=~np.isinf(raised), out=raised)
 
     def _rules(self, every_epoch: bool = True) -> RankRules:
-        return RankRules(self.table.owned, self.k, self.rng(every_epoch=every_epoch))
+        table = self.table
+        logs = None if table.sample_weight is None else table.log_weights()
+        return RankRules(table.owned, self.k, self.rng(every_epoch=every_epoch), logs, self.quotas)
+
+    def _reweighting_rules(self) -> RankRules:
+        for name, given in (("sample_weight", self.table.sample_weight), ("quotas", self.quotas)):
+            if given is not None:
+                raise ArgumentError(
+                    name, "given", "None with a rule that makes up for its choice by weights of the loss",
+                    "Choose by request.sample or request.top instead.",
+                )  # fmt: skip
+        return self._rules()
 
 
 @dataclass(frozen=True)
@@ -144,6 +173,10 @@ class Policy:
             (:class:`emprune.AutoRate`).
         partitionable: True where :meth:`select` works on the rows of one rank: it computes scores row by row, and
             leaves what needs all ranks' rows to the rules of the request.
+        honours: which of the pruner's "sample_weight" and "quotas" the policy does justice to: those whose
+            :meth:`select` chooses by the rules of the request alone. What it does not honour is refused.
+        streams: True where :meth:`select` goes by the table's loss and memory term alone, not by epochs or ids: then it
+            can choose within a batch of a stream (:class:`emprune.BatchPruner`), whose fresh values are the table.
         columns: names and initial values of further float32 columns that the score table holds for the
             policy; :meth:`update` writes them, and they are saved with the table.
         history: names and initial values of float64 numbers an epoch that the score table holds for the policy, by
@@ -160,6 +193,8 @@ class Policy:
     updated_by_training_alone: ClassVar[bool] = False
     looks_at_scores: ClassVar[bool] = True
     partitionable: ClassVar[bool] = False
+    honours: ClassVar[tuple[str, ...]] = ()
+    streams: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, float]] = {}
     history: ClassVar[Mapping[str, float]] = {}
     shown: ClassVar[tuple[str, ...]] = ()
@@ -190,6 +225,10 @@ class Policy:
         Args:
             losses: finite, shape [M], M ≥ 1, the same on all ranks.
         """
+
+    def honoured(self) -> tuple[str, ...]:
+        """:attr:`honours`, or less of it where that depends on settings."""
+        return self.honours
 
     def learning_rate_factor(self, kept: int, num_samples: int) -> float:
         """Factor of the learning rate in an epoch that trains ``kept`` samples; 1 unless the rule has one."""

@@ -12,6 +12,7 @@ from emprune.errors import ArgumentError
 from emprune.policies.base import BatchRequest, BatchSelection, InBatchPolicy
 
 _FLOOR = 1e-6  # relative; below, a correlation or a length is rounding
+_SPANNED = 1e-5  # relative, of a squared length
 _TINY = 1e-30
 
 
@@ -91,6 +92,8 @@ def spanning(products: torch.Tensor, usable: torch.Tensor, preference: torch.Ten
         chosen.append(best)
         base.index_fill_(1, best, -torch.inf)
         row = left.index_select(0, best)
-        along = row / row.gather(1, best[None]).clamp_min_(_FLOOR)
+        pivot = row.gather(1, best[None])
+        # What is left of a sample that the chosen ones span is rounding: divided by, it would grow with every step.
+        along = torch.where(pivot > _SPANNED, row / pivot.clamp_min(_SPANNED), 0.0)
         left.addr_(row[0, :size], along[0], alpha=-1)
     return torch.cat(chosen) if chosen else torch.empty(0, dtype=torch.int64, device=products.device)

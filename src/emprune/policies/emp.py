@@ -25,10 +25,12 @@ class LFL(Policy):
 
     name = "lfl"
     source = "Xiao et al. 2024, arXiv:2408.16031 (the problem; EMP with β = 0)"
+    streams = True
     partitionable = True
+    honours = ("sample_weight", "quotas")
 
     def select(self, request: Request) -> Selection:
-        return request.top(request.table.rank(request.table.loss, "first"))
+        return request.top(request.weighted(request.table.rank(request.table.loss, "first")))
 
 
 @dataclass(repr=False)
@@ -58,9 +60,11 @@ class EMP(Policy):
 
     name = "emp"
     source = "Xiao et al. 2024, arXiv:2408.16031 (score); rule and defaults are this project's"
+    streams = True
     inputs = ("loss", "memory")
     memory_is_optional = True
     partitionable = True
+    honours = ("sample_weight", "quotas")
 
     def __post_init__(self) -> None:
         self.beta = check_beta(self.beta)
@@ -78,12 +82,15 @@ class EMP(Policy):
         """
         return cls(beta=beta, gamma=1.0)
 
+    def honoured(self) -> tuple[str, ...]:
+        return () if self.rule == "threshold" else self.honours
+
     def select(self, request: Request) -> Selection:
         table = request.table
         scores = table.rank(emp_score(table.loss, table.memory, self.beta), self.unseen)
         if self.rule == "sample":
             return request.sample(scores, gamma=self.gamma)
-        return request.top(scores) if self.rule == "top" else request.threshold(scores)
+        return request.top(request.weighted(scores)) if self.rule == "top" else request.threshold(scores)
 
 
 def emp_score(loss: NDArray[np.float32], memory: NDArray[np.float32], beta: float) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ CREDIT = "credit"
 
 
 def chances(request: Request, scores: NDArray[np.float32], gamma: float, k: int) -> NDArray[np.float32]:
-    """The chance of each sample if k are drawn in proportion to score^γ; all ranks must call it.
+    """The chance of each sample if k are drawn in proportion to score^γ, times its weight; all ranks must call it.
 
     Args:
         scores: float32, shape [rows]; those that are not positive have no chance.
@@ -30,10 +30,10 @@ def chances(request: Request, scores: NDArray[np.float32], gamma: float, k: int)
     Returns:
         float32, shape [rows], in [0, 1]; k in sum over all ranks.
     """
-    owned = request.table.owned
-    rate = np.float32(log_rate(scores, k, request.rng("inclusion"), gamma=gamma, owned=owned))
+    owned, logs = request.table.owned, request.table.log_weights()
+    rate = np.float32(log_rate(scores, k, request.rng("inclusion"), gamma=gamma, owned=owned, log_weights=logs))
     with np.errstate(divide="ignore", invalid="ignore"):
-        chance = inclusion(np.float32(gamma) * np.log(scores) + rate)
+        chance = inclusion(np.float32(gamma) * np.log(scores) + logs + rate)
     chance[~(scores > 0)] = 0  # also where it is NaN, 0 times the infinite rate at which all are taken
     [total] = owned.sums(chance.sum(dtype=np.float64))
     # Rounded, so that it does not depend on how the rows are partitioned.

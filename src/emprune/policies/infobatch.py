@@ -26,6 +26,7 @@ class InfoBatch(Policy):
 
     name = "infobatch"
     source = "Qin et al. 2024, arXiv:2303.04947, at an exact rate"
+    streams = True
     partitionable = True
 
     def __post_init__(self) -> None:

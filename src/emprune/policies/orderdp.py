@@ -32,6 +32,7 @@ class OrderDP(Policy):
 
     name = "orderdp"
     source = "Jin et al. 2026, arXiv:2606.08574 (ICLR), and its released code"
+    streams = True
 
     def __post_init__(self) -> None:
         self.pool = number("pool", self.pool, "a number in (0, 1]", lambda pool: 0 < pool <= 1)

@@ -30,6 +30,7 @@ class StaticRandom(Policy):
     source = "reference"
     looks_at_scores = False
     partitionable = True
+    honours = ("sample_weight", "quotas")
 
     def select(self, request: Request) -> Selection:
         return request.uniform(every_epoch=False)
@@ -40,8 +41,10 @@ class DynamicRandom(Policy):
 
     name = "random"
     source = "Okanovic et al. 2023, arXiv:2305.18424 (with replacement)"
+    streams = True
     looks_at_scores = False
     partitionable = True
+    honours = ("sample_weight", "quotas")
 
     def select(self, request: Request) -> Selection:
         return request.uniform()
@@ -59,6 +62,7 @@ class RS2(Policy):
     source = "Okanovic et al. 2023, arXiv:2305.18424 (without replacement)"
     looks_at_scores = False
     partitionable = True
+    honours = ("quotas",)
 
     def select(self, request: Request) -> Selection:
         return request.top(-request.table.times_trained.astype(np.float32))

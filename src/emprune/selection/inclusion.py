@@ -19,12 +19,18 @@ _FLAT = 1e-290
 
 
 def log_rate(
-    scores: NDArray[np.float32], k: int, rng: np.random.Generator, *, gamma: float = 1.0, owned: RankSlice | None = None
+    scores: NDArray[np.float32],
+    k: int,
+    rng: np.random.Generator,
+    *,
+    gamma: float = 1.0,
+    owned: RankSlice | None = None,
+    log_weights: NDArray[np.float32] | None = None,
 ) -> float:
-    """log λ, so that Σ (1 - exp(-λ·score^γ)) = k: the time until which k exponential clocks of these rates have rung.
+    """log λ, so that Σ (1 - exp(-λ·w·score^γ)) = k: the time until which k exponential clocks of these rates have rung.
 
     Rule "sample" takes the samples whose clocks ring first, so that a sample is taken with a probability near to
-    1 - exp(-λ·score^γ) (Rosén 1997). Of more than 16,384 scores a random part of as many is looked at.
+    1 - exp(-λ·w·score^γ) (Rosén 1997). Of more than 16,384 scores a random part of as many is looked at.
 
     Args:
         scores: float32, shape [rows]; those that are not positive have no clock.
@@ -32,16 +38,25 @@ def log_rate(
         rng: in the same state on every rank.
         gamma: γ > 0.
         owned: the rows of this rank, all of which must call it; None: it holds all.
+        log_weights: float32, shape [rows]: log w, -inf for those without a clock; None: w is 1.
     """
     owned = owned or RankSlice.whole(len(scores))
+    if log_weights is not None:
+        scores = np.where(log_weights > -np.inf, scores, np.float32(0))
     size = owned.count(scores > 0)
     if k >= size:
         return np.inf
     if k <= 0:
         return -np.inf
-    part = owned.all_gather(scores[_looked_at(owned, rng)])
-    part = part[part > 0] if (part > 0).any() else owned.all_gather(scores[scores > 0][:_MOST])[:_MOST]
-    logs = gamma * np.log(part.astype(np.float64))
+
+    def logs_of(rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+        some = scores[rows]
+        found = gamma * np.log(some[some > 0].astype(np.float64))
+        return owned.all_gather(found if log_weights is None else found + log_weights[rows][some > 0])
+
+    logs = logs_of(_looked_at(owned, rng))
+    if not len(logs):
+        logs = logs_of(np.flatnonzero(scores > 0)[:_MOST])[:_MOST]
     largest = float(logs.max())
     return float(np.log(_rate(np.exp(logs - largest), k / size))) - largest
 

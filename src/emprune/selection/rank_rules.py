@@ -14,6 +14,7 @@ import numpy as np
 from emprune.checks import number
 from emprune.distributed.rank_slice import RankSlice
 from emprune.errors import ArgumentError
+from emprune.selection.quotas import Quotas
 from emprune.selection.topk import Floats, Ids, Mask, random_part, smallest_parts
 
 _CHUNK = 65_536
@@ -44,6 +45,9 @@ class RankRules:
         owned: the rows of this rank.
         k: from 1 to the number of all ranks' rows.
         rng: in the same state on every rank.
+        log_weights: float32, shape [rows]: log of what multiplies the probability of each row in ``uniform`` and
+            ``sample``; -inf for rows that no rule takes, of which at least k others are. None: all weigh the same.
+        quotas: how many of each class; of a table that is whole. None: as it comes.
 
     Raises:
         ArgumentError: k is out of range.
@@ -52,13 +56,17 @@ class RankRules:
     owned: RankSlice
     k: int
     rng: np.random.Generator
+    log_weights: Floats | None = None
+    quotas: Quotas | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= self.owned.num_samples:
             raise ArgumentError("k", self.k, f"an integer from 1 to the number of samples, {self.owned.num_samples}")
 
     def uniform(self) -> Selection:
-        """See :func:`emprune.selection.uniform`."""
+        """See :func:`emprune.selection.uniform`; with weights or quotas as ``sample`` of equal scores."""
+        if self.log_weights is not None or self.quotas is not None:
+            return self.sample(np.ones(self.owned.size, dtype=np.float32))
         return Selection(random_part(np.ones(self.owned.size, dtype=bool), self.k, self.rng, self.owned))
 
     def top(self, scores: Floats) -> Selection:
@@ -102,8 +110,42 @@ class RankRules:
         return self._reweighted(~is_below & ~np.isnan(scores), is_below, draws)
 
     def _smallest(self, keys: Floats) -> Selection:
+        if self.quotas is not None:
+            return self._of_each_class(keys, self.quotas)
+        if self.log_weights is not None:
+            keys = self._by_weight(keys, self.log_weights)
         sure, drawn = smallest_parts(keys, self.k, self.rng, self.owned)
         return Selection(np.concatenate([sure, drawn]), head=len(sure))
+
+    def _of_each_class(self, keys: Floats, quotas: Quotas) -> Selection:
+        """The smallest keys of each class, as many as its quota says."""
+        logs = self.log_weights
+        usable = np.ones(len(keys)) if logs is None else logs > -np.inf
+        available = np.bincount(quotas.codes, usable, len(quotas.classes)).astype(np.int64)
+        counts = quotas.counts(self.k, available, self.rng).tolist()
+        parts = []
+        for rows, count in zip(quotas.by_class(), counts, strict=True):
+            if count:
+                inside = RankSlice.whole(len(rows))
+                rules = RankRules(inside, count, self.rng, None if logs is None else logs[rows])
+                parts.append(rows[rules._smallest(keys[rows]).ids])
+        return Selection(np.concatenate(parts))
+
+    def _by_weight(self, keys: Floats, logs: Floats) -> Floats:
+        """Keys in the same order, rows of weight 0 behind all others, and ties at the boundary broken by weight."""
+        excluded = logs == -np.inf
+        if (usable := self.owned.count(~excluded)) < self.k:
+            raise ArgumentError(
+                "sample_weight", f"above 0 for {usable} samples", f"above 0 for at least {self.k}, which an epoch keeps"
+            )
+        keys = np.where(np.isnan(keys), np.float32(np.inf), np.minimum(keys, np.float32(_MOST)))
+        keys[excluded] = np.nan
+        boundary = self.owned.kth_smallest(keys, self.k)
+        tied, sure = keys == boundary, keys < boundary
+        if self.owned.count(tied | sure) > self.k:
+            drawn = self._sampling_keys(np.ones_like(keys), np.float32(1))
+            keys = np.where(tied, drawn, np.where(sure, np.float32(-np.inf), np.float32(np.nan)))
+        return keys
 
     def _reweighted(self, above: Mask, below: Mask, draws: int) -> Selection:
         """All of ``above`` with weight 1, ``draws`` of the B in ``below`` with weight B/draws."""
@@ -124,6 +166,8 @@ class RankRules:
             part = slice(begin, begin + _CHUNK)
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 log_power = np.zeros_like(keys[part]) if gamma == 0 else gamma * np.log(lifted(scores[part], low))
+                if self.log_weights is not None:
+                    log_power = log_power + self.log_weights[part]
                 keys[part] = np.log(keys[part]) - log_power
         if gamma == 0:
             keys[np.isnan(scores)] = np.nan

@@ -1,0 +1,1 @@
+"""Choosing inside the batches of a stream: what it costs and gains against the score table. See README.md."""

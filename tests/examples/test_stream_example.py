@@ -1,0 +1,67 @@
+"""The example of a stream under torchrun: killed for real and resumed, it ends where it would have."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torchdata")
+pytest.importorskip("datasets")
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "stream_fashion_mnist.py"
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(EXAMPLE),
+        "--data", "digits", "--passes", "12", "--save-every", "2", "--out", str(folder),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started; torchrun puts its workers into sessions of their own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def finish(process: subprocess.Popen[str]) -> list[str]:
+    """The lines that the run printed."""
+    printed, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return printed.splitlines()
+
+
+def kill_after_a_checkpoint(folder: Path) -> None:
+    process = start(folder)
+    try:
+        until = time.monotonic() + 200
+        while not (folder / "checkpoint.pt").is_file():
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.005)
+    finally:
+        for pid in family(process.pid):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_two_processes_killed_and_resumed_end_with_the_same_weights(tmp_path: Path) -> None:
+    kill_after_a_checkpoint(tmp_path / "killed")
+    first, *lines = finish(start(tmp_path / "killed"))
+    assert (step := re.fullmatch(r"going on after step (\d+), in pass \d+", first))
+    assert 0 < int(step[1]) < 60
+    whole = finish(start(tmp_path / "whole"))
+    assert lines == whole
+    trained, came = map(int, re.search(r"(\d+) of (\d+) samples", whole[0]).groups())
+    assert came == 12 * 1197
+    assert abs(trained - 0.3 * came) < 2  # the ranks' parts of an odd number differ by one a pass
