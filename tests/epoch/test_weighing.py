@@ -161,7 +161,7 @@ def train(pruner: Pruner, epochs: int) -> Pruner:
     return pruner
 
 
-HONOURED = [(name, kind.honours) for name, kind in REGISTRY.items() if kind.honours and not name.startswith("emp-g")]
+HONOURED = [(name, kind.honours) for name, kind in REGISTRY.items() if kind.honours]
 
 
 def asked(which: str, **of: Any) -> dict[str, Any]:
@@ -279,8 +279,6 @@ def test_ranks_that_weigh_otherwise_are_told_so() -> None:
 
 @pytest.mark.parametrize("name", [name for name, kind in REGISTRY.items() if not kind.honours and name[:6] != "static"])
 def test_policies_that_would_ignore_it_refuse_it(name: str) -> None:
-    if name == "emp-gated":
-        return
     for option, value in (("sample_weight", np.ones(N)), ("quotas", Quotas(LABELS))):
         with pytest.raises(ArgumentError, match=rf"{option} is 'given'.*{name}.*Policies that take {option}: .*random"):
             Pruner(N, name, prune_rate=0.5, num_epochs=1, **{option: value})

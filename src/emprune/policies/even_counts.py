@@ -9,12 +9,16 @@ of a turn (systematic sampling, Madow 1949), but for the few by which the sample
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from emprune.policies.base import Request
 from emprune.selection import Selection
 from emprune.selection.inclusion import inclusion, log_rate
+from emprune.selection.quotas import Quotas
+from emprune.selection.topk import random_part
 
 CREDIT = "credit"
 """Name of the score table's column: what chances have added up to, less the turns that the sample has had."""
@@ -30,15 +34,33 @@ def chances(request: Request, scores: NDArray[np.float32], gamma: float, k: int)
     Returns:
         float32, shape [rows], in [0, 1]; k in sum over all ranks.
     """
-    owned, logs = request.table.owned, request.table.log_weights()
+    owned, logs = request.table.owned, log_weights(request)
     rate = np.float32(log_rate(scores, k, request.rng("inclusion"), gamma=gamma, owned=owned, log_weights=logs))
     with np.errstate(divide="ignore", invalid="ignore"):
-        chance = inclusion(np.float32(gamma) * np.log(scores) + logs + rate)
+        powers = np.float32(gamma) * np.log(scores) + rate
+        chance = inclusion(powers if logs is None else powers + logs)
     chance[~(scores > 0)] = 0  # also where it is NaN, 0 times the infinite rate at which all are taken
     [total] = owned.sums(chance.sum(dtype=np.float64))
     # Rounded, so that it does not depend on how the rows are partitioned.
     chance *= np.float32(k / max(total, 1.0))
     return np.minimum(chance, np.float32(1), out=chance)
+
+
+def log_weights(request: Request) -> NDArray[np.float32] | None:
+    """float32, shape [rows]: log of the samples' weights, -inf for those that are never trained; None: all are 1."""
+    return None if request.table.sample_weight is None else request.table.log_weights()
+
+
+def drawn_uniformly(request: Request, rows: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
+    """k of the marked rows, drawn without regard to scores, by the weights and quotas of the run if it has any.
+
+    Args:
+        rows: bool, shape [rows]. k: of all ranks' rows together, at least 0.
+    """
+    if request.table.sample_weight is None and request.quotas is None:
+        return random_part(rows, k, request.rng("floor"), request.table.owned)
+    drawn = replace(request, k=k).sample(rows.astype(np.float32)).ids if k else np.empty(0, dtype=np.int64)
+    return drawn[rows[drawn]]
 
 
 def balanced(
@@ -51,6 +73,8 @@ def balanced(
         sure: int64, shape [M], rows that are taken whatever their credit. never: those that are left out.
     """
     table = request.table
+    if request.quotas is not None:
+        chance = _within(request.quotas, request.k, chance)
     credit = table.extra[CREDIT] + chance
     start = request.rng("start", every_epoch=False)
     keys = credit + table.owned.draw(start, lambda generator, out: generator.random(out=out, dtype=np.float32))
@@ -60,3 +84,12 @@ def balanced(
     credit[selection.ids] -= 1
     request.keep(CREDIT, credit)
     return selection
+
+
+def _within(quotas: Quotas, k: int, chance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Chances that add up to each class's quota; a table with quotas is never partitioned."""
+    scaled, possible = chance.copy(), np.bincount(quotas.codes, chance > 0, len(quotas.classes)).astype(np.int64)
+    for rows, expected in zip(quotas.by_class(), quotas.expected(k, possible).tolist(), strict=True):
+        total = float(chance[rows].sum(dtype=np.float64))
+        scaled[rows] = np.minimum(chance[rows] * np.float32(expected / max(total, 1e-9)), np.float32(1))
+    return scaled

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
-from emprune.policies.even_counts import CREDIT, balanced, chances
+from emprune.policies.even_counts import CREDIT, balanced, chances, drawn_uniformly, log_weights
 from emprune.policies.generalisation import COUNTED, Gap, count_again, count_first, weighted_gap
 from emprune.policies.reliability import PAIRS, Reliability, count_pairs, reliability
 from emprune.selection import Selection
 from emprune.selection.rank_rules import check_gamma, lifted
-from emprune.selection.topk import random_part
 from emprune.table import Observations, ScoreTable
 
 _LEAST, _MOST_OF_ALL = 100, 0.05
@@ -93,6 +92,7 @@ class GatedEMP(Policy):
     memory_is_optional = True
     updated_by_training_alone = True
     partitionable = True
+    honours = ("sample_weight", "quotas")
     shown = ("gap", "gap_error", "reliability", "reliability_error", "gamma")
     planned: ClassVar[tuple[str, ...]] = (*shown, "lowest", "mean")
     columns: ClassVar[dict[str, float]] = {CREDIT: 0.0, DRAWN: -1.0}
@@ -144,12 +144,17 @@ class GatedEMP(Policy):
         due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
         others = ~np.isnan(scores)
         others[due] = others[back] = False
+        if (weights := log_weights(request)) is not None:
+            others &= weights > -np.inf
         scores = np.where(others, scores if gamma else np.float32(1), np.float32(0))
         drawn = request.k - owned.total(len(due))
         uniform = round(self.floor * drawn)
-        uniformly = random_part(others, uniform, request.rng("floor"), owned)
+        uniformly = drawn_uniformly(request, others, uniform)
         chance = chances(request, scores, gamma or 1.0, drawn - uniform)
-        chance[others] += np.float32(uniform / max(1, owned.count(others)))
+        if weights is None:
+            chance[others] += np.float32(uniform / max(1, owned.count(others)))
+        else:
+            chance += chances(request, others.astype(np.float32), 1.0, uniform)
         chance[due] = 1
         self._keep_drawn(request, uniformly)
         return balanced(request, np.minimum(chance, 1), np.concatenate([due, uniformly]), back)
