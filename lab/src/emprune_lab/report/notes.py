@@ -22,8 +22,9 @@ NOTES = {
     "sample (instance retrieval). true labels: training samples predicted right in truth.",
     LOSSLESS: "The highest rate tried at which the difference to full, paired by seed, is shown to be above "
     f"−{MARGIN:g} points, at the lower end of its 95 % interval: percentage points; one of Matthews’ coefficient is "
-    "0.01, of bits 0.02. ≥: no higher rate was tried. seconds saved: at least so much of those of full, from the "
-    "samples left out and the same quotient of seconds a sample as in the cost table. next rate: the next higher "
+    "0.01, of bits 0.02, of a measure of your own a hundredth of what full reaches. ≥: no higher rate was tried. "
+    "seconds saved: at least so much of those of full, from the samples left out and the same quotient of seconds a "
+    "sample as in the cost table. next rate: the next higher "
     "one that was tried. all, all others: no rate was shown to be lossless, with few seeds often because the "
     "interval is long.",
     MEASURES: "All metrics of the same runs; the first heads the comparison. ↓: lower is better.",
