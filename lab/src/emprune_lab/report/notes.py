@@ -22,9 +22,8 @@ NOTES = {
     "sample (instance retrieval). true labels: training samples predicted right in truth.",
     LOSSLESS: "The highest rate tried at which the difference to full, paired by seed, is shown to be above "
     f"−{MARGIN:g} points, at the lower end of its 95 % interval: percentage points; one of Matthews’ coefficient is "
-    "0.01, of bits 0.02, of a measure of your own a hundredth of what full reaches. ≥: no higher rate was tried. "
-    "seconds saved: at least so much of those of full, from the samples left out and the same quotient of seconds a "
-    "sample as in the cost table. next rate: the next higher "
+    "0.01, of bits 0.02. ≥: no higher rate was tried. seconds saved: at least so much of those of full, from the "
+    "samples left out and the same quotient of seconds a sample as in the cost table. next rate: the next higher "
     "one that was tried. all, all others: no rate was shown to be lossless, with few seeds often because the "
     "interval is long.",
     MEASURES: "All metrics of the same runs; the first heads the comparison. ↓: lower is better.",
@@ -40,6 +39,13 @@ NOTES = {
     "not divided: nothing is claimed because a policy was timed in a quieter or a busier hour than plain training.",
 }
 """How to read each table."""
+
+OWN_POINT = " A point of a measure of your own is a hundredth of what full reaches."
+OWN_SECONDS = (
+    " Seconds are those of your loop, from its first batch to the end of its last epoch: what it does between two "
+    "epochs is in them, what comes before and after is not."
+)
+"""What is to be added on a user's own data."""
 
 INTERVALS = (
     "95 %, over seeds, by Student’s t, which holds the truth in 95 % of repetitions with new seeds, also for few, if "

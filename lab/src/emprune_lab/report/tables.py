@@ -24,7 +24,17 @@ from emprune_lab.report.formats import (
 from emprune_lab.report.intervals import Estimate
 from emprune_lab.report.layout import Cell, Table, TerminalTable, Tone
 from emprune_lab.report.lossless import lossless_rates, seconds_saved
-from emprune_lab.report.notes import COST, INTERVALS, LOSSLESS, MEASURES, NOTES, OWN_BUDGET, RANKED
+from emprune_lab.report.notes import (
+    COST,
+    INTERVALS,
+    LOSSLESS,
+    MEASURES,
+    NOTES,
+    OWN_BUDGET,
+    OWN_POINT,
+    OWN_SECONDS,
+    RANKED,
+)
 from emprune_lab.report.settings import setting_titles
 from emprune_lab.report.statistics import Row, summarise
 
@@ -113,7 +123,7 @@ def _lossless(rows: Sequence[Row], title: str) -> list[Table]:
         "next rate",
         "minus full there",
     )
-    return [Table(title, LOSSLESS, columns, tuple(lines), NOTES[LOSSLESS])]
+    return [Table(title, LOSSLESS, columns, tuple(lines), NOTES[LOSSLESS] + OWN_POINT * rows[0].setting.own)]
 
 
 def _lossless_line(row: Row, after: Row | None, full: Row) -> Iterable[str]:
@@ -152,7 +162,8 @@ def _table(title: str, name: str, rows: Sequence[Row], columns: Columns) -> Tabl
     lines = tuple(
         (Cell(f"{row.prune_rate:g}"), Cell(row.policy), *(cell(row) for cell in columns.values())) for row in rows
     )
-    return Table(title, name, ("rate", "policy", *columns), lines, NOTES[name])
+    note = NOTES[name] + OWN_SECONDS * (name == COST and rows[0].setting.own)
+    return Table(title, name, ("rate", "policy", *columns), lines, note)
 
 
 def _backward(row: Row) -> Cell:
