@@ -56,10 +56,10 @@ def own_metric(name: str, higher_is_better: bool, full: float) -> Metric:
 
     >>> one = own_metric("perplexity", False, 23.4)
     >>> one.point, one.digits, own_metric("accuracy", True, 0.93).digits
-    (0.234, 2, 4)
+    (0.234, 3, 4)
     """
     point = abs(full) / 100 or 0.01
-    digits = min(max(0, 1 - math.floor(math.log10(point))), _MOST_DIGITS)
+    digits = min(max(0, 2 - round(math.log10(point))), _MOST_DIGITS)
     words = name.replace("_", " ")
     return Metric(name, words, higher_is_better, 1.0, unit="", difference_unit="", digits=digits, point=point)
 

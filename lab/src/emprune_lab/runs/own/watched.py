@@ -110,7 +110,8 @@ class Clock:
     def passed(self, loss: torch.Tensor) -> None:
         """Take in a step's losses, shape [B]; does not wait for the device."""
         summed = loss.detach().float().sum()
-        self._on_device = summed if self._on_device is None else self._on_device + summed
+        # In this order, so that a run that goes on adds up to the same.
+        self._on_device = (self._loss if self._on_device is None else self._on_device) + summed
         self._count += len(loss)
 
     def mean_loss(self) -> float:
@@ -138,7 +139,7 @@ class Clock:
         }  # fmt: skip
 
     def _summed(self) -> float:
-        return self._loss + (0.0 if self._on_device is None else float(self._on_device))
+        return self._loss if self._on_device is None else float(self._on_device)
 
 
 class Watch:
