@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import default_collate
 
-from emprune import IdBatches
+from emprune import IdBatches, PrunedLoader
 from emprune.checkpoint import load_state, save_state
 from emprune.scoring import classification
 
@@ -57,6 +58,24 @@ def without_memory(pruner, seed):
 def loss_alone(pruner, seed):
     """A number without a name, of which less is better."""
     return train(pruner, seed)["loss"]
+
+
+def with_loader_processes(pruner, seed):
+    """A loader with a process of its own, whose data set cannot be pickled."""
+    data = [
+        (lambda point=point, label=label: (point, label)) for point, label in zip(points[:N], labels[:N], strict=True)
+    ]
+    weight = torch.zeros(2, requires_grad=True)
+    loader = PrunedLoader(data, pruner, BATCH, num_workers=1, collate_fn=called)
+    for _ in pruner.epochs():
+        for ids, (batch, targets) in loader:
+            loss = F.binary_cross_entropy_with_logits(batch @ weight, targets.float(), reduction="none")
+            pruner.loss(ids, loss).backward()
+    return 0.5
+
+
+def called(samples):
+    return default_collate([sample() for sample in samples])
 
 
 def failing(pruner, seed):

@@ -1,6 +1,7 @@
 """Comparisons of a user's function: killed and gone on, in two processes, with runs that raise, either way better."""
 
 import json
+import multiprocessing
 import os
 import re
 import subprocess
@@ -89,6 +90,13 @@ def test_another_function_needs_another_folder(finished):
 def test_two_processes_train_the_same(finished, tmp_path):
     emprune_lab.compare(own_train.train, **GRID, out=tmp_path, jobs=2)
     assert outcomes(tmp_path) == outcomes(finished[0])
+
+
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="processes are not forked here")
+def test_loaders_in_two_processes_start_theirs_as_in_a_script(tmp_path):
+    """By fork, where that is the system's way: no pickled data set, and no import of torch in each epoch."""
+    done = script(HERE, "with_loader_processes", tmp_path, 2, "full,random", 1)
+    assert done.returncode == 0, done.stdout
 
 
 def test_killed_in_the_middle_it_goes_on_run_by_run(finished, tmp_path):

@@ -97,6 +97,13 @@ def test_short_has_fewer_epochs_and_the_same_samples(tmp_path):
     assert (result.epochs, result.samples_backward, result.realised_rate) == (2, 300, 0.625)
 
 
+def test_a_small_rest_of_short_is_left_out():
+    """At 0.745 there are 1.02 epochs: in the rest a loader that drops last batches has none."""
+    assert build_pruner(spec_of("short", 0.745), N).kept == (N,)
+    assert build_pruner(spec_of("short", 0.70), N).kept == (N, 40)
+    assert build_pruner(spec_of("short", 0.98), N).kept == (16,)
+
+
 def test_a_finished_run_is_only_read_and_by_another_measure_if_asked(tmp_path):
     trained = run(spec_of(), tmp_path, own_train.train, Measure())
     read = run(spec_of(), tmp_path, None, Measure("loss", lower_is_better=True))

@@ -178,6 +178,9 @@ def _without_interrupts() -> Iterator[None]:
 def _serve(pipe: connection.Connection, work: Work) -> None:
     """What a process does: train what it is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What was started by spawn would start all its own processes so: those of a loader, anew in each epoch, as the
+    # user's script does not.
+    multiprocessing.set_start_method(None, force=True)
     specs: queue.SimpleQueue[Spec | None] = queue.SimpleQueue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(pipe, specs, stop), daemon=True).start()

@@ -41,6 +41,11 @@ class OwnSpec:
     split: ClassVar[str] = ""
 
     @property
+    def least_epoch(self) -> int:
+        """A tenth of the samples: a rest of a few would be less than the user's batch, which drop_last leaves out."""
+        return max(1, self.num_samples // 10)
+
+    @property
     def recipe(self) -> dict[str, Any]:
         """What is known of how it trains, as a result stores it."""
         return {"epochs": self.epochs, OWN: {"num_samples": self.num_samples}}

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 from emprune import AutoRate, DynamicRandom, Full, Policy, Pruner, StaticRandom, StaticScores, get_policy
 from emprune.errors import ArgumentError, did_you_mean
@@ -38,6 +38,7 @@ class Spec(Protocol):
         data: what it trains on, by name. policy: a label. prune_rate, seed, anneal, budget: as for the pruner.
         label_noise: fraction of labels that the laboratory makes wrong.
         epochs: E of a full run. memory_terms: whether a label may choose the memory term.
+        least_epoch: samples of the smallest last epoch that ``short`` may have beside whole ones.
         run_id: a readable name, unique to the spec. experiment: what runs share whose results lie in one folder.
     """
 
@@ -59,6 +60,8 @@ class Spec(Protocol):
     def epochs(self) -> int: ...
     @property
     def memory_terms(self) -> bool: ...
+    @property
+    def least_epoch(self) -> int: ...
     @property
     def run_id(self) -> str: ...
     @property
@@ -102,6 +105,8 @@ class RunSpec:
     budget: Budget = "epoch"
     imbalance: float = 1.0
     data_dir: str | None = None
+
+    least_epoch: ClassVar[int] = 1
 
     @property
     def run_id(self) -> str:
@@ -262,7 +267,7 @@ def pruner_made_by(make: Callable[..., P], spec: Spec, num_samples: int, policy:
         # That of the whole run, whatever the rate is counted of.
         target = 1 - trained / (num_samples * spec.epochs) if rate == SHARED_RATE else None
         return make(num_samples, policy, **plain, prune_rate=AutoRate(target=target))
-    rates = [1 - count / num_samples for count in short_counts(num_samples, trained)]
+    rates = [1 - count / num_samples for count in short_counts(num_samples, trained, spec.least_epoch)]
     return make(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed)
 
 
@@ -271,11 +276,11 @@ def most_kept(spec: RunSpec, num_samples: int) -> int:
     return max((k for k in build_pruner(spec, num_samples).kept if k < num_samples), default=num_samples)
 
 
-def short_counts(num_samples: int, budget: int) -> list[int]:
-    """Full epochs, and a partial one for what is left.
+def short_counts(num_samples: int, budget: int, least: int = 1) -> list[int]:
+    """Full epochs, and a partial one for what is left, unless that is less than ``least`` and not all.
 
-    >>> short_counts(100, 250)
-    [100, 100, 50]
+    >>> short_counts(100, 250), short_counts(100, 204, least=10), short_counts(100, 4, least=10)
+    ([100, 100, 50], [100, 100], [4])
     """
     full, rest = divmod(budget, num_samples)
-    return [num_samples] * full + [rest] * (rest > 0)
+    return [num_samples] * full + [rest] * (rest >= least or full == 0)
