@@ -103,6 +103,17 @@ def leaving_early(pruner, seed):
     return 0.5
 
 
+def interrupted(pruner, seed):
+    """Ctrl-C in the middle of its second run, once."""
+
+    def press(epoch):
+        if epoch == 1 and pruner.policy.name == "random" and not Path(os.environ["PRESSED"]).exists():
+            Path(os.environ["PRESSED"]).touch()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return train(pruner, seed, note=press)
+
+
 def logged(pruner, seed):
     """Writes down what it trains; killed once, in the middle of the third run."""
     name = f"{pruner.policy.name} {pruner.num_epochs} {sum(pruner.kept)} {seed}"

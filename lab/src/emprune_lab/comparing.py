@@ -109,8 +109,8 @@ def compare(
             budget_minutes=budget_minutes,
         )  # fmt: skip
     except Interrupted as stopped:
-        console.print(f"Stopped: {stopped}. The same call goes on.", highlight=False, markup=False)
-        raise KeyboardInterrupt from stopped
+        console.print(f"Stopped: {stopped}. {stopped.saved}; the same call goes on.", highlight=False, markup=False)
+        raise KeyboardInterrupt from None
     if reference not in {result.policy for result in results}:  # its first run is still to come
         reference = "random"
     return Compared(own_answers(results, reference), summary(results, reference), results, Path(out) / REPORT_FILE)

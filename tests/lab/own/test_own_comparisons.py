@@ -135,6 +135,18 @@ def test_a_killed_process_of_two_fails_its_run_and_the_next_call_goes_on_inside_
     assert outcomes(tmp_path / "out") == outcomes(tmp_path / "other")
 
 
+def test_ctrl_c_stops_between_two_steps_and_keeps_what_is_finished(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PRESSED", str(tmp_path / "pressed"))
+    call = {**GRID, "num_samples": 200, "num_epochs": 4, "out": tmp_path / "out"}
+    with pytest.raises(KeyboardInterrupt):
+        emprune_lab.compare(own_train.interrupted, **call)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Stopped: 1 of 6 runs are finished. What is finished is kept; the same call goes on." in said
+    assert [run.policy for run in load_results(tmp_path / "out")] == ["full"]
+    emprune_lab.compare(own_train.interrupted, **call)
+    assert "6 runs, 1 of them finished" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_runs_that_raise_leave_the_others_alone_and_are_tried_again(tmp_path, monkeypatch, capsys, jobs):
     monkeypatch.setenv("MENDED", str(tmp_path / "mended"))

@@ -57,7 +57,7 @@ class Compare:
     jobs: int | None = None
     """Runs at the same time; else one for each core, or one on a device and with --train."""
     budget_minutes: float | None = None
-    """Stop in time, with everything saved; the same command goes on."""
+    """Stop in time, with everything saved, or with --train what is finished; the same command goes on."""
     publication: Annotated[Publication, tyro.conf.arg(name="")] = field(default_factory=Publication)
 
     def announced(self) -> str:

@@ -59,7 +59,7 @@ class OwnRuns:
         threads: of a process; None: what torch takes, shared among the jobs.
     """
 
-    device = ""
+    device, saved = "", "What is finished is kept"
 
     def __init__(self, function: TrainFunction, measure: Measure, threads: int | None = None) -> None:
         self._function, self._measure, self._threads = function, measure, threads

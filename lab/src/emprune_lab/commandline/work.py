@@ -73,6 +73,8 @@ class Runs(Protocol):
     def device(self) -> str: ...
     @property
     def default_jobs(self) -> int: ...
+    @property
+    def saved(self) -> str: ...
     def check(self, specs: Sequence[Any], jobs: int) -> dict[str, int]: ...
     def trained_by(self, jobs: int, command: str) -> TrainsRun: ...
     def read(self, result: Result) -> Result: ...
@@ -85,6 +87,9 @@ class LabRuns:
     Args:
         setting: what is trained, and where.
     """
+
+    saved = "Everything is saved"
+    """What is told of runs that were stopped."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -164,7 +169,7 @@ def carry_out(
         comparison.run_missing(view.show, stop, jobs=jobs, trained_by=runs.trained_by(jobs, command))
     left = len(comparison.missing)
     if left and stop.asked:
-        raise Interrupted(f"{len(specs) - left} of {len(specs)} runs are finished")
+        raise Interrupted(f"{len(specs) - left} of {len(specs)} runs are finished", runs.saved)
     results = list(comparison.results.values())
     if results:
         comparison.save()  # as they are read now

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emprune_lab.records.results import Result
-from emprune_lab.specs.own import is_own
+from emprune_lab.specs.own import OWN, is_own
 from emprune_lab.tasks import completed, kind_of
 
 
@@ -121,7 +121,9 @@ def settings_table(results: Sequence[Result]) -> dict[str, str]:
         **({} if setting.own else known),
         "Annealed epochs": f"{100 * setting.anneal:g} %",
         "Rate counted per": setting.budget,
-        "Recipe": _listed(dict(_flat(results[0].recipe)), " · "),
+        "Recipe": _listed(
+            dict(_flat({name: value for name, value in results[0].recipe.items() if name != OWN})), " · "
+        ),
         "Policies": "; ".join(name + (f" ({_listed(own, ', ')})" if own else "") for name, own in policies.items()),
         "Seeds": ", ".join(map(str, sorted({run.seed for run in results}))),
         "Runs of a policy and rate": " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]]))),

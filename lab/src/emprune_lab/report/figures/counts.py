@@ -28,7 +28,8 @@ def pooled_counts(samples: Sequence[Counts]) -> NDArray[np.int64]:
 def draw(comparison: Comparison) -> Figure:
     """Histograms of the training counts: rows are rates, columns policies, one pair of scales a row."""
     counts = {cell: pooled_counts(samples) for cell, samples in comparison.equal_counts.items()}
-    rates, policies = rates_of(counts), shown_of(policies_of(counts))
+    rates = rates_of(counts)
+    policies = shown_of(policies_of({cell: one for cell, one in counts.items() if cell[1] in rates}))
     look = looks(policies_of(counts))
     most = max(int(one.max()) for (policy, _), one in counts.items() if policy in policies)
     width = -(-(most + 1) // _MOST_BINS)
