@@ -24,7 +24,7 @@ from emprune_lab.report.summary import summary
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.own.function import check_function, check_importable
 from emprune_lab.runs.own.measure import Measure
-from emprune_lab.runs.workers import NOT_GUARDED
+from emprune_lab.runs.workers import NOT_GUARDED, UnguardedError
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ def compare(
 
 
 def _check_guard() -> None:
-    """End a process that only imports the script to find its function: the one that started it says why."""
+    """End a process that only imports the script to find its function, or a loader's, and say why."""
     if getattr(current_process(), "_inheriting", False):  # what multiprocessing itself looks at
+        os.write(2, f"{UnguardedError()}\n".encode())
         os._exit(NOT_GUARDED)
 
 

@@ -202,7 +202,7 @@ def test_a_script_without_a_guard_is_told_what_to_write(tmp_path):
     )
     done = script("unguarded.py", cwd=tmp_path)
     assert done.returncode == 1
-    assert 'put the call under if __name__ == "__main__":.' in done.stderr
+    assert 'Put the call under if __name__ == "__main__":.' in done.stderr
 
 
 def test_what_other_processes_cannot_import_is_refused(tmp_path):

@@ -75,7 +75,8 @@ class Compare:
         return policies, prune_rates, (OWN_SEEDS if own else SEEDS) if self.seeds is None else self.seeds
 
     def __call__(self, console: Console, command: str) -> int:
-        from emprune_lab.commandline.work import LabRuns, carry_out
+        from emprune_lab.commandline.kinds import LabRuns
+        from emprune_lab.commandline.work import carry_out
 
         self.own.check(self.setting)
         if self.own.train is not None:

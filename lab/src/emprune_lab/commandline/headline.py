@@ -63,7 +63,8 @@ class Headline:
         return f"Comparing {listed(self.policies)} on cifar100, {listed(self.models)}: {self.out}"
 
     def __call__(self, console: Console, command: str) -> int:
-        from emprune_lab.commandline.work import LabRuns, carry_out
+        from emprune_lab.commandline.kinds import LabRuns
+        from emprune_lab.commandline.work import carry_out
 
         carry_out(
             self.specs(), self.out, LabRuns(self.setting(self.models[0])), self.publication, console, command,

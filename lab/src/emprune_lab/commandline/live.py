@@ -16,7 +16,7 @@ from rich.text import Text
 from emprune_lab.commandline.forecast import Forecast, in_words
 from emprune_lab.runs.event import Event
 from emprune_lab.runs.progress import Progress
-from emprune_lab.specs.spec import Spec
+from emprune_lab.specs.base import Spec
 
 _NARROW, _BAR, _SHORT_BAR, _PERCENT, _GAP, _LEAST_TITLE = 100, 20, 10, 4, 2, 12
 

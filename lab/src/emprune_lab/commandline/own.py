@@ -18,8 +18,8 @@ from emprune_lab.runs.own.function import (
 )
 from emprune_lab.runs.own.measure import Measure
 from emprune_lab.runs.own.run import check_own, train_own
+from emprune_lab.specs.base import Budget
 from emprune_lab.specs.own import OwnSpec
-from emprune_lab.specs.spec import Budget
 
 
 def own_specs(

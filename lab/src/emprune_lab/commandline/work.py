@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from rich.console import Console
 
 from emprune.errors import ArgumentError, EmpruneError, did_you_mean
 from emprune_lab.commandline.commands import Report, Train
+from emprune_lab.commandline.kinds import LabRuns, Runs
 from emprune_lab.commandline.live import LiveView
-from emprune_lab.commandline.options import Publication, Setting, check_least
+from emprune_lab.commandline.options import Publication, check_least
 from emprune_lab.commandline.stop import Stop
 from emprune_lab.records.folders import prepare_folder
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
@@ -24,11 +22,10 @@ from emprune_lab.report.costs import RANDOM
 from emprune_lab.report.page import FIGURES_FOLDER, REPORT_FILE, SUMMARY_FILE, TABLE_FILE, write_report
 from emprune_lab.report.tables import rich_tables
 from emprune_lab.runs import compare
-from emprune_lab.runs.compare import RUNS_FOLDER, Comparison, TrainsRun
-from emprune_lab.runs.devices import warning_of
+from emprune_lab.runs.compare import RUNS_FOLDER, Comparison
 from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
-from emprune_lab.specs.spec import RunSpec, Spec
+from emprune_lab.specs.base import Spec
 
 _MOST_NAMED = 3
 _FILES = (RESULTS_FILE, SUMMARY_FILE, TABLE_FILE, REPORT_FILE)
@@ -64,61 +61,6 @@ def report(options: Report, console: Console) -> int:
         results, options.out, folder, options.publication, console, as_json=options.json, data_dir=options.data_dir
     )  # fmt: skip
     return 0
-
-
-class Runs(Protocol):
-    """Runs of one kind, as :func:`carry_out` needs to know them: see :class:`LabRuns`."""
-
-    @property
-    def device(self) -> str: ...
-    @property
-    def default_jobs(self) -> int: ...
-    @property
-    def saved(self) -> str: ...
-    def check(self, specs: Sequence[Any], jobs: int) -> dict[str, int]: ...
-    def trained_by(self, jobs: int, command: str) -> TrainsRun: ...
-    def read(self, result: Result) -> Result: ...
-    def warnings(self, specs: Sequence[Any], finished: Iterable[Result]) -> list[str]: ...
-
-
-class LabRuns:
-    """Runs of the laboratory's tasks.
-
-    Args:
-        setting: what is trained, and where.
-    """
-
-    saved = "Everything is saved"
-    """What is told of runs that were stopped."""
-
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-
-    @property
-    def device(self) -> str:
-        """Where they train, for a person to read; "" where only the runs know."""
-        return self._setting.device
-
-    @property
-    def default_jobs(self) -> int:
-        """Runs at the same time: one for each core, or one on a device."""
-        return os.cpu_count() or 1 if self.device == "cpu" else 1
-
-    def check(self, specs: Sequence[RunSpec], jobs: int) -> dict[str, int]:
-        """Samples of each run by its run_id; see :func:`emprune_lab.runs.compare.check`."""
-        return compare.check(specs)
-
-    def trained_by(self, jobs: int, command: str) -> TrainsRun:
-        """What trains a run."""
-        return functools.partial(compare.train, command=command, **self._setting.run_options)
-
-    def read(self, result: Result) -> Result:
-        """A finished run, as it is to be reported."""
-        return result
-
-    def warnings(self, specs: Sequence[RunSpec], finished: Iterable[Result]) -> list[str]:
-        """What to say before the first run."""
-        return sorted({warning_of(spec.recipe.precision, self.device) for spec in specs} - {""})
 
 
 def carry_out(

@@ -19,8 +19,9 @@ from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.workers import work_in_processes
+from emprune_lab.specs.base import Experiment, Spec
 from emprune_lab.specs.own import OwnSpec
-from emprune_lab.specs.spec import Experiment, RunSpec, Spec, build_pruner, policies_at
+from emprune_lab.specs.spec import RunSpec, build_pruner, policies_at
 from emprune_lab.tasks import build_task, check_spec, training_data
 
 RUNS_FOLDER = "runs"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emprune_lab.records.results import Result
 from emprune_lab.runs.progress import Progress
-from emprune_lab.specs.spec import Spec
+from emprune_lab.specs.base import Spec
 
 
 @dataclass(frozen=True)

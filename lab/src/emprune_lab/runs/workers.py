@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection, resource_tracker
 from typing import Any
 
-from emprune.errors import ArgumentError
+from emprune.errors import EmpruneError
 from emprune_lab.runs.event import Event
-from emprune_lab.specs.spec import Spec
+from emprune_lab.specs.base import Spec
 
 Work = Callable[[Spec, Callable[[Event], None], Callable[[], bool]], Event]
 """Trains a run: tells its progress, asks whether to stop, and returns the event of its end. It can be pickled."""
@@ -27,18 +27,14 @@ _PAUSE = 0.2
 """Seconds between two questions whether to stop."""
 
 
-class UnguardedError(ArgumentError):
+class UnguardedError(EmpruneError):
     """The running script, imported by the processes that it starts, starts processes."""
 
     def __init__(self) -> None:
         super().__init__(
-            "jobs", "more than 1", "1 in a script that calls this at its top level",
-            'Other processes import the script to find its functions: put the call under if __name__ == "__main__":.',
-        )  # fmt: skip
-
-    def __reduce__(self) -> tuple[type[UnguardedError], tuple[()]]:
-        """It has no arguments."""
-        return type(self), ()
+            "the script that is running starts processes, which import it to find its functions, and would start more. "
+            'Put the call under if __name__ == "__main__":.'
+        )
 
 
 def work_in_processes(

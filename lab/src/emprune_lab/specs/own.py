@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from emprune_lab.specs.spec import Budget, Experiment, run_id_of
+from emprune_lab.specs.base import Budget, Experiment, run_id_of
 
 OWN = "own"
 """Name under which a stored recipe keeps what is known of a user's own function; only those recipes have it."""
@@ -16,7 +16,7 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class OwnSpec:
-    """One run of a user's function; see :class:`emprune_lab.specs.spec.Spec`.
+    """One run of a user's function; see :class:`emprune_lab.specs.base.Spec`.
 
     Attributes:
         data: the function's name, "module:function".

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from emprune import AutoRate, DynamicRandom, Full, Policy, Pruner, StaticRandom, StaticScores, get_policy
 from emprune.errors import ArgumentError, did_you_mean
 from emprune.policies import REGISTRY, check_settings, missing_settings
 from emprune_lab.data import Split
+from emprune_lab.specs.base import Budget, Experiment, Spec, run_id_of
 from emprune_lab.specs.recipe import Recipe
 from emprune_lab.subsets.static import LABELS as STATIC_LABELS
 from emprune_lab.subsets.static import needs_of
@@ -22,59 +21,11 @@ SHORT = "short"
 """The baseline that papers forget: fewer epochs of full data at the same number of samples."""
 LADDER, LADDER_RATES = "ladder", (15 / 16, 7 / 8, 3 / 4, 1 / 2)
 """Plain training at several budgets, which :func:`policies_at` writes out: ``short`` at these rates, and ``full``."""
-Budget = Literal["epoch", "run"]
-"""What the prune rate is of."""
 _OF_THE_TASK = ("memory", "memory_temperature")
 OWN_RATE = "auto"
 """Value of a label's setting ``rate``: the run follows the scores, whatever the rate of the others."""
 SHARED_RATE = "auto-target"
 """Likewise: the scores spread over the epochs what the run trains at the rate of the others."""
-
-
-class Spec(Protocol):
-    """What every run says of itself, of a task of the laboratory or of a user's own function.
-
-    Attributes:
-        data: what it trains on, by name. policy: a label. prune_rate, seed, anneal, budget: as for the pruner.
-        label_noise: fraction of labels that the laboratory makes wrong.
-        epochs: E of a full run. memory_terms: whether a label may choose the memory term.
-        least_epoch: samples of the smallest last epoch that ``short`` may have beside whole ones.
-        run_id: a readable name, unique to the spec. experiment: what runs share whose results lie in one folder.
-    """
-
-    @property
-    def data(self) -> str: ...
-    @property
-    def policy(self) -> str: ...
-    @property
-    def prune_rate(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def label_noise(self) -> float: ...
-    @property
-    def anneal(self) -> float: ...
-    @property
-    def budget(self) -> Budget: ...
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def memory_terms(self) -> bool: ...
-    @property
-    def least_epoch(self) -> int: ...
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def experiment(self) -> Experiment: ...
-
-
-class Experiment(NamedTuple):
-    """What the runs of one folder share, as their results have it."""
-
-    data: str
-    split: str
-    imbalance: float
-    recipe: dict[str, Any]
 
 
 P = TypeVar("P", bound=Pruner)
@@ -129,13 +80,6 @@ class RunSpec:
     def experiment(self) -> Experiment:
         """What the runs of one folder share."""
         return Experiment(self.data, self.split, self.imbalance, self.recipe.as_dict())
-
-
-def run_id_of(spec: Spec, name: str, identity: Mapping[str, Any]) -> str:
-    """The name of a run's folder: readable, and unique to all that decides the run's outcome, JSON values by name."""
-    digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
-    policy = spec.policy.replace(":", "_").replace("=", "-")
-    return f"{name}-{policy}-r{spec.prune_rate:g}-s{spec.seed}-{digest}"
 
 
 def policies_at(label: str, prune_rates: Sequence[float]) -> list[tuple[str, float]]:
