@@ -69,7 +69,7 @@ def _ending_at_once(command: str) -> Iterator[None]:
     """Inside, Ctrl-C ends the process: nothing is to be saved yet, and an import would take it for its own error."""
 
     def end(number: int, frame: object) -> None:
-        os.write(2, f"{_stopped('')}; go on with:\n  {command}\n".encode())
+        os.write(2, f"{_stopped()}; go on with:\n  {command}\n".encode())
         os._exit(STOPPED)
 
     if threading.current_thread() is not threading.main_thread():  # others may not say what a signal does
@@ -110,8 +110,7 @@ def _without_traceback(work: Callable[[], int], command: str) -> int:
         with _heard():
             return work()
     except (Interrupted, KeyboardInterrupt) as stopped:
-        state = _stopped(str(stopped) if isinstance(stopped, Interrupted) else "")
-        said.print(escape(f"{state}; go on with:\n  {command}"))
+        said.print(escape(f"{_stopped(stopped)}; go on with:\n  {command}"))
         return STOPPED
     except BrokenPipeError:
         raise
@@ -143,8 +142,8 @@ def _heard() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _stopped(state: str) -> str:
-    return f"Stopped: {state}. Everything is saved" if state else "Stopped. What was saved is kept"
+def _stopped(by: BaseException | None = None) -> str:
+    return f"Stopped: {by}. {by.saved}" if isinstance(by, Interrupted) else "Stopped. What was saved is kept"
 
 
 def _to_nowhere() -> None:

@@ -4,4 +4,12 @@ from __future__ import annotations
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
-    """The run was asked to stop; its state lies in its folder."""
+    """The run was asked to stop; its state lies in its folder.
+
+    Args:
+        state: what was done until then. saved: what a person may rely on.
+    """
+
+    def __init__(self, state: str, saved: str = "Everything is saved") -> None:
+        super().__init__(state)
+        self.saved = saved
