@@ -8,20 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.checks import integer
+from emprune.policies.emp import EMP, emp_score
 
 REMEMBERED = float(np.log(2))
 """Loss in nats below which a classification is certainly right: its label has more than half of the probability."""
 _WRONG, _SURE = float(np.log(100)), 0.5
 
 
-def hardest(loss: NDArray[Any], memory: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """The rows with the most left to learn: the highest loss + memory term, EMP's score with β = 1.
+def hardest(loss: NDArray[np.float32], memory: NDArray[np.float32], n: int) -> NDArray[np.int64]:
+    """The rows that are hardest for the network: the highest score L + β·M of EMP, with its default of β = 20.
 
-    Ambiguous samples come first, which have both; a confident prediction of another class has the loss alone.
+    The memory term decides where there is one: ambiguous samples come first, and not those of which the network is
+    confidently wrong, which :func:`suspects` finds.
 
     Args:
-        loss: shape [N], nats; not finite where a sample was never seen or is quarantined.
-        memory: shape [N], nats; NaN where a step gave none, which counts as 0.
+        loss: float32, shape [N], nats; not finite where a sample was never seen or is quarantined.
+        memory: float32, shape [N], nats; NaN where a step gave none, which counts as 0.
         n: how many, at least 0.
 
     Returns:
@@ -30,18 +32,18 @@ def hardest(loss: NDArray[Any], memory: NDArray[Any], n: int) -> NDArray[np.int6
     Raises:
         ArgumentError: n is no such number.
 
-    >>> hardest(np.array([0.1, 2.0, np.inf, 1.9]), np.array([0.1, 0.5, 0.0, 0.9]), 2)
+    >>> hardest(np.float32([0.1, 2.0, np.inf, 1.9]), np.float32([0.1, 0.5, 0.0, 0.9]), 2)
     array([3, 1])
     """
-    return _highest(loss + np.nan_to_num(memory, nan=0.0), n)
+    return _highest(np.where(np.isfinite(loss), emp_score(loss, memory, EMP.beta), np.nan), n)
 
 
 def suspects(loss: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """The rows whose labels are most probably wrong: those with the highest loss.
+    """The rows whose labels are most probably wrong: those with the highest loss, the least probable labels first.
 
     exp(-loss) is the probability that the network gives the label, the self-confidence of Northcutt et al. 2021
-    (arXiv:1911.00068), read in the training step that a sample was last part of, so before that step fitted it.
-    On Fashion-MNIST with wrong labels no term of entropy improves the order (studies/suspects) [ours].
+    (arXiv:1911.00068), read in the training step that a sample was last part of, so before that step fitted it. That
+    no entropy is subtracted was chosen by measurement (studies/suspects) [ours].
 
     Args:
         loss: shape [N], nats; not finite where a sample was never seen or is quarantined. Of classifications, the

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emprune.checkpoint import atomic_write
 from emprune.seeding import generator
-from emprune_lab.data import LabelledData
+from emprune_lab.data import LabelledData, Split
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks import build_task, recipe_for, training_data
@@ -26,7 +26,7 @@ RUNS = {"full": 0.0, "emp-gated": 0.7}
 
 def spec_of(policy: str, seed: int) -> RunSpec:
     """A run: on the published training set up to seed 299, from 300 on without the validation split."""
-    split = "test" if seed < 300 else "validation"
+    split: Split = "test" if seed < 300 else "validation"
     recipe = recipe_for("fashion-mnist")
     return RunSpec("fashion-mnist", policy, RUNS[policy], seed, recipe, split=split, label_noise=NOISE)
 

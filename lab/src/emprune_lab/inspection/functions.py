@@ -97,7 +97,9 @@ def _labels_in(path: Path) -> Any:
             return labels
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} holds no labels: {error}. Allowed: a .npy file, or text with a label a line.") from error
+        raise DataError(
+            f"{path} holds no labels: {error}. Allowed: a .npy file, or text with a label a line."
+        ) from error
 
 
 def called(function: Callable[..., Any], name: str, *arguments: Any) -> Any:

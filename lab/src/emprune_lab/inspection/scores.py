@@ -22,7 +22,7 @@ COLUMNS = {"id": np.int64, "loss": np.float32, "memory": np.float32, "last_seen"
 _EXPORTS = (".npz", ".csv", ".parquet")
 _ALLOWED = (
     "a state (a file of emprune.checkpoint.save, torch.save or a trainer's checkpoint, or a folder that holds one), "
-    "or an export (.npz, .csv or .parquet)"
+    "an export (.npz, .csv or .parquet), or the folder of a run of emprune compare"
 )
 _RANK = re.compile(r"(.+)\.rank-(\d+)-of-(\d+)")
 _ZIP = b"PK"
@@ -35,7 +35,7 @@ class Scores:
     Attributes:
         id: int64, positions in the data set.
         loss, memory: float32, nats, as last seen; the loss is infinite where never seen, NaN where quarantined.
-        last_seen: int32, epoch, -1 for never.
+        last_seen: int32, epoch, -1 for never; of runs of emprune compare, whose final model scores all, -1 everywhere.
         times_trained: int32, epochs.
     """
 
@@ -132,8 +132,12 @@ def _checked(found: Mapping[str, NDArray[Any]], path: Path) -> dict[str, NDArray
 
 
 def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        found = {name: file[name] for name in file.files}
+    if found.keys() >= {"loss", "entropy", "times_trained", "mislabelled"}:  # samples.npz of emprune compare
+        rows = np.arange(len(found["loss"]))
+        return {"id": rows, "memory": found["entropy"], "last_seen": np.full(len(rows), -1), **found}
+    return found
 
 
 def _csv(path: Path) -> Mapping[str, NDArray[Any]]:
@@ -164,7 +168,9 @@ def _state(path: Path) -> Mapping[str, Any]:
             return load_state(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except EmpruneError as error:
-        raise DataError(f"{error} Also allowed: what torch.save wrote, or an export (.npz, .csv or .parquet).") from error
+        raise DataError(
+            f"{error} Also allowed: what torch.save wrote, or an export (.npz, .csv or .parquet)."
+        ) from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     except Exception as error:  # torch raises what it comes across
@@ -178,7 +184,9 @@ def _state(path: Path) -> Mapping[str, Any]:
 def _of_state(loaded: Mapping[str, Any], path: Path) -> dict[str, NDArray[Any]]:
     states = list(_pruners(loaded))
     if len(states) != 1:
-        raise DataError(f"{path} holds {len(states)} states of a pruner; allowed: one, as Pruner.state_dict() gives it.")
+        raise DataError(
+            f"{path} holds {len(states)} states of a pruner; allowed: one, as Pruner.state_dict() gives it."
+        )
     state, found = states[0], {}
     for name in list(COLUMNS)[1:]:
         column = state.get(f"table.{name}")

@@ -32,7 +32,7 @@ def summary(scores: Scores, labels: Sequence[str] | None, number: int) -> dict[s
     rows = rows_of(scores, number)
     return {
         "samples": len(scores),
-        "never_seen": int((scores.last_seen < 0).sum()),
+        "never_seen": int(np.isposinf(scores.loss).sum()),
         "never_trained": int((~trained).sum()),
         "quarantined": int(np.isnan(scores.loss).sum()),
         "not_remembered": int((trained & seen & (scores.loss >= REMEMBERED)).sum()),
