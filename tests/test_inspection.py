@@ -83,6 +83,14 @@ def test_wrong_labels_that_training_did_not_fit_come_first() -> None:
     assert set(pruner.suspects(10).tolist()) == set(wrong.tolist())
 
 
+def test_after_a_pass_over_all_samples_that_decides() -> None:
+    pruner = trained()
+    everything = torch.arange(N)
+    pruner.observe(everything, LOSS.flip(0), MEMORY)
+    pruner.end_epoch()
+    assert pruner.suspects(3).tolist() == [N - 1, N - 2, N - 3]
+
+
 def test_of_a_partitioned_table_each_rank_names_its_own_ids() -> None:
     def work(world: object) -> tuple[list[int], list[int]]:
         pruner = Pruner(N, "random", prune_rate=0.0, num_epochs=2, world=world, partition_batch_size=10)
