@@ -25,7 +25,7 @@ _ALLOWED = (
     "an export (.npz, .csv or .parquet), or the folder of a run of emprune compare"
 )
 _RANK = re.compile(r"(.+)\.rank-(\d+)-of-(\d+)")
-_ZIP = b"PK"
+_ZIP, _MOST_HEADER = b"PK", 1 << 24
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,9 @@ def _is_candidate(file: Path, name: str) -> bool:
     if file.suffix in _EXPORTS or match:
         return True
     with file.open("rb") as opened:
-        head = opened.read(4096)
-    return b'"kind":"emprune' in head or b'"kind": "emprune' in head or file.name == "checkpoint.pt"
+        length = int.from_bytes(opened.read(8), "little")
+        header = opened.read(min(length, _MOST_HEADER))
+    return b'"kind":"emprune' in header or file.name == "checkpoint.pt"
 
 
 def _with_ranks(path: Path) -> list[Path]:
