@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from studies.suspects.scores import measures, orders_of_table, running_average
 
 
