@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emprune.errors import ArgumentError
+from emprune.inspection import REMEMBERED, surely_wrong
 from emprune.policies.emp import emp_score
 from emprune.policies.gated import GatedEMP
 from emprune.selection.effective import effective_fraction
@@ -15,8 +16,6 @@ from emprune.selection.effective import effective_fraction
 if TYPE_CHECKING:
     from emprune.pruner import Pruner
 
-_REMEMBERED = float(np.log(2))
-_SURE, _WRONG = 0.5, float(np.log(100))
 _MOST = 0.7
 
 
@@ -104,7 +103,7 @@ def advise(pruner: Pruner) -> Advice:
     informative = effective_fraction([scores**known.gamma], table.owned) if is_known else np.nan
     rate = min(_MOST, max(0.0, np.floor(10 * (1 - informative)) / 10)) if is_known else np.nan
     count, remembered, suspects = table.owned.counts(
-        len(loss), int((loss < _REMEMBERED).sum()), int(((loss > _WRONG) & (memory < _SURE)).sum())
+        len(loss), int((loss < REMEMBERED).sum()), int(surely_wrong(loss, memory).sum())
     ).sum(axis=0)
     return Advice(
         epochs=epoch, num_epochs=pruner.num_epochs, gap=known.gap.value, gap_error=known.gap.error,

@@ -45,6 +45,7 @@ from emprune.epoch.weighing import (
 )
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
+from emprune.inspection import hardest, suspects
 from emprune.metrics import metrics_of
 from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
@@ -512,7 +513,7 @@ class Pruner:
 
         With several ranks, as of their last exchange: a report on one rank alone does not wait for the others.
         """
-        return self._settled(self._summary) if self.world.size == 1 else self._summary()
+        return self._settled_here(self._summary)
 
     def metrics(self) -> dict[str, float]:
         """The run so far as numbers by name, such as "emprune/kept", for any logger: call it once an epoch.
@@ -539,14 +540,23 @@ class Pruner:
         kept, of = self._trained_of(epoch)
         return metrics_of(report, self.table, epoch=epoch, kept=kept, of=of)
 
+    def hardest(self, n: int) -> NDArray[np.int64]:
+        """int64: the n ids with the most left to learn, by loss and memory term; see :mod:`emprune.inspection`.
+
+        With several ranks, as of their last exchange; of a partitioned table: of this rank's rows.
+        """
+        return self._settled_here(lambda: self._ids(hardest(self.table.loss, self.table.memory, n)))
+
+    def suspects(self, n: int) -> NDArray[np.int64]:
+        """int64: the n ids whose labels are most probably wrong, the first most; otherwise as :meth:`hardest`."""
+        return self._settled_here(lambda: self._ids(suspects(self.table.loss, n)))
+
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.
 
         With several ranks, as of their last exchange.
         """
-        if self.world.size == 1:
-            return self._settled(lambda: export(self.table, path))
-        return export(self.table, path)
+        return self._settled_here(lambda: export(self.table, path))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a later pruner needs to go on, in mid-epoch too: flat tensors and JSON values.
@@ -770,6 +780,13 @@ class Pruner:
             settled, outcome = self._exclusive.uninterrupted(partial(self._settle, running, exchanged, then))
             if settled:
                 return cast(T, outcome)
+
+    def _settled_here(self, then: Callable[[], T]) -> T:
+        """As :meth:`_settled`, but with several ranks as of their last exchange: one of them may call it alone."""
+        return self._settled(then) if self.world.size == 1 else then()
+
+    def _ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.table.owned.begin + rows
 
     def _settle(
         self, running: RunningEpoch | None, exchanged: Exchanged | None, then: Callable[[], T]

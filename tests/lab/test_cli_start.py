@@ -16,7 +16,10 @@ def started(*arguments):
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["headline", "--help"], ["report", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["compare", "--help"], ["headline", "--help"], ["report", "--help"], ["inspect", "--help"]],
+)
 def test_help_does_not_import_torch(arguments):
     code, lines, said = started(*arguments)
     assert (code, said, lines[-1]) == (0, "", "False")

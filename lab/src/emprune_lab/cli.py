@@ -1,4 +1,4 @@
-"""The command line: emprune compare | train | headline | report | methods."""
+"""The command line: emprune compare | train | headline | report | inspect | methods."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import emprune_lab
 from emprune.errors import ArgumentError, DataError, EmpruneError
 from emprune_lab.commandline.commands import Compare, Methods, Report, Train
 from emprune_lab.commandline.headline import Headline
+from emprune_lab.commandline.inspect import Inspect
 from emprune_lab.runs.interrupted import Interrupted
 
 USAGE_ERROR, FAILURE, STOPPED, NOT_READ = 2, 1, 130, 141
@@ -46,7 +47,10 @@ def _work(arguments: Sequence[str], command: str) -> int:
         return 0
     with _ending_at_once(command):
         chosen = tyro.cli(
-            Compare | Train | Headline | Report | Methods, prog="emprune", description=_DESCRIPTION, args=arguments
+            Compare | Train | Headline | Report | Inspect | Methods,
+            prog="emprune",
+            description=_DESCRIPTION,
+            args=arguments,
         )
         as_json = getattr(chosen, "json", False) or getattr(getattr(chosen, "setting", None), "json", False)
         # Tables need room, also where the output goes to a file and rich would assume 80 columns.

@@ -1,0 +1,1 @@
+"""What a run has learnt of its data: a pruner's state or export, read, summed up, and shown sample by sample."""
