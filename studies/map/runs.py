@@ -85,7 +85,7 @@ class Run:
             samples=result.samples_backward,
             value=metric.sign * metric.scale * result.accuracy,
             accuracy=None if accuracy is None else 100 * accuracy,
-            remembered=None if accuracy is None else 100 * result.remembered,
+            remembered=None if accuracy is None or result.remembered is None else 100 * result.remembered,
             seconds=_seconds(result),
         )  # fmt: skip
 

@@ -12,25 +12,41 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from emprune_lab.commandline.options import Fractions, FractionsOrNone, Names, Publication, Setting, listed, seed_range
+from emprune.errors import ArgumentError
+from emprune_lab.commandline.options import (
+    Fractions,
+    FractionsOrNone,
+    NamesOrNone,
+    OwnFunction,
+    Publication,
+    Setting,
+    listed,
+    seed_range,
+)
 
 if TYPE_CHECKING:
     from emprune_lab.specs.spec import RunSpec
+
+POLICIES, PRUNE_RATES, SEEDS = ("full", "short", "random", "lfl", "infobatch", "emp", "emp-gated"), (0.7, 0.9), 5
+OWN_POLICIES, OWN_PRUNE_RATES, OWN_SEEDS = ("ladder", "random", "emp-gated"), (0.5, 0.7), 3
+"""What a comparison on the user's own data trains unless it is told: what answers his question, and no more."""
 
 
 @dataclass(frozen=True)
 class Compare:
     """Train every policy at every rate and seed on equal sample budgets; write table, figures and report."""
 
+    own: Annotated[OwnFunction, tyro.conf.arg(name="")] = field(default_factory=OwnFunction)
     setting: Annotated[Setting, tyro.conf.arg(name="")] = field(default_factory=Setting)
-    policies: Names = ("full", "short", "random", "lfl", "infobatch", "emp", "emp-gated")
+    policies: NamesOrNone = None
     """Policies, with settings behind colons: full,random,emp:beta=2:rule=top (see `emprune methods`); ladder is plain
     training in 1/16, 1/8, 1/4, 1/2 and all of the full run, from which speed-ups are read. With emp:rate=auto the rate
-    follows the scores, with emp:rate=auto-target within the samples that all others train."""
-    prune_rates: Fractions = (0.7, 0.9)
-    """Fractions left out."""
-    seeds: int = 5
-    """How many seeds."""
+    follows the scores, with emp:rate=auto-target within the samples that all others train. Else
+    full,short,random,lfl,infobatch,emp,emp-gated, and with --train ladder,random,emp-gated."""
+    prune_rates: FractionsOrNone = None
+    """Fractions left out; else 0.7,0.9, and with --train 0.5,0.7."""
+    seeds: int | None = None
+    """How many seeds; else 5, and with --train 3."""
     first_seed: int = 0
     label_noise: Fractions = (0.0,)
     """Fractions of wrong training labels, each a comparison of its own."""
@@ -39,32 +55,67 @@ class Compare:
     out: Path = Path("runs/compare")
     """Folder of the results; a second call goes on where the first stopped."""
     jobs: int | None = None
-    """Runs at the same time; else one for each core, or one on a device."""
+    """Runs at the same time; else one for each core, or one on a device and with --train."""
     budget_minutes: float | None = None
     """Stop in time, with everything saved; the same command goes on."""
     publication: Annotated[Publication, tyro.conf.arg(name="")] = field(default_factory=Publication)
 
     def announced(self) -> str:
         """What will be done, before it is known to be possible."""
-        rates, seeds = listed(self.prune_rates), f"{self.seeds} seed{'s' if self.seeds != 1 else ''}"
-        return f"Comparing {listed(self.policies)} on {self.setting.data}, prune rates {rates}, {seeds}: {self.out}"
+        policies, prune_rates, count = self.asked
+        what, seeds = self.own.train or self.setting.data, f"{count} seed{'s' if count != 1 else ''}"
+        return f"Comparing {listed(policies)} on {what}, prune rates {listed(prune_rates)}, {seeds}: {self.out}"
+
+    @property
+    def asked(self) -> tuple[tuple[str, ...], tuple[float, ...], int]:
+        """Policies, prune rates and number of seeds, as given or else as the options say."""
+        own = self.own.train is not None
+        policies = self.policies or (OWN_POLICIES if own else POLICIES)
+        prune_rates = self.prune_rates or (OWN_PRUNE_RATES if own else PRUNE_RATES)
+        return policies, prune_rates, (OWN_SEEDS if own else SEEDS) if self.seeds is None else self.seeds
 
     def __call__(self, console: Console, command: str) -> int:
-        from emprune_lab.commandline.work import carry_out
+        from emprune_lab.commandline.work import LabRuns, carry_out
 
-        return carry_out(
-            self.specs(), self.out, self.setting, self.publication, console, command,
-            jobs=self.jobs, budget_minutes=self.budget_minutes,
+        self.own.check(self.setting)
+        if self.own.train is not None:
+            return self._own(console, command)
+        carry_out(
+            self.specs(), self.out, LabRuns(self.setting), self.publication, console, command,
+            jobs=self.jobs, budget_minutes=self.budget_minutes, as_json=self.setting.json,
+            data_dir=self.setting.data_dir,
         )  # fmt: skip
+        return 0
 
     def specs(self) -> list[RunSpec]:
         """Every run, seed by seed."""
         from emprune_lab.runs import compare
 
-        seeds = seed_range(self.first_seed, self.seeds)
-        template = self.setting.template()
+        policies, prune_rates, count = self.asked
+        template, seeds = self.setting.template(), seed_range(self.first_seed, count)
         anneals = self.anneal or (template.anneal,)
-        return compare.grid(template, self.policies, self.prune_rates, seeds, self.label_noise, anneals)
+        return compare.grid(template, policies, prune_rates, seeds, self.label_noise, anneals)
+
+    def _own(self, console: Console, command: str) -> int:
+        """The same with the user's function."""
+        from emprune_lab.commandline.own import OwnRuns, own_specs
+        from emprune_lab.commandline.work import carry_out
+        from emprune_lab.runs.own.function import load_function
+        from emprune_lab.runs.own.measure import Measure
+
+        if self.label_noise != (0.0,):
+            raise ArgumentError("label_noise", self.label_noise, "left out with --train, whose function decides it")
+        function, (policies, prune_rates, count) = load_function(self.own.train or ""), self.asked
+        specs = own_specs(
+            function, policies, prune_rates, seed_range(self.first_seed, count), self.anneal or (0.0,),
+            num_samples=self.own.num_samples, num_epochs=self.own.num_epochs, budget=self.setting.budget,
+        )  # fmt: skip
+        runs = OwnRuns(function, Measure(self.own.metric, self.own.lower_is_better), self.setting.threads)
+        carry_out(
+            specs, self.out, runs, self.publication, console, command, jobs=self.jobs,
+            budget_minutes=self.budget_minutes, as_json=self.setting.json,
+        )  # fmt: skip
+        return 0
 
 
 @dataclass(frozen=True)

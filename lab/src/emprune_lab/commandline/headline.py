@@ -63,12 +63,14 @@ class Headline:
         return f"Comparing {listed(self.policies)} on cifar100, {listed(self.models)}: {self.out}"
 
     def __call__(self, console: Console, command: str) -> int:
-        from emprune_lab.commandline.work import carry_out
+        from emprune_lab.commandline.work import LabRuns, carry_out
 
-        return carry_out(
-            self.specs(), self.out, self.setting(self.models[0]), self.publication, console, command,
-            jobs=self.jobs, budget_minutes=self.budget_minutes,
+        carry_out(
+            self.specs(), self.out, LabRuns(self.setting(self.models[0])), self.publication, console, command,
+            jobs=self.jobs, budget_minutes=self.budget_minutes, as_json=self.json,
+            data_dir=self.data_dir,
         )  # fmt: skip
+        return 0
 
     def setting(self, model: str) -> Setting:
         """The setting of one model's runs.

@@ -16,7 +16,7 @@ from rich.text import Text
 from emprune_lab.commandline.forecast import Forecast, in_words
 from emprune_lab.runs.event import Event
 from emprune_lab.runs.progress import Progress
-from emprune_lab.specs.spec import RunSpec
+from emprune_lab.specs.spec import Spec
 
 _NARROW, _BAR, _SHORT_BAR, _PERCENT, _GAP, _LEAST_TITLE = 100, 20, 10, 4, 2, 12
 
@@ -109,13 +109,13 @@ def lines_of(lines: Sequence[Line], width: int) -> Table:
     return grid
 
 
-def title_of(spec: RunSpec) -> str:
+def title_of(spec: Spec) -> str:
     """A run in words."""
     noise = f" noise {spec.label_noise:g}" if spec.label_noise else ""
     return f"{spec.policy} rate {spec.prune_rate:g} seed {spec.seed}{noise}"
 
 
-def _short_title(spec: RunSpec) -> str:
+def _short_title(spec: Spec) -> str:
     noise = f" n{spec.label_noise:g}" if spec.label_noise else ""
     return f"{spec.policy} {spec.prune_rate:g} s{spec.seed}{noise}"
 
@@ -125,7 +125,7 @@ def _told(progress: Progress) -> list[str]:
     return [
         f"epoch {progress.epoch + 1}/{progress.epochs}",
         f"loss {progress.loss:.3f}",
-        f"train acc {progress.accuracy:.1%}",
+        *([] if progress.accuracy is None else [f"train acc {progress.accuracy:.1%}"]),
         f"kept {progress.kept}/{progress.num_samples}",
         f"{progress.samples_per_second:,.0f} samples/s",
         f"{in_words(max(progress.seconds_saved, 0))} saved",

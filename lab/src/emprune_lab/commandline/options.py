@@ -38,6 +38,7 @@ def _comma_list(convert: Callable[[str], Any], metavar: str) -> Any:
 
 
 Names = Annotated[tuple[str, ...], _comma_list(str, "NAME,NAME")]
+NamesOrNone = Annotated[tuple[str, ...] | None, _comma_list(str, "NAME,NAME")]
 Fractions = Annotated[tuple[float, ...], _comma_list(float, "X,X")]
 FractionsOrNone = Annotated[tuple[float, ...] | None, _comma_list(float, "X,X")]
 
@@ -83,8 +84,9 @@ class Setting:
     device: str = "cpu"
     mode: Mode = "plain"
     """How steps are executed: as they come, through torch.compile, or as a CUDA graph (images; else as they come)."""
-    threads: int = 1
-    """Threads of a process; results repeat to the last digit for the same number on the same machine."""
+    threads: int | None = None
+    """Threads of a process, else 1; results repeat to the last digit for the same number on the same machine. With
+    --train else what torch takes, shared among the jobs."""
     json: bool = False
     """Print the results as JSON on standard output."""
 
@@ -114,7 +116,7 @@ class Setting:
     @property
     def run_options(self) -> dict[str, Any]:
         """Where runs train, as :func:`emprune_lab.runs.compare.train` takes it."""
-        return {"device": self.device, "mode": self.mode, "threads": self.threads}
+        return {"device": self.device, "mode": self.mode, "threads": self.threads or 1}
 
     def _overrides(self, recipe: Recipe) -> dict[str, Any]:
         """What is given in place of the preset's. Raises ArgumentError where it means nothing for the data."""
@@ -127,6 +129,38 @@ class Setting:
             if not recipe.knows(name):
                 raise ArgumentError(name, value, f"left out: it means nothing for {self.data}")
         return given
+
+
+_ALSO_WITH_TRAIN = ("budget", "threads", "json")
+
+
+@dataclass(frozen=True)
+class OwnFunction:
+    """A function of the user's, in place of a data set and a preset."""
+
+    train: str | None = None
+    """Compare on your own data and model: module:function, or file.py:function, of (pruner, seed), which trains and
+    returns a number or a dict of numbers (docs/own-data.md). In place of --data, --preset and what they decide."""
+    num_samples: int | None = None
+    """With --train: length of the training set; else the function's attribute num_samples."""
+    num_epochs: int | None = None
+    """With --train: epochs of a full run; else the function's attribute num_epochs."""
+    metric: str | None = None
+    """With --train: which of the numbers returned heads the comparison; else the first."""
+    lower_is_better: bool = False
+    """With --train: the metric is one of which less is better, such as a loss."""
+
+    def check(self, setting: Setting) -> None:
+        """Raise ArgumentError where an option means nothing here."""
+        if self.train is None:
+            for name, default in OwnFunction().__dict__.items():
+                if (value := getattr(self, name)) != default:
+                    raise ArgumentError(name, value, "left out without --train, a function of your own")
+            return
+        check_least(1, num_samples=self.num_samples, num_epochs=self.num_epochs, threads=setting.threads)
+        for name, default in Setting().__dict__.items():
+            if name not in _ALSO_WITH_TRAIN and (value := getattr(setting, name)) != default:
+                raise ArgumentError(name, value, "left out with --train, whose function decides it")
 
 
 @dataclass(frozen=True)

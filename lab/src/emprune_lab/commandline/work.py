@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -17,15 +19,16 @@ from emprune_lab.commandline.options import Publication, Setting, check_least
 from emprune_lab.commandline.stop import Stop
 from emprune_lab.records.folders import prepare_folder
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
+from emprune_lab.report.answer import own_answers
 from emprune_lab.report.costs import RANDOM
 from emprune_lab.report.page import FIGURES_FOLDER, REPORT_FILE, SUMMARY_FILE, TABLE_FILE, write_report
 from emprune_lab.report.tables import rich_tables
 from emprune_lab.runs import compare
-from emprune_lab.runs.compare import RUNS_FOLDER, Comparison
+from emprune_lab.runs.compare import RUNS_FOLDER, Comparison, TrainsRun
 from emprune_lab.runs.devices import warning_of
 from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
-from emprune_lab.specs.spec import RunSpec
+from emprune_lab.specs.spec import RunSpec, Spec
 
 _MOST_NAMED = 3
 _FILES = (RESULTS_FILE, SUMMARY_FILE, TABLE_FILE, REPORT_FILE)
@@ -36,7 +39,7 @@ def train(options: Train, console: Console, command: str) -> int:
     spec, stop = options.spec(), Stop()
     work = compare.check([spec])
     prepare_folder(options.out, [RUNS_FOLDER])
-    _warn([spec], options.setting.device, console)
+    _warn(LabRuns(options.setting).warnings([spec], []), console)
     with stop.on_signals(console.print), LiveView(console, work) as view:
         where = options.setting.run_options
         result = compare.train(spec, options.out / RUNS_FOLDER, view.show, stop, command=command, **where)
@@ -46,7 +49,7 @@ def train(options: Train, console: Console, command: str) -> int:
     if options.setting.json:
         print(json.dumps(dataclasses.asdict(result)))
     console.print(
-        f"{result.headline}, remembered {result.remembered:.2%}, realised rate {result.realised_rate:.4f}: "
+        f"{result.headline}, remembered {result.remembered or 0:.2%}, realised rate {result.realised_rate:.4f}: "
         f"{options.out / RUNS_FOLDER / result.run_id}", highlight=False, markup=False,
     )  # fmt: skip
     return 0
@@ -63,25 +66,79 @@ def report(options: Report, console: Console) -> int:
     return 0
 
 
+class Runs(Protocol):
+    """Runs of one kind, as :func:`carry_out` needs to know them: see :class:`LabRuns`."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def default_jobs(self) -> int: ...
+    def check(self, specs: Sequence[Any], jobs: int) -> dict[str, int]: ...
+    def trained_by(self, jobs: int, command: str) -> TrainsRun: ...
+    def read(self, result: Result) -> Result: ...
+    def warnings(self, specs: Sequence[Any], finished: Iterable[Result]) -> list[str]: ...
+
+
+class LabRuns:
+    """Runs of the laboratory's tasks.
+
+    Args:
+        setting: what is trained, and where.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    @property
+    def device(self) -> str:
+        """Where they train, for a person to read; "" where only the runs know."""
+        return self._setting.device
+
+    @property
+    def default_jobs(self) -> int:
+        """Runs at the same time: one for each core, or one on a device."""
+        return os.cpu_count() or 1 if self.device == "cpu" else 1
+
+    def check(self, specs: Sequence[RunSpec], jobs: int) -> dict[str, int]:
+        """Samples of each run by its run_id; see :func:`emprune_lab.runs.compare.check`."""
+        return compare.check(specs)
+
+    def trained_by(self, jobs: int, command: str) -> TrainsRun:
+        """What trains a run."""
+        return functools.partial(compare.train, command=command, **self._setting.run_options)
+
+    def read(self, result: Result) -> Result:
+        """A finished run, as it is to be reported."""
+        return result
+
+    def warnings(self, specs: Sequence[RunSpec], finished: Iterable[Result]) -> list[str]:
+        """What to say before the first run."""
+        return sorted({warning_of(spec.recipe.precision, self.device) for spec in specs} - {""})
+
+
 def carry_out(
-    specs: Sequence[RunSpec],
+    specs: Sequence[Spec],
     out: Path,
-    setting: Setting,
+    runs: Runs,
     publication: Publication,
     console: Console,
     command: str,
     *,
     jobs: int | None = None,
     budget_minutes: float | None = None,
-) -> int:
+    as_json: bool = False,
+    data_dir: str | None = None,
+) -> list[Result]:
     """Train what is not finished, and publish what is.
 
     Args:
-        jobs: runs at the same time; None: one for each core, or one on a device.
+        specs: of the kind that ``runs`` know.
+        jobs: runs at the same time; None: as many as their kind says.
         budget_minutes: stop in time, which is no failure.
+        as_json: print the results as JSON on standard output. data_dir: as for the report.
 
     Returns:
-        The exit code.
+        What is finished.
 
     Raises:
         Interrupted: a signal stopped it.
@@ -96,41 +153,41 @@ def carry_out(
             did_you_mean(publication.reference, policies),
         )  # fmt: skip
     check_least(1, jobs=jobs)
-    stop, comparison = Stop(budget_minutes), Comparison(specs, out)
+    stop, comparison = Stop(budget_minutes), Comparison(specs, out, runs.read)
     missing = comparison.missing
-    work = compare.check(missing)
+    jobs = min(jobs or runs.default_jobs, len(missing))
+    work = runs.check(missing, jobs)
     prepare_folder(out, [RUNS_FOLDER, FIGURES_FOLDER], _FILES)
-    _warn(specs, setting.device, console)
-    jobs = min(jobs or (os.cpu_count() or 1 if setting.device == "cpu" else 1), len(missing))
-    _say_how_many(len(specs), len(missing), jobs, setting.device, console)
+    _warn(runs.warnings(specs, comparison.results.values()), console)
+    _say_how_many(len(specs), len(missing), jobs, runs.device, console)
     with stop.on_signals(console.print), LiveView(console, work) as view:
-        comparison.run_missing(view.show, stop, jobs=jobs, command=command, **setting.run_options)
+        comparison.run_missing(view.show, stop, jobs=jobs, trained_by=runs.trained_by(jobs, command))
     left = len(comparison.missing)
     if left and stop.asked:
         raise Interrupted(f"{len(specs) - left} of {len(specs)} runs are finished")
-    if comparison.results:
-        results = list(comparison.results.values())
+    results = list(comparison.results.values())
+    if results:
+        comparison.save()  # as they are read now
         if publication.reference not in {result.policy for result in results}:  # its first run is still to come
             publication = dataclasses.replace(publication, reference=RANDOM)
-        _publish(
-            results, out, out / RUNS_FOLDER, publication, console, as_json=setting.json, data_dir=setting.data_dir
-        )  # fmt: skip
+        _publish(results, out, out / RUNS_FOLDER, publication, console, as_json=as_json, data_dir=data_dir)
     if failed := comparison.failed:
         named = ", ".join([*failed][:_MOST_NAMED]) + (" …" if len(failed) > _MOST_NAMED else "")
         raise EmpruneError(f"{len(failed)} of {len(specs)} runs failed: {named}. The same command tries them again.")
     if left:
         console.print(f"{left} of {len(specs)} runs are left. Go on with:\n  {command}", highlight=False, markup=False)
-    return 0
+    return results
 
 
 def _say_how_many(runs: int, missing: int, jobs: int, device: str, console: Console) -> None:
     finished = f", {runs - missing} of them finished" if missing < runs else ""
     at_once = f", {jobs} at a time" if jobs > 1 else ""
-    console.print(f"{runs} runs{finished}{at_once}, on {device}.", highlight=False, markup=False)
+    where = f", on {device}" if device else ""
+    console.print(f"{runs} runs{finished}{at_once}{where}.", highlight=False, markup=False)
 
 
-def _warn(specs: Sequence[RunSpec], device: str, console: Console) -> None:
-    for warning in {warning_of(spec.recipe.precision, device) for spec in specs} - {""}:
+def _warn(warnings: Iterable[str], console: Console) -> None:
+    for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -164,12 +221,15 @@ def _publish(
     """Write table, figures and report; print the table, and the paths last."""
     reference = publication.reference
     tables = rich_tables(results, reference=reference)
+    said = own_answers(results, reference)
     try:
         with console.status("Drawing figures …"):
             files = write_report(out, results, runs, data_dir=data_dir, reference=reference)
     finally:  # what was measured is shown, also where the disk has no room for it
         for table in tables:
             console.print(table)
+        for sentence in said:
+            console.print(sentence, style="bold", highlight=False, markup=False)
     if as_json:
         print(json.dumps([dataclasses.asdict(result) for result in results]))
     for path in (out / RESULTS_FILE, files.summary, files.table, files.report):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from emprune.errors import ArgumentError
@@ -45,6 +46,25 @@ class Metric:
         return f"{self.words}, {self.unit}" if self.unit else self.words
 
 
+def own_metric(name: str, higher_is_better: bool, full: float) -> Metric:
+    """A measure of a user's own, written as his function returns it.
+
+    Nothing says what a point of it is: a hundredth of what plain training on all the data reaches.
+
+    Args:
+        full: that value.
+
+    >>> one = own_metric("perplexity", False, 23.4)
+    >>> one.point, one.digits, own_metric("accuracy", True, 0.93).digits
+    (0.234, 3, 4)
+    """
+    point = abs(full) / 100 or 0.01
+    digits = min(max(0, 2 - round(math.log10(point))), _MOST_DIGITS)
+    words = name.replace("_", " ")
+    return Metric(name, words, higher_is_better, 1.0, unit="", difference_unit="", digits=digits, point=point)
+
+
+_MOST_DIGITS = 12
 METRICS: dict[str, Metric] = {}
 """Every measure by name; each task brings its own, when :mod:`emprune_lab.tasks` is imported."""
 

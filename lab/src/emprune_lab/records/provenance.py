@@ -16,13 +16,20 @@ import emprune
 
 @cache
 def device_name(device: str) -> str:
-    """The accelerator's or the processor's name, with the number of cores."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
+    """The accelerator's name, as far as torch knows it, or the processor's with the number of cores."""
+    if torch.device(device).type != "cpu":
+        return _accelerator_name(device)
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+
+
+def _accelerator_name(device: str) -> str:
+    try:
+        return str(torch.get_device_module(device).get_device_name(device))
+    except (AttributeError, RuntimeError):
+        return device
 
 
 def versions() -> dict[str, str]:
@@ -36,9 +43,12 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def git_commit() -> str:
-    """The commit of the source tree that runs, with "+changes" behind it if it was edited; "unknown" outside git."""
-    folder = Path(emprune.__file__).parent
+def git_commit(folder: Path = Path(emprune.__file__).parent) -> str:
+    """The commit of a source tree, with "+changes" behind it if the folder was edited; "unknown" outside git.
+
+    Args:
+        folder: emprune's own, unless named.
+    """
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return commit + ("+changes" if _git(folder, "status", "--porcelain", "--", ".") else "")

@@ -9,7 +9,8 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from emprune_lab.records.metrics import metric_named
 RESULT_FILE, SAMPLES_FILE, RESULTS_FILE = "result.json", "samples.npz", "results.json"
 SCHEMA_VERSION = 1
 
+Arrays = TypeVar("Arrays", bound="Counts")
+
 
 @dataclass(frozen=True)
 class Result:
@@ -28,7 +31,8 @@ class Result:
 
     Attributes:
         data, model: names. split: "test" or "validation". label_noise: fraction of wrong train labels.
-            imbalance: largest class over the smallest, of the training set.
+            imbalance: largest class over the smallest, of the training set. Of a user's own function data is its name,
+            model and split are "", and the laboratory has changed nothing in its labels.
         policy: the label it runs under, "emp" or with settings "emp:beta=2". policy_settings: all of them.
         prune_rate: as asked for. realised_rate: 1 - samples_backward / (num_samples·reference epochs), where
             the reference is the full run of the same comparison.
@@ -36,11 +40,13 @@ class Result:
         samples_forward, samples_backward, optimizer_steps: what training cost; forward passes that only
             score (hidden samples, whole batches before a part is trained, a static score's run) included.
         samples_backward_scoring: samples that a static score's run trained, on top of samples_backward.
-        metric: the name of the measure in ``accuracy``, a key of :data:`emprune_lab.records.metrics.METRICS`, which
-            says whether higher is better; accuracy: its value on the split, for "accuracy" the fraction right.
+        metric: the name of the measure in ``accuracy``, a key of :data:`emprune_lab.records.metrics.METRICS`, or one
+            of a user's own; accuracy: its value on the split, for "accuracy" the fraction right.
             metrics: that and the task's further measures, by name; empty in older results.
+        higher_is_better: of a user's own measure; None where METRICS says it.
         remembered: fraction of the training set predicted right at the end, augmentation off, against
-            the labels trained on; remembered_true: against the true labels (differs under label noise).
+            the labels trained on; remembered_true: against the true labels (differs under label noise). None where
+            only a user's own function knows the model.
         seconds: total, train, select, score (separate scoring passes), evaluate.
         history: one entry an epoch: kept, loss (nats, mean over the samples trained), accuracy (of the
             training batches, while training), seconds, and what the policy shows of the epoch where it is known, such
@@ -66,8 +72,8 @@ class Result:
     optimizer_steps: int
     metric: str
     accuracy: float
-    remembered: float
-    remembered_true: float
+    remembered: float | None
+    remembered_true: float | None
     seconds: dict[str, float]
     history: list[dict[str, float]]
     recipe: dict[str, Any]
@@ -81,33 +87,46 @@ class Result:
     imbalance: float = 1.0
     samples_backward_scoring: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    higher_is_better: bool | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
     def headline(self) -> str:
         """The measure and its value, as the console shows it: "accuracy 97.33%", "matthews 0.4560"."""
+        if self.higher_is_better is not None:
+            return f"{self.metric} {self.accuracy:.5g}"
         value = f"{self.accuracy:.2%}" if metric_named(self.metric).unit == "%" else f"{self.accuracy:.4f}"
         return f"{self.metric} {value}"
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Per-sample arrays at the end of a run, each of shape [N], in the order of the training set.
+class Counts:
+    """What is known of each sample at the end of every run, shape [N], in the order of the training set.
 
     Attributes:
-        times_trained: int32. loss, entropy: float32, nats, evaluated on the final model.
+        times_trained: int32.
+    """
+
+    times_trained: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Samples(Counts):
+    """Per-sample arrays of a run whose model the laboratory has evaluated, likewise.
+
+    Attributes:
+        loss, entropy: float32, nats, evaluated on the final model.
         correct: bool, predicted right against the label trained on; float32 in [0, 1] where a sample makes
             several predictions. mislabelled: bool, label was flipped.
     """
 
-    times_trained: NDArray[np.int32]
     loss: NDArray[np.float32]
     entropy: NDArray[np.float32]
     correct: NDArray[Any]
     mislabelled: NDArray[np.bool_]
 
 
-def save_run(folder: Path, result: Result, samples: Samples) -> None:
+def save_run(folder: Path, result: Result, samples: Counts) -> None:
     """Write a run's two files; result.json comes last and marks the run as finished."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / SAMPLES_FILE, lambda new: np.savez_compressed(new, **vars(samples)))
@@ -135,11 +154,20 @@ def load_results(path: Path) -> list[Result]:
 
 
 def load_samples(folder: Path) -> Samples:
-    """Read a run's samples.npz. Raises DataError where it is missing or damaged."""
+    """Read a run's samples.npz. Raises DataError where it is missing or damaged, or holds the counts alone."""
+    return _arrays(folder, Samples)
+
+
+def load_counts(folder: Path) -> Counts:
+    """Likewise, what every run has."""
+    return _arrays(folder, Counts)
+
+
+def _arrays(folder: Path, kind: type[Arrays]) -> Arrays:
     path = folder / SAMPLES_FILE
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return Samples(**{name.name: stored[name.name] for name in dataclasses.fields(Samples)})
+            return kind(**{name.name: stored[name.name] for name in dataclasses.fields(kind)})
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is missing or damaged ({error}); remove the run's folder and run again.") from error
 
@@ -174,11 +202,15 @@ def _fits(value: object, kind: Any) -> bool:
     if kind is Any:
         return True
     inner = get_args(kind)
+    if get_origin(kind) is UnionType:
+        return any(_fits(value, one) for one in inner)
     if get_origin(kind) is list:
         return isinstance(value, list) and all(_fits(one, inner[0]) for one in value)
     if get_origin(kind) is dict:
         return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
-    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 _KINDS = get_type_hints(Result)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from emprune.errors import DataError
 from emprune_lab.data import LabelledData, Split, as_trained
-from emprune_lab.records.results import Result, Samples, load_samples
+from emprune_lab.records.results import Counts, Result, Samples, load_counts, load_samples
 from emprune_lab.report.costs import FULL, PLAIN, own_budget
 from emprune_lab.report.settings import Setting
 from emprune_lab.report.statistics import Cells, Row, by_cell, policy_order
+from emprune_lab.specs.own import is_own
 from emprune_lab.tasks import labelled_data
 
+C = TypeVar("C", bound=Counts)
 Arrays = Mapping[tuple[str, float], Sequence[Samples]]
 """(policy, prune rate) → the per-sample arrays of its seeds."""
 
@@ -35,6 +39,7 @@ class Comparison:
     Attributes:
         rows: their statistics, as :func:`emprune_lab.report.statistics.summarise` orders them.
         cells: the runs themselves. samples: per-sample arrays by run_id, of the runs that have some.
+        counts: likewise, of the runs that have nothing else of their samples.
         data_dir: where the data set lies, as for :func:`emprune_lab.data.load`.
     """
 
@@ -42,19 +47,21 @@ class Comparison:
     cells: Cells
     samples: Mapping[str, Samples]
     data_dir: str | Path | None = None
+    counts: Mapping[str, Counts] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, rows: Sequence[Row], results: Sequence[Result], runs: Path, data_dir: str | Path | None = None
     ) -> Comparison:
         """Read the arrays of the runs from ``runs``, which holds one folder a run, named by its run_id."""
-        samples = {}
+        samples, counts = {}, {}
         for result in results:
-            try:
-                samples[result.run_id] = load_samples(runs / result.run_id)
-            except DataError:
-                continue
-        return cls(rows, by_cell(results), samples, data_dir)
+            with contextlib.suppress(DataError):
+                if is_own(result.recipe):
+                    counts[result.run_id] = load_counts(runs / result.run_id)
+                else:
+                    samples[result.run_id] = load_samples(runs / result.run_id)
+        return cls(rows, by_cell(results), samples, data_dir, counts)
 
     @property
     def setting(self) -> Setting:
@@ -80,16 +87,23 @@ class Comparison:
     @cached_property
     def arrays(self) -> Arrays:
         """The arrays of each policy and rate, all seeds, where there are some."""
-        found = {
-            cell: [self.samples[run.run_id] for run in seeds.values() if run.run_id in self.samples]
-            for cell, seeds in self.cells.items()
-        }
-        return {cell: arrays for cell, arrays in found.items() if arrays}
+        return _of_cells(self.cells, self.samples)
 
     @cached_property
     def equal_arrays(self) -> Arrays:
         """Those of pruned runs of the common budget."""
         return {cell: one for cell, one in self.arrays.items() if cell[0] != FULL and not own_budget(cell[0])}
+
+    @cached_property
+    def counted(self) -> Mapping[str, Counts]:
+        """What is known of the samples of every run, by run_id, of the runs that have kept it."""
+        return {**self.samples, **self.counts}
+
+    @cached_property
+    def equal_counts(self) -> Mapping[tuple[str, float], Sequence[Counts]]:
+        """That of pruned runs of the common budget, (policy, prune rate) → all seeds."""
+        found = _of_cells(self.cells, self.counted)
+        return {cell: one for cell, one in found.items() if cell[0] != FULL and not own_budget(cell[0])}
 
     @cached_property
     def example(self) -> dict[str, Result]:
@@ -116,6 +130,14 @@ class Comparison:
         if loaded is None:
             return None
         return as_trained(loaded, imbalance=run.imbalance, label_noise=run.label_noise, seed=run.seed)
+
+
+def _of_cells(cells: Cells, kept: Mapping[str, C]) -> dict[tuple[str, float], list[C]]:
+    """What is kept of each cell's runs, where there is some."""
+    found = {
+        cell: [kept[run.run_id] for run in seeds.values() if run.run_id in kept] for cell, seeds in cells.items()
+    }  # fmt: skip
+    return {cell: arrays for cell, arrays in found.items() if arrays}
 
 
 def policies_of(cells: Mapping[tuple[str, float], object]) -> list[str]:

@@ -12,6 +12,7 @@ from emprune.errors import ArgumentError
 from emprune.policies import get_policy
 from emprune_lab.records.results import Result
 from emprune_lab.report.settings import Setting
+from emprune_lab.specs.own import is_own
 from emprune_lab.specs.spec import OWN_RATE, SHORT, rate_of
 
 FULL, RANDOM = "full", "random"
@@ -69,11 +70,11 @@ def cost_of(runs: Sequence[Result], full: Sequence[Result], plain: Sequence[Resu
     Args:
         runs: at least one. full: runs of ``full``; empty for ``full`` itself. plain: all runs of plain training.
     """
-    seconds, samples = _seconds(runs), _average(run.samples_backward for run in runs)
+    seconds, samples = _seconds_by_kind(runs), _average(run.samples_backward for run in runs)
     machines = frozenset(run.device for run in runs)
     speed_up = efficiency = None
     if full and len(machines | {run.device for run in full}) == 1 and sum(seconds.values()) > 0:
-        speed_up = sum(_seconds(full).values()) / sum(seconds.values())
+        speed_up = seconds_of(full) / seconds_of(runs)
         efficiency = speed_up / (_average(run.samples_backward for run in full) / samples)
     return Cost(
         realised_rate=_average(run.realised_rate for run in runs),
@@ -110,14 +111,15 @@ def own_budget(policy: str) -> bool:
 def check_budgets(results: Iterable[Result]) -> None:
     """Make sure that accuracies ranked at one rate were paid for with the same number of samples.
 
-    ``full`` is the reference with more, and policies with a budget of their own are not ranked: both are left out.
+    ``full`` is the reference with more, and policies with a budget of their own are not ranked: both are left out. So
+    are runs of a user's function, whose loader may drop last batches; what they trained stands in the table.
 
     Raises:
         ArgumentError: two runs of one setting and rate trained different numbers of samples; names both.
     """
     first: dict[tuple[Setting, float], Result] = {}
     for run in results:
-        if run.policy == FULL or own_budget(run.policy):
+        if run.policy == FULL or own_budget(run.policy) or is_own(run.recipe):
             continue
         other = first.setdefault((Setting.of(run), run.prune_rate), run)
         if run.samples_backward != other.samples_backward:
@@ -130,7 +132,12 @@ def check_budgets(results: Iterable[Result]) -> None:
             )
 
 
-def _seconds(runs: Sequence[Result]) -> dict[str, float]:
+def seconds_of(runs: Sequence[Result]) -> float:
+    """Mean seconds of training, scoring and selecting."""
+    return sum(_seconds_by_kind(runs).values())
+
+
+def _seconds_by_kind(runs: Sequence[Result]) -> dict[str, float]:
     """Mean seconds of each kind; older results have no scoring."""
     return {name: _average(run.seconds.get(name, 0.0) for run in runs) for name in ("train", "score", "select")}
 
@@ -145,7 +152,7 @@ def _overhead(runs: Sequence[Result], plain: Sequence[Result]) -> float | None:
 
 def _pace(run: Result) -> float:
     """Seconds a sample that went through backward, scoring runs included."""
-    return sum(_seconds([run]).values()) / (run.samples_backward + run.samples_backward_scoring)
+    return seconds_of([run]) / (run.samples_backward + run.samples_backward_scoring)
 
 
 def _average(values: Iterable[float]) -> float:

@@ -40,6 +40,13 @@ NOTES = {
 }
 """How to read each table."""
 
+OWN_POINT = " A point of a measure of your own is a hundredth of what full reaches."
+OWN_SECONDS = (
+    " Seconds are those of your loop, from its first batch to the end of its last epoch: what it does between two "
+    "epochs is in them, what comes before and after is not."
+)
+"""What is to be added on a user's own data."""
+
 INTERVALS = (
     "95 %, over seeds, by Student’s t, which holds the truth in 95 % of repetitions with new seeds, also for few, if "
     "the metric value varies about normally from seed to seed; with 2 or 3 seeds it is long for that reason. ±: half "

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from emprune_lab.records.results import Result
+from emprune_lab.report.answer import answers
 from emprune_lab.report.comparison import rates_of
 from emprune_lab.report.costs import FULL, RANDOM
 from emprune_lab.report.formats import NONE, format_difference, format_mean
@@ -36,6 +37,8 @@ def overview_markdown(results: Iterable[Result], reference: str = RANDOM) -> str
 def tables_markdown(results: Sequence[Result], reference: str = RANDOM) -> str:
     """The content of table.md: an overview of each data set, every setting with its tables, and how to read them.
 
+    On a user's own data the answer to his question stands first.
+
     Raises:
         ArgumentError: as :func:`~emprune_lab.report.statistics.summarise`.
     """
@@ -46,8 +49,10 @@ def tables_markdown(results: Sequence[Result], reference: str = RANDOM) -> str:
     titles = setting_titles(list(members))
     for setting, group in itertools.groupby(rows, key=lambda row: row.setting):
         settings = "\n".join(f"- {name}: {value}" for name, value in settings_table(members[setting]).items())
-        parts.append(f"## {titles[setting]}\n\n{settings}\n")
-        tables += setting_tables(list(group), titles[setting])
+        own = list(group)
+        said = "".join(f"{sentence}\n\n" for sentence in answers(own)) if setting.own else ""
+        parts.append(f"## {titles[setting]}\n\n{said}{settings}\n")
+        tables += setting_tables(own, titles[setting])
         parts += [f"### {one.name}\n\n{to_markdown(one)}" for one in tables if one.setting == titles[setting]]
     notes = {"overview": _NOTE, **notes_of(tables)}
     parts.append("## Notes\n\n" + "\n".join(f"- **{name}**: {note}" for name, note in notes.items()) + "\n")
@@ -67,7 +72,7 @@ def _overview(rows: Sequence[Row]) -> str:
     for policy in policy_order(row.policy for row in shown):
         found = [cells.get((policy, setting, 0.0 if policy == FULL else rate)) for setting, rate in columns]
         lines.append([policy, *(_cell(row) for row in found)])
-    headings = [f"{titles[setting]}, {rate:g}" for setting, rate in columns]
+    headings = [", ".join(filter(None, (titles[setting], f"{rate:g}"))) for setting, rate in columns]
     return markdown_table(["policy", *headings], [":---"] + ["---:"] * len(headings), lines)
 
 

@@ -17,6 +17,7 @@ from emprune.checkpoint import atomic_write
 from emprune.errors import ArgumentError, DataError
 from emprune_lab.records.results import Result
 from emprune_lab.report import figures
+from emprune_lab.report.answer import answers
 from emprune_lab.report.comparison import Comparison
 from emprune_lab.report.costs import RANDOM
 from emprune_lab.report.overview import tables_markdown
@@ -24,6 +25,7 @@ from emprune_lab.report.settings import anchors, by_setting, setting_titles, set
 from emprune_lab.report.statistics import summarise
 from emprune_lab.report.summary import summary
 from emprune_lab.report.tables import notes_of, setting_tables
+from emprune_lab.specs.own import is_own
 
 TABLE_FILE, SUMMARY_FILE, REPORT_FILE, FIGURES_FOLDER = "table.md", "summary.json", "report.html", "figures"
 _MOST_NAMED = 3
@@ -83,7 +85,7 @@ def write_report(
 def _section(comparison: Comparison, results: Sequence[Result], anchor: str, title: str) -> dict[str, Any]:
     """What the page shows of one setting."""
     pictures, missing = [], []
-    if lacking := [run.run_id for run in results if run.run_id not in comparison.samples]:
+    if lacking := [run.run_id for run in results if run.run_id not in comparison.counted]:
         named = ", ".join(lacking[:_MOST_NAMED]) + (" …" if len(lacking) > _MOST_NAMED else "")
         missing.append(
             f"samples.npz is missing or damaged for {len(lacking)} of the runs ({named}): figures of samples lack them."
@@ -96,6 +98,7 @@ def _section(comparison: Comparison, results: Sequence[Result], anchor: str, tit
     return {
         "anchor": anchor,
         "title": title,
+        "answers": answers(comparison.rows) if comparison.setting.own else [],
         "settings": settings_table(results),
         "tables": setting_tables(comparison.rows, title),
         "pictures": pictures,
@@ -112,6 +115,7 @@ def _html(sections: Sequence[Mapping[str, Any]], results: Sequence[Result]) -> s
     return environment.get_template("report.html.j2").render(
         title=f"Dynamic data pruning on {' and '.join(dict.fromkeys(run.data for run in results))}",
         sections=sections,
+        own=any(is_own(run.recipe) for run in results),
         origin=_origin(results),
         notes=notes_of([table for section in sections for table in section["tables"]]),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emprune_lab.records.results import Result
+from emprune_lab.specs.own import is_own
 from emprune_lab.tasks import completed, kind_of
 
 
@@ -41,12 +42,19 @@ class Setting:
 
     @property
     def labels(self) -> str:
-        """The labels in a word or two, or what is trained on instead of them."""
+        """The labels in a word or two, or what is trained on instead of them; "" where only a user's function knows."""
+        if self.own:
+            return ""
         if self.label_noise:
             return f"{100 * self.label_noise:g}% wrong labels"
         recipe = json.loads(self.recipe)
         kind = kind_of(self.data, recipe)
         return kind.targets(recipe) if kind else "clean"
+
+    @property
+    def own(self) -> bool:
+        """Whether it is that of a user's own function."""
+        return is_own(json.loads(self.recipe))
 
     @property
     def labelled(self) -> bool:
@@ -63,7 +71,7 @@ class Setting:
 _WORDS: dict[str, Callable[[Setting], str]] = {
     "data": lambda one: one.data,
     "model": lambda one: one.model,
-    "split": lambda one: f"{one.split} set",
+    "split": lambda one: f"{one.split} set" if one.split else "",
     "labels": lambda one: one.labels,
     "imbalance": lambda one: f"imbalance {one.imbalance:g}" if one.imbalance != 1 else "",
     "anneal": lambda one: f"{100 * one.anneal:g}% annealed" if one.anneal else "",
@@ -103,11 +111,14 @@ def settings_table(results: Sequence[Result]) -> dict[str, str]:
     """What was run, as names and values, from all results of a setting; the recipe as their version recorded it."""
     setting, policies = Setting.of(results[0]), {run.policy: run.policy_settings for run in results}
     counts = sorted(set(Counter((run.policy, run.prune_rate) for run in results).values()))
-    return {
-        "Data": f"{setting.data}, {max(run.num_samples for run in results):,} training samples",
+    known = {
         "Evaluated on": f"{setting.split} set",
         "Wrong labels": f"{100 * setting.label_noise:g} %",
         "Imbalance": f"{setting.imbalance:g}",
+    }
+    return {
+        "Data": f"{setting.data}, {max(run.num_samples for run in results):,} training samples",
+        **({} if setting.own else known),
         "Annealed epochs": f"{100 * setting.anneal:g} %",
         "Rate counted per": setting.budget,
         "Recipe": _listed(dict(_flat(results[0].recipe)), " · "),

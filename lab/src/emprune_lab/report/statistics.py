@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from emprune.errors import ArgumentError
 from emprune.policies import REGISTRY
-from emprune_lab.records.metrics import METRICS, Metric, metric_named
+from emprune_lab.records.metrics import METRICS, Metric, metric_named, own_metric
 from emprune_lab.records.results import Result
-from emprune_lab.report.costs import FULL, PLAIN, RANDOM, Cost, check_budgets, cost_of, own_budget
+from emprune_lab.report.costs import FULL, PLAIN, RANDOM, Cost, check_budgets, cost_of, own_budget, seconds_of
 from emprune_lab.report.equal import SpeedUp, speed_up
 from emprune_lab.report.intervals import Estimate, gap_closed, mean, paired_difference
 from emprune_lab.report.settings import Setting, by_setting
@@ -50,12 +51,14 @@ class Row:
         seeds: in ascending order. reference: the policy that differences are taken to.
         own_budget: whether the policy decides itself how many samples it trains; such a row is not ranked.
         measures: the metric that heads the comparison, then all others of the runs.
-        remembered, remembered_true: percent.
+        remembered, remembered_true: percent; None where the runs do not know.
         gap_closed: fraction of the way from ``random`` to ``full``, whatever the reference, see
             :func:`~emprune_lab.report.intervals.gap_closed`; None for these two, for an own budget and where it is
             undefined.
         to_full: the difference of that metric to ``full``, as :attr:`Measure.difference`; None for ``full`` itself.
         cost: samples, steps and seconds.
+        seconds_saved: fraction of the seconds of ``full``, paired by seed; None for ``full`` itself, where there is no
+            such seed, and where they were not run on the same machine.
         speed_up: in samples at equal value of that metric, against ``short`` and ``full``; None for these two, where
             there are fewer than two budgets of them, and where there is no seed that all have.
     """
@@ -67,11 +70,12 @@ class Row:
     reference: str
     own_budget: bool
     measures: tuple[Measure, ...]
-    remembered: Estimate
-    remembered_true: Estimate
+    remembered: Estimate | None
+    remembered_true: Estimate | None
     gap_closed: Estimate | None
     to_full: Estimate | None
     cost: Cost
+    seconds_saved: Estimate | None
     speed_up: SpeedUp | None
 
     @property
@@ -164,19 +168,38 @@ def summarise(results: Iterable[Result], reference: str = RANDOM) -> list[Row]:
     rows = []
     for setting, runs in by_setting(results).items():
         check_budgets(runs)
-        cells = by_cell(runs)
-        plain = _plain(cells)
-        rows += [_row(setting, policy, rate, cells, reference, plain) for policy, rate in cells]
+        cells, known = by_cell(runs), metrics_of(runs)
+        plain = _plain(cells, known)
+        rows += [_row(setting, policy, rate, cells, reference, plain, known) for policy, rate in cells]
     return rows
 
 
-def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: str, plain: Plain) -> Row:
+def metrics_of(runs: Sequence[Result]) -> Mapping[str, Metric]:
+    """The measures by name that runs of one setting can be read by: those of the laboratory, or the user's own.
+
+    Raises:
+        ArgumentError: they are headed by different measures.
+    """
+    first, full = runs[0], [run.accuracy for run in runs if run.policy == FULL]
+    if first.higher_is_better is None:
+        return METRICS
+    if other := next((run for run in runs if run.metric != first.metric), None):
+        raise ArgumentError(
+            "metric", other.metric, f"{first.metric} in all runs of {first.data}", "The same command reads all by one."
+        )  # fmt: skip
+    reached = float(np.mean(full or [run.accuracy for run in runs]))
+    return {first.metric: own_metric(first.metric, first.higher_is_better, reached)}
+
+
+def _row(
+    setting: Setting, policy: str, rate: float, cells: Cells, reference: str, plain: Plain, known: Mapping[str, Metric]
+) -> Row:
     runs, full = cells[policy, rate], cells.get((FULL, 0.0), {})
     every = list(runs.values())
     compared = policy != FULL and not own_budget(policy)
     base = cells.get((reference, 0.0 if reference == FULL else rate), {}) if compared and policy != reference else {}
     random = cells.get((RANDOM, rate), {}) if compared and policy != RANDOM else {}
-    measures = tuple(_measure(metric, runs, base) for metric in _metrics(every))
+    measures = tuple(_measure(metric, runs, base) for metric in _metrics(every, known))
     plain_runs = [run for (name, _), group in cells.items() if name in PLAIN for run in group.values()]
     cost = cost_of(every, [] if policy == FULL else list(full.values()), plain_runs)
     reached = {} if policy in PLAIN else _gains(measures[0].metric, runs)
@@ -188,34 +211,57 @@ def _row(setting: Setting, policy: str, rate: float, cells: Cells, reference: st
         reference=reference,
         own_budget=own_budget(policy),
         measures=measures,
-        remembered=mean([100 * run.remembered for run in every]),
-        remembered_true=mean([100 * run.remembered_true for run in every]),
-        gap_closed=_gap(metric_named(every[0].metric), runs, random, full),
+        remembered=_percent(run.remembered for run in every),
+        remembered_true=_percent(run.remembered_true for run in every),
+        gap_closed=_gap(measures[0].metric, runs, random, full),
         to_full=None if policy == FULL else _measure(measures[0].metric, runs, full).difference,
         cost=cost,
+        seconds_saved=None if policy == FULL else _seconds_saved(runs, full),
         speed_up=speed_up(plain, cost.samples_trained, reached),
     )
 
 
-def _plain(cells: Cells) -> Plain:
+def _percent(fractions: Iterable[float | None]) -> Estimate | None:
+    """The mean of fractions in percent; None where one is not known."""
+    values = list(fractions)
+    known = [100 * value for value in values if value is not None]
+    return mean(known) if len(known) == len(values) else None
+
+
+def _seconds_saved(runs: Mapping[int, Result], full: Mapping[int, Result]) -> Estimate | None:
+    """As :attr:`Row.seconds_saved`: by the geometric mean of the quotients, so that no end is above 1."""
+    paired = [(run, full[seed]) for seed, run in runs.items() if seed in full]
+    if not paired or len({one.device for pair in paired for one in pair}) > 1:
+        return None
+    spent = np.array([(seconds_of([run]), seconds_of([other])) for run, other in paired])
+    if not (spent > 0).all():
+        return None
+    part = mean(np.log(spent[:, 0] / spent[:, 1]))
+    low, high = (
+        (None, None) if part.high is None or part.low is None else (-math.expm1(part.high), -math.expm1(part.low))
+    )
+    return Estimate(-math.expm1(part.value), low, high, part.count)
+
+
+def _plain(cells: Cells, known: Mapping[str, Metric]) -> Plain:
     """Plain training: ``full``, and ``short`` at every rate."""
     plain: dict[float, dict[int, float]] = {}
     for (policy, _), runs in cells.items():
         if policy in PLAIN:
             every = list(runs.values())
             samples = float(np.mean([run.samples_backward for run in every]))
-            plain.setdefault(samples, {}).update(_gains(metric_named(every[0].metric), runs))
+            plain.setdefault(samples, {}).update(_gains(_metrics(every, known)[0], runs))
     return plain
 
 
-def _metrics(runs: Iterable[Result]) -> list[Metric]:
+def _metrics(runs: Iterable[Result], known: Mapping[str, Metric]) -> list[Metric]:
     """The runs' metrics, the headline first.
 
-    What a task measures under a name that is no key of METRICS stays in the results: nothing says which way it is
-    better, or how to write it.
+    What a task measures under a name that is not known stays in the results: nothing says which way it is better, or
+    how to write it.
     """
-    heads, further = [run.metric for run in runs], [name for run in runs for name in run.metrics if name in METRICS]
-    return [metric_named(name) for name in dict.fromkeys([*heads, *further])]
+    heads, further = [run.metric for run in runs], [name for run in runs for name in run.metrics if name in known]
+    return [known.get(name) or metric_named(name) for name in dict.fromkeys([*heads, *further])]
 
 
 def _measure(metric: Metric, runs: Mapping[int, Result], base: Mapping[int, Result]) -> Measure:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from emprune_lab.records.results import Result
+from emprune_lab.report.answer import answers
 from emprune_lab.report.costs import FULL, RANDOM
 from emprune_lab.report.lossless import Lossless, lossless_rates, seconds_saved
 from emprune_lab.report.settings import setting_titles
@@ -21,7 +22,8 @@ def summary(results: Iterable[Result], reference: str = RANDOM) -> dict[str, Any
 
     Statistics are ``{"value", "low", "high", "count"}``, with null ends where there is no interval; those of a speed-up
     have ``bound``, ``low_bound`` and ``high_bound`` too: "≥" or "≤" where a number is only known to be at least or at
-    most so much. Metric values are scaled as in the tables.
+    most so much. Metric values are scaled as in the tables. Of a user's own data ``answers`` has the sentences of
+    :func:`emprune_lab.report.answer.answers`.
 
     Raises:
         ArgumentError: as :func:`~emprune_lab.report.statistics.summarise`.
@@ -37,6 +39,7 @@ def summary(results: Iterable[Result], reference: str = RANDOM) -> dict[str, Any
             "budget": setting.budget,
             "metric": own[0].metric.name,
             "higher_is_better": own[0].metric.higher_is_better,
+            "answers": answers(own) if setting.own else [],
             "rows": [_row(row) for row in own],
             "lossless": [_lossless(one, own) for one in lossless_rates(own)],
         }
@@ -61,6 +64,7 @@ def _row(row: Row) -> dict[str, Any]:
         "speed_up_in_seconds": _values(row.speed_up_in_seconds),
         "samples_trained": row.cost.samples_trained,
         "seconds": row.cost.seconds,
+        "seconds_saved": _values(row.seconds_saved),
         "overhead": row.cost.overhead,
     }
 

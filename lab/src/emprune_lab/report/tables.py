@@ -21,9 +21,20 @@ from emprune_lab.report.formats import (
     format_seconds,
     format_speed_up,
 )  # fmt: skip
+from emprune_lab.report.intervals import Estimate
 from emprune_lab.report.layout import Cell, Table, TerminalTable, Tone
 from emprune_lab.report.lossless import lossless_rates, seconds_saved
-from emprune_lab.report.notes import COST, INTERVALS, LOSSLESS, MEASURES, NOTES, OWN_BUDGET, RANKED
+from emprune_lab.report.notes import (
+    COST,
+    INTERVALS,
+    LOSSLESS,
+    MEASURES,
+    NOTES,
+    OWN_BUDGET,
+    OWN_POINT,
+    OWN_SECONDS,
+    RANKED,
+)
 from emprune_lab.report.settings import setting_titles
 from emprune_lab.report.statistics import Row, summarise
 
@@ -74,14 +85,15 @@ def setting_tables(rows: Sequence[Row], title: str) -> list[Table]:
 
 
 def _ranked(rows: Sequence[Row], title: str) -> Table:
-    columns = {
+    columns: dict[str, Callable[[Row], Cell]] = {
         **_measured(rows[0].metric, f"minus {rows[0].reference}"),
         "gap closed": lambda row: Cell(format_gap(row.gap_closed)),
         **_equal(rows[0].metric),
-        "remembered %": lambda row: Cell(format_mean(row.remembered)),
     }
+    if any(row.remembered for row in rows):
+        columns["remembered %"] = lambda row: Cell(_percent(row.remembered))
     if rows[0].setting.label_noise:
-        columns["true labels %"] = lambda row: Cell(format_mean(row.remembered_true))
+        columns["true labels %"] = lambda row: Cell(_percent(row.remembered_true))
     return _table(title, RANKED, rows, {**columns, **_SPENT})
 
 
@@ -111,7 +123,7 @@ def _lossless(rows: Sequence[Row], title: str) -> list[Table]:
         "next rate",
         "minus full there",
     )
-    return [Table(title, LOSSLESS, columns, tuple(lines), NOTES[LOSSLESS])]
+    return [Table(title, LOSSLESS, columns, tuple(lines), NOTES[LOSSLESS] + OWN_POINT * rows[0].setting.own)]
 
 
 def _lossless_line(row: Row, after: Row | None, full: Row) -> Iterable[str]:
@@ -150,7 +162,8 @@ def _table(title: str, name: str, rows: Sequence[Row], columns: Columns) -> Tabl
     lines = tuple(
         (Cell(f"{row.prune_rate:g}"), Cell(row.policy), *(cell(row) for cell in columns.values())) for row in rows
     )
-    return Table(title, name, ("rate", "policy", *columns), lines, NOTES[name])
+    note = NOTES[name] + OWN_SECONDS * (name == COST and rows[0].setting.own)
+    return Table(title, name, ("rate", "policy", *columns), lines, note)
 
 
 def _backward(row: Row) -> Cell:
@@ -180,6 +193,10 @@ def _heading(metric: Metric) -> str:
 def _measured(metric: Metric, minus: str) -> dict[str, Callable[[Row], Cell]]:
     """The columns of a metric: its mean, and the difference under the heading given."""
     return {_heading(metric): partial(_mean, metric=metric), minus: partial(_difference, metric=metric)}
+
+
+def _percent(estimate: Estimate | None) -> str:
+    return format_mean(estimate) if estimate else NONE
 
 
 def _mean(row: Row, metric: Metric) -> Cell:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -19,10 +19,21 @@ from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.runner import run
 from emprune_lab.runs.workers import work_in_processes
-from emprune_lab.specs.spec import RunSpec, build_pruner, policies_at
+from emprune_lab.specs.own import OwnSpec
+from emprune_lab.specs.spec import Experiment, RunSpec, Spec, build_pruner, policies_at
 from emprune_lab.tasks import build_task, check_spec, training_data
 
 RUNS_FOLDER = "runs"
+
+S = TypeVar("S", RunSpec, OwnSpec)
+
+
+class TrainsRun(Protocol):
+    """Trains one run in its folder below ``folder``; None where it was stopped. It can be pickled."""
+
+    def __call__(
+        self, spec: Any, folder: Path, on_event: Callable[[Event], None], should_stop: Callable[[], bool]
+    ) -> Result | None: ...
 
 
 def grid(
@@ -38,18 +49,33 @@ def grid(
     Raises:
         ArgumentError: a policy is unknown, a setting or rate is out of range, or a list is empty.
     """
-    lists: dict[str, Sequence[object]] = {
-        "policies": policies, "prune_rates": prune_rates, "label_noise": label_noises, "anneal": anneals
-    }  # fmt: skip
+    _check_lists(label_noise=label_noises, anneal=anneals)
+    return [
+        spec
+        for noise, anneal in itertools.product(label_noises, anneals)
+        for spec in runs_like(replace(template, label_noise=noise, anneal=anneal), policies, prune_rates, seeds)
+    ]
+
+
+def runs_like(template: S, policies: Sequence[str], prune_rates: Sequence[float], seeds: Sequence[int]) -> list[S]:
+    """The same for one setting, that of the template.
+
+    Raises:
+        ArgumentError: as :func:`grid`.
+    """
+    _check_lists(policies=policies, prune_rates=prune_rates)
+    asked = [one for label in policies for one in policies_at(label, prune_rates)]
+    specs = [
+        replace(template, policy=policy, prune_rate=rate, seed=seed)
+        for seed, (policy, rate) in itertools.product(seeds, asked)
+    ]
+    return list({spec.run_id: spec for spec in specs}.values())
+
+
+def _check_lists(**lists: Sequence[object]) -> None:
     for name, values in lists.items():
         if not values or len(set(values)) != len(values):
             raise ArgumentError(name, tuple(values), "at least one value, none twice")
-    specs: dict[str, RunSpec] = {}
-    asked = [one for label in policies for one in policies_at(label, prune_rates)]
-    for noise, anneal, seed, (policy, rate) in itertools.product(label_noises, anneals, seeds, asked):
-        spec = replace(template, policy=policy, prune_rate=rate, seed=seed, label_noise=noise, anneal=anneal)
-        specs[spec.run_id] = spec
-    return list(specs.values())
 
 
 def check(specs: Sequence[RunSpec]) -> dict[str, int]:
@@ -82,6 +108,7 @@ class Comparison:
     Args:
         specs: its runs.
         folder: the comparison's; each run has its own folder in runs/ below it.
+        read: a stored result → as it is to be reported.
 
     Attributes:
         results: by run_id, in the order in which they came; those of earlier calls with other specs too.
@@ -91,28 +118,36 @@ class Comparison:
         DataError: results.json is damaged, or belongs to another experiment; it stays as it is.
     """
 
-    def __init__(self, specs: Sequence[RunSpec], folder: Path) -> None:
+    def __init__(
+        self, specs: Sequence[Spec], folder: Path, read: Callable[[Result], Result] = lambda result: result
+    ) -> None:
         self.specs, self.folder, self._path = specs, folder, folder / RESULTS_FILE
         self.results = {result.run_id: result for result in load_results(self._path)} if _exists(self._path) else {}
         self.failed: dict[str, str] = {}
         asked = {spec.run_id for spec in specs}
-        kinds = [(spec.data, spec.split, spec.imbalance, spec.recipe.as_dict()) for spec in specs]
+        experiments = [spec.experiment for spec in specs]
         for result in self.results.values():
-            kind = (result.data, result.split, result.imbalance, result.recipe)
-            if result.run_id not in asked and kind not in kinds:
+            its = Experiment(result.data, result.split, result.imbalance, result.recipe)
+            if result.run_id not in asked and its not in experiments:
+                named = f"{result.model} on {result.data}, {result.split} split" if result.model else result.data
                 raise DataError(
-                    f"{self._path} holds results of another experiment ({result.model} on {result.data}, "
-                    f"{result.split} split, run {result.run_id}). Name another folder with --out, or move it away."
+                    f"{self._path} holds results of another experiment ({named}, run {result.run_id}). Name another "
+                    "folder with --out, or move it away."
                 )
+        self.results = {run_id: read(result) for run_id, result in self.results.items()}
 
     @property
-    def missing(self) -> list[RunSpec]:
+    def missing(self) -> list[Spec]:
         """The runs without a result."""
         return [spec for spec in self.specs if spec.run_id not in self.results]
 
     def add(self, result: Result) -> None:
         """Keep one more result, in the folder's results.json too."""
         self.results[result.run_id] = result
+        self.save()
+
+    def save(self) -> None:
+        """Write the folder's results.json."""
         save_results(self._path, self.results.values())
 
     def run_missing(
@@ -121,6 +156,7 @@ class Comparison:
         should_stop: Callable[[], bool] = lambda: False,
         *,
         jobs: int = 1,
+        trained_by: TrainsRun | None = None,
         **options: Any,
     ) -> None:
         """Train what is missing, until ``should_stop`` says so; unfinished runs have saved their state then.
@@ -130,9 +166,10 @@ class Comparison:
         Args:
             on_event: called in this process, with progress, results and errors.
             should_stop: asked between steps.
-            jobs: processes. options: as of :func:`train`.
+            jobs: processes.
+            trained_by: what trains a run; None: :func:`train`. options: of it.
         """
-        work = functools.partial(_attempt, self.folder / RUNS_FOLDER, options)
+        work = functools.partial(_attempt, self.folder / RUNS_FOLDER, functools.partial(trained_by or train, **options))
 
         def record(event: Event) -> None:
             on_event(self._recorded(event))
@@ -165,14 +202,14 @@ def _exists(path: Path) -> bool:
 
 def _attempt(
     folder: Path,
-    options: dict[str, Any],
-    spec: RunSpec,
+    train: TrainsRun,
+    spec: Spec,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
 ) -> Event:
     """Train a run; the event of its end, be it a failure."""
     try:
-        return Event(spec, result=train(spec, folder, on_event, should_stop, **options))
+        return Event(spec, result=train(spec, folder, on_event, should_stop))
     except (EmpruneError, OSError) as error:
         return Event(spec, error=str(error))
     except Exception as error:  # one that nobody foresaw: who reads it needs all of it

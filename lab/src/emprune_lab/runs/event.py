@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emprune_lab.records.results import Result
 from emprune_lab.runs.progress import Progress
-from emprune_lab.specs.spec import RunSpec
+from emprune_lab.specs.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Event:
         result: at the end, unless the run was interrupted or failed. error: why it failed, for a person to read.
     """
 
-    spec: RunSpec
+    spec: Spec
     progress: Progress | None = None
     result: Result | None = None
     error: str | None = None

@@ -15,7 +15,7 @@ class Progress:
         epoch: from 0. epochs: of the run.
         kept: samples of this epoch. num_samples: N.
         step, total_steps: optimiser steps of the run, done and in all.
-        loss: nats, accuracy: fraction right, both over this epoch's training batches so far.
+        loss: nats, accuracy: fraction right, both over this epoch's training batches so far; None where not known.
         samples_per_second: of training.
         seconds_saved: estimated for the whole run, against full data for the recipe's epochs.
     """
@@ -27,7 +27,7 @@ class Progress:
     step: int
     total_steps: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     samples_per_second: float
     seconds_saved: float
 

@@ -13,20 +13,41 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection, resource_tracker
 from typing import Any
 
+from emprune.errors import ArgumentError
 from emprune_lab.runs.event import Event
-from emprune_lab.specs.spec import RunSpec
+from emprune_lab.specs.spec import Spec
 
-Work = Callable[[RunSpec, Callable[[Event], None], Callable[[], bool]], Event]
+Work = Callable[[Spec, Callable[[Event], None], Callable[[], bool]], Event]
 """Trains a run: tells its progress, asks whether to stop, and returns the event of its end. It can be pickled."""
+
+NOT_GUARDED = 78
+"""Exit code of a process that, importing the script that starts it, came to the call that would start it once more."""
 
 _PAUSE = 0.2
 """Seconds between two questions whether to stop."""
 
 
+class UnguardedError(ArgumentError):
+    """The running script, imported by the processes that it starts, starts processes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "jobs", "more than 1", "1 in a script that calls this at its top level",
+            'Other processes import the script to find its functions: put the call under if __name__ == "__main__":.',
+        )  # fmt: skip
+
+    def __reduce__(self) -> tuple[type[UnguardedError], tuple[()]]:
+        """It has no arguments."""
+        return type(self), ()
+
+
 def work_in_processes(
-    specs: Sequence[RunSpec], work: Work, jobs: int, on_event: Callable[[Event], None], should_stop: Callable[[], bool]
+    specs: Sequence[Spec], work: Work, jobs: int, on_event: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> None:
     """Train runs in ``jobs`` processes, until ``should_stop`` says so or all have ended.
+
+    Raises:
+        UnguardedError: the script that is running cannot be imported by other processes.
 
     Args:
         on_event: called in this process. Where it raises, runs save their state and end, and so does this function.
@@ -49,7 +70,7 @@ def work_in_processes(
 
 
 def _hand_out(
-    workers: list[_Worker], waiting: deque[RunSpec], on_event: Callable[[Event], None], should_stop: Callable[[], bool]
+    workers: list[_Worker], waiting: deque[Spec], on_event: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> None:
     stopping = False
     while True:
@@ -88,14 +109,14 @@ class _Worker:
         with _without_interrupts():
             self.process.start()
         theirs.close()
-        self.spec: RunSpec | None = None
+        self.spec: Spec | None = None
 
     def replaced(self) -> _Worker:
         """Another one in its place."""
         self.pipe.close()
         return _Worker(self._work)
 
-    def send(self, spec: RunSpec | None) -> None:
+    def send(self, spec: Spec | None) -> None:
         """Have it train a run; None: stop and end. That its process is gone shows when it is listened to."""
         with contextlib.suppress(OSError):
             self.pipe.send(spec)
@@ -116,6 +137,8 @@ class _Worker:
     def _last_words(self) -> str:
         self.process.join()
         code = self.process.exitcode or 0
+        if code == NOT_GUARDED:
+            raise UnguardedError
         how = (
             f"was killed by signal {-code}, for want of memory perhaps" if code < 0 else f"ended with exit code {code}"
         )
@@ -155,14 +178,17 @@ def _without_interrupts() -> Iterator[None]:
 def _serve(pipe: connection.Connection, work: Work) -> None:
     """What a process does: train what it is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    specs: queue.SimpleQueue[RunSpec | None] = queue.SimpleQueue()
+    # What was started by spawn would start all its own processes so: those of a loader, anew in each epoch, as the
+    # user's script does not.
+    multiprocessing.set_start_method(None, force=True)
+    specs: queue.SimpleQueue[Spec | None] = queue.SimpleQueue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(pipe, specs, stop), daemon=True).start()
     while (spec := specs.get()) is not None:
         pipe.send(work(spec, pipe.send, stop.is_set))
 
 
-def _listen(pipe: Any, specs: queue.SimpleQueue[RunSpec | None], stop: threading.Event) -> None:
+def _listen(pipe: Any, specs: queue.SimpleQueue[Spec | None], stop: threading.Event) -> None:
     try:
         while (spec := pipe.recv()) is not None:
             specs.put(spec)

@@ -6,9 +6,9 @@ import ast
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 from emprune import AutoRate, DynamicRandom, Full, Policy, Pruner, StaticRandom, StaticScores, get_policy
 from emprune.errors import ArgumentError, did_you_mean
@@ -31,9 +31,58 @@ SHARED_RATE = "auto-target"
 """Likewise: the scores spread over the epochs what the run trains at the rate of the others."""
 
 
+class Spec(Protocol):
+    """What every run says of itself, of a task of the laboratory or of a user's own function.
+
+    Attributes:
+        data: what it trains on, by name. policy: a label. prune_rate, seed, anneal, budget: as for the pruner.
+        label_noise: fraction of labels that the laboratory makes wrong.
+        epochs: E of a full run. memory_terms: whether a label may choose the memory term.
+        least_epoch: samples of the smallest last epoch that ``short`` may have beside whole ones.
+        run_id: a readable name, unique to the spec. experiment: what runs share whose results lie in one folder.
+    """
+
+    @property
+    def data(self) -> str: ...
+    @property
+    def policy(self) -> str: ...
+    @property
+    def prune_rate(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def label_noise(self) -> float: ...
+    @property
+    def anneal(self) -> float: ...
+    @property
+    def budget(self) -> Budget: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def memory_terms(self) -> bool: ...
+    @property
+    def least_epoch(self) -> int: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def experiment(self) -> Experiment: ...
+
+
+class Experiment(NamedTuple):
+    """What the runs of one folder share, as their results have it."""
+
+    data: str
+    split: str
+    imbalance: float
+    recipe: dict[str, Any]
+
+
+P = TypeVar("P", bound=Pruner)
+
+
 @dataclass(frozen=True)
 class RunSpec:
-    """One run.
+    """One run of a task of the laboratory.
 
     Attributes:
         data: name of the data set. data_dir: where it lies, no part of the run's identity.
@@ -57,14 +106,36 @@ class RunSpec:
     imbalance: float = 1.0
     data_dir: str | None = None
 
+    least_epoch: ClassVar[int] = 1
+
     @property
     def run_id(self) -> str:
         """A readable name, unique to the spec: a folder under runs/."""
         identity = dataclasses.asdict(self) | {"recipe": self.recipe.as_dict()}
         del identity["data_dir"]
-        digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
-        name = self.policy.replace(":", "_").replace("=", "-")
-        return f"{self.data}-{name}-r{self.prune_rate:g}-s{self.seed}-{digest}"
+        return run_id_of(self, self.data, identity)
+
+    @property
+    def epochs(self) -> int:
+        """E of a full run."""
+        return self.recipe.epochs
+
+    @property
+    def memory_terms(self) -> bool:
+        """Whether the task has a choice of memory terms."""
+        return self.recipe.task.memory_terms
+
+    @property
+    def experiment(self) -> Experiment:
+        """What the runs of one folder share."""
+        return Experiment(self.data, self.split, self.imbalance, self.recipe.as_dict())
+
+
+def run_id_of(spec: Spec, name: str, identity: Mapping[str, Any]) -> str:
+    """The name of a run's folder: readable, and unique to all that decides the run's outcome, JSON values by name."""
+    digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=5).hexdigest()
+    policy = spec.policy.replace(":", "_").replace("=", "-")
+    return f"{name}-{policy}-r{spec.prune_rate:g}-s{spec.seed}-{digest}"
 
 
 def policies_at(label: str, prune_rates: Sequence[float]) -> list[tuple[str, float]]:
@@ -146,7 +217,7 @@ def build_policy(label: str) -> Policy:
     return get_policy(name, **settings)
 
 
-def memory_of(spec: RunSpec) -> dict[str, Any]:
+def memory_of(spec: Spec) -> dict[str, Any]:
     """What a label asks of the memory term, {} where nothing: "emp:memory=alignment:memory_temperature=0.2".
 
     It is no setting of the policy, which takes the memory terms that it is given.
@@ -155,7 +226,7 @@ def memory_of(spec: RunSpec) -> dict[str, Any]:
         ArgumentError: the run has no choice of memory terms.
     """
     asked = {key: value for key, value in parse_policy(spec.policy)[1].items() if key in _OF_THE_TASK}
-    if asked and not (spec.recipe.task.memory_terms and "memory" in build_policy(spec.policy).inputs):
+    if asked and not (spec.memory_terms and "memory" in build_policy(spec.policy).inputs):
         raise ArgumentError(
             "policy", spec.policy, f"one without {' or '.join(asked)}: contrastive runs of policies with a memory term "
             "have a choice of it",
@@ -173,30 +244,31 @@ def rate_of(label: str) -> str | None:
     return asked if asked in (OWN_RATE, SHARED_RATE) else None
 
 
-def build_pruner(spec: RunSpec, num_samples: int, policy: Policy | None = None) -> Pruner:
+def build_pruner(spec: Spec, num_samples: int, policy: Policy | None = None) -> Pruner:
     """The pruner of a run; every policy of a spec trains the same number of samples, but ``full``.
 
     Args:
         policy: instead of the one that :func:`build_policy` gives.
     """
+    return pruner_made_by(Pruner, spec, num_samples, policy)
+
+
+def pruner_made_by(make: Callable[..., P], spec: Spec, num_samples: int, policy: Policy | None = None) -> P:
+    """As :func:`build_pruner`, by a subclass of :class:`emprune.Pruner` or what else takes its arguments."""
     policy = policy or build_policy(spec.policy)
     memory_of(spec)
-    pruner = Pruner(
-        num_samples, policy, prune_rate=spec.prune_rate, num_epochs=spec.recipe.epochs, seed=spec.seed,
-        anneal=spec.anneal, budget=spec.budget,
-    )  # fmt: skip
-    epochs = spec.recipe.epochs
-    if rate := rate_of(spec.policy):
+    plain: dict[str, Any] = {"num_epochs": spec.epochs, "seed": spec.seed, "anneal": spec.anneal}
+    fixed = {**plain, "prune_rate": spec.prune_rate, "budget": spec.budget}
+    rate, is_short = rate_of(spec.policy), parse_policy(spec.policy)[0] == SHORT
+    if not rate and not is_short:
+        return make(num_samples, policy, **fixed)
+    trained = sum(Pruner(num_samples, policy, **fixed).kept)
+    if rate:
         # That of the whole run, whatever the rate is counted of.
-        target = 1 - sum(pruner.kept) / (num_samples * epochs) if rate == SHARED_RATE else None
-        return Pruner(
-            num_samples, policy, prune_rate=AutoRate(target=target), num_epochs=epochs, seed=spec.seed,
-            anneal=spec.anneal,
-        )  # fmt: skip
-    if parse_policy(spec.policy)[0] != SHORT:
-        return pruner
-    rates = [1 - count / num_samples for count in short_counts(num_samples, sum(pruner.kept))]
-    return Pruner(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed)
+        target = 1 - trained / (num_samples * spec.epochs) if rate == SHARED_RATE else None
+        return make(num_samples, policy, **plain, prune_rate=AutoRate(target=target))
+    rates = [1 - count / num_samples for count in short_counts(num_samples, trained, spec.least_epoch)]
+    return make(num_samples, policy, prune_rate=rates, num_epochs=len(rates), seed=spec.seed)
 
 
 def most_kept(spec: RunSpec, num_samples: int) -> int:
@@ -204,11 +276,11 @@ def most_kept(spec: RunSpec, num_samples: int) -> int:
     return max((k for k in build_pruner(spec, num_samples).kept if k < num_samples), default=num_samples)
 
 
-def short_counts(num_samples: int, budget: int) -> list[int]:
-    """Full epochs, and a partial one for what is left.
+def short_counts(num_samples: int, budget: int, least: int = 1) -> list[int]:
+    """Full epochs, and a partial one for what is left, unless that is less than ``least`` and not all.
 
-    >>> short_counts(100, 250)
-    [100, 100, 50]
+    >>> short_counts(100, 250), short_counts(100, 204, least=10), short_counts(100, 4, least=10)
+    ([100, 100, 50], [100, 100], [4])
     """
     full, rest = divmod(budget, num_samples)
-    return [num_samples] * full + [rest] * (rest > 0)
+    return [num_samples] * full + [rest] * (rest >= least or full == 0)

@@ -15,6 +15,7 @@ from emprune_lab.data import LabelledData, Split, load_from
 from emprune_lab.data.sets import DataSet
 from emprune_lab.records.metrics import METRICS
 from emprune_lab.specs import recipe as recipes
+from emprune_lab.specs.own import is_own
 from emprune_lab.specs.recipe import Preset, Recipe
 from emprune_lab.specs.spec import RunSpec, build_pruner
 from emprune_lab.tasks.base import Data, Scores, Task, TrainingSet
@@ -102,7 +103,9 @@ def recipe_for(data: str) -> Recipe:
 
 
 def kind_of(data: str, recipe: Mapping[str, Any]) -> Kind | None:
-    """The kind of task of a stored recipe on a data set; None where no folder here knows it."""
+    """The kind of task of a stored recipe on a data set; None where no folder here knows it, as of a user's own."""
+    if is_own(recipe):
+        return None
     able = [kind for kind in KINDS.values() if data in kind.sets]
     nested = [kind for kind in able if kind.settings.nested and recipe.get(kind.settings.nested)]
     return next(iter([*nested, *(kind for kind in able if not kind.settings.nested)]), None)
@@ -110,6 +113,8 @@ def kind_of(data: str, recipe: Mapping[str, Any]) -> Kind | None:
 
 def completed(data: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A stored recipe with the defaults of settings that its version did not know."""
+    if is_own(recipe):
+        return dict(recipe)
     kind, whole = kind_of(data, recipe), recipes.completed(recipe)
     if kind and (name := kind.settings.nested):
         whole[name] = {**kind.settings().as_dict()[name], **whole[name]}

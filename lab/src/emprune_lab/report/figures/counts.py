@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from emprune_lab.records.results import Samples
+from emprune_lab.records.results import Counts
 from emprune_lab.report.comparison import Comparison, policies_of, rates_of, shown_of
 from emprune_lab.report.figure import ReportFigure
 from emprune_lab.report.palette import looks
@@ -20,14 +20,14 @@ _MOST_BINS = 40
 _SPIKE = 75.0
 
 
-def pooled_counts(samples: Sequence[Samples]) -> NDArray[np.int64]:
+def pooled_counts(samples: Sequence[Counts]) -> NDArray[np.int64]:
     """Training counts of all seeds, end to end: [seeds·N]."""
     return np.concatenate([one.times_trained for one in samples]).astype(np.int64)
 
 
 def draw(comparison: Comparison) -> Figure:
     """Histograms of the training counts: rows are rates, columns policies, one pair of scales a row."""
-    counts = {cell: pooled_counts(samples) for cell, samples in comparison.equal_arrays.items()}
+    counts = {cell: pooled_counts(samples) for cell, samples in comparison.equal_counts.items()}
     rates, policies = rates_of(counts), shown_of(policies_of(counts))
     look = looks(policies_of(counts))
     most = max(int(one.max()) for (policy, _), one in counts.items() if policy in policies)
@@ -96,6 +96,6 @@ FIGURE = ReportFigure(
     "move to the left from a low to a high rate: even the samples ranked hardest get few turns. ↑ marks a bar cut off. "
     "Of many policies six are shown, and none with a budget of its own.",
     draw=draw,
-    applies=lambda comparison: bool(comparison.equal_arrays),
+    applies=lambda comparison: bool(comparison.equal_counts),
     order=50,
 )
