@@ -71,7 +71,8 @@ def _sprite(data: ImageData, positions: NDArray[np.int64], room: float) -> dict[
 
 def _tile(image: torch.Tensor, side: int, top: float) -> Image.Image:
     pixels = (image.numpy() * top).round().astype(np.uint8)
-    tile = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)).convert("RGB")
+    # Drawings in grey are dark on white, as in the figures.
+    tile = Image.fromarray(255 - pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)).convert("RGB")
     return tile if tile.size == (side, side) else tile.resize((side, side), Image.Resampling.LANCZOS)
 
 

@@ -75,7 +75,7 @@ function band(x, low, high, fill) {
 
 // Axes with labels at 1, 2 and 5 times the powers of ten, or at these alone where there are many.
 function logarithmic(name, min, max, more = {}) {
-  const ticks = [], parts = Math.log10(max / min) > 2.5 ? [1] : [1, 2, 5];
+  const ticks = [], parts = Math.log10(max / min) > 3.2 ? [1] : [1, 2, 5];
   for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++)
     for (const part of parts) {
       const tick = Number(`${part}e${power}`);

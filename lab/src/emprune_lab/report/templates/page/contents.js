@@ -6,11 +6,10 @@ list.addEventListener("click", (event) => { if (event.target.closest("a")) fold(
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") fold(false); });
 
 const links = new Map([...list.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
-const seen = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting) continue;
-    links.forEach((link) => link.removeAttribute("aria-current"));
-    links.get(target.id).setAttribute("aria-current", "true");
-  }
-}, { rootMargin: "0px 0px -70% 0px" });
-links.forEach((_, id) => { const target = document.getElementById(id); if (target) seen.observe(target); });
+const headings = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
+function mark() {
+  const passed = headings.filter((heading) => heading.getBoundingClientRect().top < 0.3 * innerHeight).at(-1);
+  links.forEach((link) => link.removeAttribute("aria-current"));
+  if (passed) links.get(passed.id).setAttribute("aria-current", "true");
+}
+addEventListener("scroll", () => requestAnimationFrame(mark), { passive: true });

@@ -31,7 +31,7 @@ views.curves = (root, section) => {
       series.push(band(curve[key], curve.low, curve.high, colour(look)));
     }
     return {
-      grid: { left: 12, right: 24, top: 40, bottom: 16, containLabel: true, outerBoundsMode: "same", outerBoundsContain: "all" },
+      grid: { left: 12, right: 24, top: 40, bottom: 34, containLabel: true },
       tooltip: tooltip(({ seriesName, dataIndex }) => {
         const curve = curves[seriesName];
         if (!curve) return "";

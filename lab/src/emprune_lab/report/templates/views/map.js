@@ -19,7 +19,7 @@ views.map = (root, section) => {
   const key = legend(bins.names, looks, shown, false, () => redraw());
   key.setAttribute("aria-label", "Training counts shown");
   key.prepend(make("span", {}, "times trained:"));
-  root.append(make("div", { className: "controls" }, which, make("label", {}, "Sample ", number), make("span", { className: "bar" }, ...zooms)), key,
+  root.append(make("div", { className: "controls" }, which, make("label", {}, "Sample ", number), make("span", { className: "zooms" }, ...zooms)), key,
     make("div", { className: "mapped" }, element, aside), make("p", { className: "lead" }, said()));
   let chosen = -1, zoom = 1, members = [];
 
@@ -48,7 +48,7 @@ views.map = (root, section) => {
     split.forEach(([right, wrong], bin) => {
       if (!shown.has(bins.names[bin])) return;
       const flat = (ids) => { const data = new Float32Array(2 * ids.length); ids.forEach((i, n) => { data[2 * n] = run.loss[i]; data[2 * n + 1] = run.memory[i]; }); return data; };
-      for (const [ids, more] of [[right, { symbolSize: samples.positions.length > 5000 ? 4 : 6, large: right.length > 3000, largeThreshold: 3000 }], [wrong, { symbol: "path://M-0.5,-0.35 L-0.35,-0.5 L0,-0.15 L0.35,-0.5 L0.5,-0.35 L0.15,0 L0.5,0.35 L0.35,0.5 L0,0.15 L-0.35,0.5 L-0.5,0.35 L-0.15,0 Z", symbolSize: 9 }]]) {
+      for (const [ids, more] of [[right, { symbolSize: samples.positions.length > 5000 ? 4 : 6, large: right.length > 3000, largeThreshold: 3000 }], [wrong, { symbol: "path://M-0.5,-0.35 L-0.35,-0.5 L0,-0.15 L0.35,-0.5 L0.5,-0.35 L0.15,0 L0.5,0.35 L0.35,0.5 L0,0.15 L-0.35,0.5 L-0.5,0.35 L-0.15,0 Z", symbolSize: wrong.length > 500 ? 6 : 9 }]]) {
         if (!ids.length) continue;
         members.push(ids);
         series.push({ type: "scatter", dimensions: ["loss", "memory"], data: flat(ids), itemStyle: { color: paint[bin], opacity: 0.8 }, emphasis: { scale: 1.6 }, z: 2, ...more });
@@ -57,7 +57,7 @@ views.map = (root, section) => {
     series.push({ type: "scatter", id: "chosen", silent: true, z: 9, symbol: "circle", symbolSize: 18, itemStyle: { color: "transparent", borderColor: css("--worse"), borderWidth: 2.5 }, data: chosen < 0 ? [] : [[run.loss[chosen], run.memory[chosen]]],
       markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: css("--rule"), type: [3, 3] }, data: lines() } });
     return {
-      grid: { left: 28, right: 16, top: 34, bottom: 20, containLabel: true, outerBoundsMode: "same", outerBoundsContain: "all" },
+      grid: { left: 28, right: 16, top: 34, bottom: 34, containLabel: true },
       tooltip: { ...tooltip(({ seriesIndex, dataIndex }) => members[seriesIndex] ? card(samples, policy.value, members[seriesIndex][dataIndex], 112) : ""), className: "tip" },
       dataZoom: [{ id: "x", xAxisIndex: 0 }, { id: "y", yAxisIndex: 0 }].map((one) => ({ type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false, moveOnMouseMove: true, preventDefaultMouseMove: false, ...part(one.id), ...one })),
       xAxis: scale("loss, nats", limits(run.loss)),

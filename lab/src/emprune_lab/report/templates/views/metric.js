@@ -73,7 +73,7 @@ views.metric = (root, section) => {
       if (full) series.push(...level(full, look));
     }
     return {
-      grid: { left: 12, right: 24, top: 40, bottom: 16, containLabel: true, outerBoundsMode: "same", outerBoundsContain: "all" },
+      grid: { left: 12, right: 24, top: 40, bottom: 34, containLabel: true },
       tooltip: tooltip(tip), aria: { enabled: false },
       xAxis: across(all, key),
       yAxis: { ...axis(data.axis, { type: "value", min: low, max: high }), nameLocation: "end", nameGap: 14, nameTextStyle: { ...font, color: css("--ink"), align: "left" }, axisLabel: { ...font, color: css("--soft"), showMinLabel: false, showMaxLabel: false } },

@@ -37,17 +37,17 @@ views.turns = (root, section) => {
     const made = draw(element, () => {
       const now = values();
       return {
-        grid: { left: 4, right: 8, top: 16, bottom: 4, containLabel: true, outerBoundsMode: "same", outerBoundsContain: "all" },
+        grid: { left: 4, right: 8, top: 18, bottom: 22, containLabel: true },
         tooltip: tooltip(({ dataIndex }) => {
           const from = dataIndex * data.width, to = from + data.width - 1;
           return `${name}: ${values()[dataIndex].toFixed(1)} % of the samples trained ${from === to ? from : `${from} to ${to}`} times`;
         }),
         xAxis: axis("times trained", { type: "value", min: -data.width / 2, max: (data.bins - 0.5) * data.width, minInterval: Math.max(1, Math.ceil(data.bins * data.width / 4)), splitLine: { show: false }, nameGap: 22, axisLabel: { showMinLabel: false, formatter: (value) => Number.isInteger(value) ? value : "" } }),
-        yAxis: { ...axis("%", { type: "value", max: top, axisLabel: { showMaxLabel: false, formatter: (value) => Math.round(value) } }), nameLocation: "end", nameGap: 4 },
+        yAxis: { ...axis("%", { type: "value", max: top, axisLabel: { showMaxLabel: false, formatter: (value) => Math.round(value) } }), nameLocation: "end", nameGap: 6, nameTextStyle: { ...font, color: css("--soft") } },
         series: [{
           type: "bar", barWidth: "95%", barCategoryGap: 0, large: false, itemStyle: { color: colour(looks[name]) }, data: now.map((share, i) => ({
             value: [i * data.width + (data.width - 1) / 2, Math.min(share, top)],
-            label: { show: share > top, position: "insideTopLeft", distance: [12, 0], formatter: `↑ ${share.toFixed(0)} %`, color: css("--ink"), ...font },
+            label: { show: share > top, position: ["100%", 0], padding: [0, 0, 0, 4], align: "left", formatter: `↑ ${share.toFixed(0)} %`, color: css("--ink"), ...font },
           })),
           markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: css("--ink"), type: [3, 3], width: 1 }, data: [{ xAxis: cell.mean[state.row] }] },
         }],
