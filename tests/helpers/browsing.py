@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+TEXTS = ("Colourless <b>green</b> ideas", "sleep & furiously")
+"""Of samples of a page; not all may be taken for markup."""
 LOCAL = ("file:", "data:", "blob:", "about:", "chrome:", "devtools:")
 
 
@@ -37,19 +39,22 @@ class Visit:
         self.browser = browser
         for kind in ("browser", "performance"):
             browser.get_log(kind)  # of the page before
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.widen(width)
         prefers = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": prefers})
         browser.get(page.resolve().as_uri())
         if views:
             self.see_all()
 
+    def widen(self, width):
+        """Give the window another width."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
     def see_all(self):
         """Scroll to every view, so that it is drawn."""
         for view in self.all(".view"):
-            self.run("arguments[0].scrollIntoView({block: 'center'})", view)
-            self.until(lambda view=view: view.get_attribute("data-ready"))
+            self.view(view.get_attribute("data-view"))
 
     def one(self, selector):
         return self.browser.find_element("css selector", selector)
@@ -58,8 +63,10 @@ class Visit:
         return self.browser.find_elements("css selector", selector)
 
     def view(self, name):
+        """Scroll to a view, so that it is drawn."""
         found = self.one(f'[data-view="{name}"]')
         self.run("arguments[0].scrollIntoView({block: 'center'})", found)
+        self.until(lambda: found.get_attribute("data-ready"))
         return found
 
     def run(self, script, *arguments):
@@ -105,3 +112,10 @@ class Visit:
               if (box.width && (box.right > innerWidth + 1 || box.left < -1)) wide.push(one.outerHTML.slice(0, 80));
             }
             return wide;""")
+
+
+def data_of(page, ending):
+    """What a page holds under an id that ends so, as JSON."""
+    html = page.read_text()
+    start = html.index(">", html.index(f'{ending}">') + len(ending))
+    return json.loads(html[start + 1 : html.index("</script>", start)])

@@ -110,7 +110,10 @@ def _section(
     replaced = {name for view in views for name in view.replaces}
     exhibits = [(view.order, _exhibit(view, comparison, anchor, room)) for view in views]
     exhibits += [
-        (drawn[place].order, {"id": f"{anchor}-{picture.name}", "view": None, "picture": picture, "title": picture.title})
+        (
+            drawn[place].order,
+            {"id": f"{anchor}-{picture.name}", "view": None, "picture": picture, "title": picture.title},
+        )
         for place, several in pictures.items()
         for picture in several
         if drawn[place].name not in replaced
@@ -153,8 +156,8 @@ def _unfinished(runs: Path) -> int:
 
 def _html(sections: Sequence[Mapping[str, Any]], results: Sequence[Result], unfinished: int) -> str:
     environment = Environment(
-        loader=PackageLoader("emprune_lab.report"), autoescape=select_autoescape(["html.j2"]), undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        loader=PackageLoader("emprune_lab.report"), autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["data_uri"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode()
     return environment.get_template("report.html.j2").render(

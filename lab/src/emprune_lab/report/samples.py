@@ -12,7 +12,7 @@ from emprune.seeding import generator
 from emprune_lab.data import LabelledData
 from emprune_lab.records.results import Samples
 from emprune_lab.report.comparison import Comparison, shown_of
-from emprune_lab.report.explorable import View, packed, quantised
+from emprune_lab.report.explorable import packed, quantised
 from emprune_lab.report.figures.images import extremes
 from emprune_lab.report.palette import COUNT_COLOURS
 from emprune_lab.report.pictures import shown_of_samples
@@ -29,8 +29,8 @@ _BINS = len(COUNT_COLOURS[0])
 def likely_label_errors(samples: Samples, number: int = SHEET) -> NDArray[np.int64]:
     """Positions of the samples that the final model is surest to be labelled wrongly, surest first.
 
-    They are predicted otherwise than labelled, and ranked by loss − entropy: how much more the given label surprises the
-    model than it expects to be surprised.
+    They are predicted otherwise than labelled, and ranked by loss − entropy: how much more the given label
+    surprises the model than it expects to be surprised.
     """
     wrong = np.flatnonzero(~samples.correct.astype(bool))
     surprise = samples.loss[wrong].astype(np.float64) - samples.entropy[wrong]

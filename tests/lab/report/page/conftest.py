@@ -1,12 +1,11 @@
 """Pages to look at, made once, and one browser for all of them."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 import torch
-from browsing import start_browser
+from browsing import TEXTS, start_browser
 from made_results import made
 from made_samples import samples
 
@@ -19,7 +18,6 @@ from emprune_lab.tasks import recipe_for
 from emprune_lab.tasks.sentences.glue import SentenceData, Sentences
 
 RECIPE = recipe_for("digits").changed(epochs=4)
-TEXTS = ("Colourless <b>green</b> ideas", "sleep & furiously")
 
 
 @pytest.fixture(scope="package")
@@ -45,13 +43,18 @@ def sentences(tmp_path_factory):
     """A page of texts, of which some would be markup."""
     folder, count = tmp_path_factory.mktemp("sentences"), 60
     results = [
-        made(*cell, seed, data="cola", num_samples=count, recipe=recipe_for("cola").as_dict(), run_id=f"{cell[0]}-{seed}")
+        made(
+            *cell, seed, data="cola", num_samples=count, recipe=recipe_for("cola").as_dict(),
+            run_id=f"{cell[0]}-{seed}",
+        )
         for cell in (("full", 0.0), ("random", 0.7), ("emp", 0.7))
         for seed in range(2)
     ]  # fmt: skip
     for place, result in enumerate(results):
         arrays = samples(count, 5, place)
-        save_run(folder / "runs" / result.run_id, result, dataclasses.replace(arrays, mislabelled=np.zeros(count, bool)))
+        save_run(
+            folder / "runs" / result.run_id, result, dataclasses.replace(arrays, mislabelled=np.zeros(count, bool))
+        )
     labels = torch.arange(count) % 2
     texts = Sentences(tuple(f"{TEXTS[place % 2]} {place}" for place in range(count)))
     data = SentenceData("cola", texts, labels, labels, texts, labels, ("no", "yes"))
@@ -80,10 +83,3 @@ def own(tmp_path_factory):
         turns = np.stack([np.bincount(np.minimum(trained, epoch), minlength=4) for epoch in (1, 2, 3)])
         save_run(folder / "runs" / results[-1].run_id, results[-1], Counts(trained, turns=turns.astype(np.int32)))
     return write_report(folder / "out", results, folder / "runs").report
-
-
-def data_of(page, ending):
-    """What a page holds under an id that ends so, as JSON."""
-    html = page.read_text()
-    start = html.index(">", html.index(f'{ending}">') + len(ending))
-    return json.loads(html[start + 1 : html.index("</script>", start)])

@@ -4,8 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from browsing import Visit
-from conftest import TEXTS, data_of
+from browsing import TEXTS, Visit, data_of
 
 from emprune_lab.records.results import load_samples
 from emprune_lab.report.samples import likely_label_errors
@@ -15,7 +14,7 @@ SECTION = "digits-mlp-test-set-10-wrong-labels"
 
 @pytest.fixture
 def visit(browser, digits):
-    return Visit(browser, digits[0])
+    return Visit(browser, digits[0], 1600, views=False)
 
 
 def rows(visit, column):
@@ -77,7 +76,8 @@ def test_the_slider_goes_through_the_epochs_and_their_counts(visit, digits):
     assert said()[-1].endswith(never[0])
     visit.press(Keys.ARROW_RIGHT)
     assert output.text == "2 of 4"
-    assert said()[-1].endswith(never[1]) and never[1] != never[0]
+    assert said()[-1].endswith(never[1])
+    assert never[1] != never[0]
 
 
 def test_the_legend_hides_and_shows_a_policy(visit):
@@ -93,7 +93,9 @@ def test_the_legend_hides_and_shows_a_policy(visit):
     assert "emp" in visit.run(names, chart)
 
 
-@pytest.mark.parametrize(("over", "label"), [("rate", "prune rate"), ("samples", "samples trained"), ("seconds", "seconds")])
+@pytest.mark.parametrize(
+    ("over", "label"), [("rate", "prune rate"), ("samples", "samples trained"), ("seconds", "seconds")]
+)
 def test_the_metric_value_stands_over_rate_samples_and_seconds(visit, digits, over, label):
     view = visit.view("metric")
     visit.choose(view.find_element("css selector", "select"), over)
@@ -136,8 +138,10 @@ def pixel(visit, chart, place):
     """Where a sample of the map lies in the window."""
     return visit.run(
         """const chart = echarts.getInstanceByDom(arguments[0]), box = arguments[0].getBoundingClientRect();
-        for (const one of chart.getOption().series.filter((one) => one.type === "scatter" && one.id !== "chosen")) {
-          const at = chart.convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 }, [one.data[2 * arguments[1]], one.data[2 * arguments[1] + 1]]);
+        for (const one of chart.getOption().series) {
+          if (one.type !== "scatter" || one.id === "chosen") continue;
+          const at = chart.convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 },
+            [...one.data.slice(2 * arguments[1], 2 * arguments[1] + 2)]);
           if (at.every(Number.isFinite)) return [box.x + at[0], box.y + at[1]];
         }""", chart, place,
     )  # fmt: skip
@@ -165,7 +169,7 @@ def test_hovering_over_the_map_shows_the_image(browser, visit):
 
 
 def test_hovering_over_a_map_of_texts_shows_the_text_and_no_markup_of_it(browser, sentences):
-    visit = Visit(browser, sentences)
+    visit = Visit(browser, sentences, views=False)
     view = visit.view("map")
     chart, card = (view.find_element("css selector", one) for one in (".chart", ".mapped .card"))
     hover(browser, *pixel(visit, chart, 0))

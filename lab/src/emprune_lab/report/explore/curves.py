@@ -73,12 +73,12 @@ def _curve(runs: Sequence[Result], name: str, over: Mapping[str, str]) -> dict[s
 VIEW = View(
     name="curves",
     title="Learning curves",
-    caption="What is measured after each epoch: means over the seeds, bands from the lowest seed to the highest. The "
-    "learning rate falls to zero over each policy’s own steps, so only the right ends compare finished runs; the "
-    "broken line is where full ends. Measures are of a part of the held-out data, so that their last values differ a "
-    "little from the table’s. Loss and fraction right of the samples trained are those of training itself: where hard "
-    "samples are chosen they look worse than the model is. Memory term and what is remembered are of a fixed part of the "
-    "training set under fixed views.",
+    caption="What is measured after each epoch: means over the seeds, bands from the lowest seed to the "
+    "highest. The learning rate falls to zero over each policy’s own steps, so only the right ends compare "
+    "finished runs; the broken line is where full ends. Measures are of a part of the held-out data, so that "
+    "their last values differ a little from the table’s. Loss and fraction right of the samples trained are "
+    "those of training itself: where hard samples are chosen they look worse than the model is. Memory term and "
+    "what is remembered are of a fixed part of the training set under fixed views.",
     data=data,
     applies=lambda comparison: bool(_quantities(comparison)),
     replaces=("training",),

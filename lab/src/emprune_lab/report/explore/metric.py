@@ -38,13 +38,13 @@ def data(comparison: Comparison, room: float) -> dict[str, Any]:
 VIEW = View(
     name="metric",
     title="Metric value over rate, samples and seconds",
-    caption="Means over the seeds; vertical bars are 95 % intervals, and one that leaves the picture is longer. Over the "
-    "rate: points of one rate cost the same number of training samples, not counting what the run behind a static "
-    "score trained before; the broken line is training on all the data. Over samples and seconds the axis is "
-    "logarithmic: samples are those that went through backward, a static score’s run included; seconds are "
-    "wall-clock, and left out where the runs were on different machines; runs at the same time on one machine slow each "
-    "other down. Hollow marks: rules with a budget of their own, at the rate that this came to. An arrow marks a value "
-    "off the axis.",
+    caption="Means over the seeds; vertical bars are 95 % intervals, and one that leaves the picture is "
+    "longer. Over the rate: points of one rate cost the same number of training samples, not counting what the "
+    "run behind a static score trained before; the broken line is training on all the data. Over samples and "
+    "seconds the axis is logarithmic: samples are those that went through backward, a static score’s run "
+    "included; seconds are wall-clock, and left out where the runs were on different machines; runs at the same "
+    "time on one machine slow each other down. Hollow marks: rules with a budget of their own, at the rate that "
+    "this came to. An arrow marks a value off the axis.",
     data=data,
     applies=lambda comparison: comparison.pruned,
     replaces=("accuracy", "spending"),

@@ -40,8 +40,8 @@ def histograms_of(seeds: Sequence[Counts], most: int) -> tuple[NDArray[np.int64]
         most: the highest count of any run.
 
     Returns:
-        int64, shape [e, most + 1], and the e epochs, counted from 1; the end alone, called epoch 0, where a seed has not
-        kept more or has other epochs.
+        int64, shape [e, most + 1], and the e epochs, counted from 1; the end alone, called epoch 0, where a
+        seed has not kept more or has other epochs.
     """
     kept = [one.turns for one in seeds if one.turns is not None]
     if len(kept) < len(seeds) or len({len(one) for one in kept}) != 1:
@@ -68,11 +68,12 @@ def _packed(histograms: NDArray[np.int64], width: int) -> dict[str, Any]:
 VIEW = View(
     name="turns",
     title="How often each sample is trained",
-    caption="Percent of the samples by how often they had been trained until the epoch chosen, all seeds together. At one "
-    "rate all policies spend the same number of samples, so the means (broken line) agree; the difference is on whom "
-    "they spend them. s.d./mean says how uneven the turns are, also between rates, whose means differ. Low-Frequency "
-    "Learning is the move to the left from a low to a high rate: even the samples ranked hardest get few turns. A bar cut "
-    "off is named. Policies with a budget of their own are left out; runs of older versions have kept the end alone.",
+    caption="Percent of the samples by how often they had been trained until the epoch chosen, all seeds "
+    "together. At one rate all policies spend the same number of samples, so the means (broken line) agree; the "
+    "difference is on whom they spend them. s.d./mean says how uneven the turns are, also between rates, whose "
+    "means differ. Low-Frequency Learning is the move to the left from a low to a high rate: even the samples "
+    "ranked hardest get few turns. A bar cut off is named. Policies with a budget of their own are left out; "
+    "runs of older versions have kept the end alone.",
     data=data,
     applies=lambda comparison: bool(comparison.equal_counts),
     replaces=("counts",),
