@@ -4,6 +4,8 @@ import pytest
 from browsing import Visit
 
 WIDTHS = (400, 1000, 1600)
+FITTED = """return [...document.querySelectorAll(".chart")].every(
+    (one) => one.clientWidth > 100 && one.querySelector("canvas").clientWidth === one.clientWidth)"""
 PAGES = ("digits", "sentences", "own")
 
 
@@ -43,10 +45,7 @@ def test_nothing_reaches_beyond_the_window(browser, page):
     for width in WIDTHS:
         visit.widen(width)
         visit.until(lambda width=width: visit.run("return innerWidth") == width)
-        charts = (
-            "return [...document.querySelectorAll('.chart')].every((one) => one.querySelector('canvas').clientWidth"
-        )
-        visit.until(lambda: visit.run(charts + " === one.clientWidth && one.clientWidth > 100)"))
+        visit.until(lambda: visit.run(FITTED))
         assert visit.too_wide() == []
 
 

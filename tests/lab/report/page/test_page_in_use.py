@@ -62,7 +62,7 @@ def test_the_slider_goes_through_the_epochs_and_their_counts(visit, digits):
 
     view = visit.view("turns")
     slider, output = (view.find_element("css selector", one) for one in ("input[type=range]", "output"))
-    said = lambda: [one.text for one in view.find_elements("css selector", ".panel p")]  # noqa: E731
+    said = lambda: [one.text.replace("\xa0", " ") for one in view.find_elements("css selector", ".panel p")]  # noqa: E731
     assert output.text == "4 of 4"
     _, results = digits
     run_ids = [one.run_id for one in results if (one.policy, one.prune_rate) == ("emp", 0.8)]

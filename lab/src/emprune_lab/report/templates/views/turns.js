@@ -65,7 +65,7 @@ views.turns = (root, section) => {
       const at = one.cell.epochs.findLastIndex((e) => e <= epoch);
       one.row = one.cell.epochs.length === 1 ? 0 : Math.max(0, at);
       const [mean, spread, never] = ["mean", "spread", "never"].map((key) => one.cell[key][one.row]);
-      one.text.textContent = `mean ${mean.toFixed(1)}, s.d./mean ${spread.toFixed(2)}, never ${(100 * never).toFixed(1)} %`;
+      one.text.textContent = `mean ${mean.toFixed(1)}, s.d./mean ${spread.toFixed(2)}, never\u00a0${(100 * never).toFixed(1)}\u00a0%`;
       one.element.setAttribute("aria-label", `${one.name}: ${one.text.textContent}`);
       one.redraw();
     }
