@@ -55,7 +55,7 @@ def test_json_cannot_end_its_script_and_holds_no_nan():
     assert "<" not in text
     assert "\u2028" not in text
     assert json.loads(text) == {"a": "</script><!--\u2028"}
-    with pytest.raises(ValueError, match="NaN|nan|JSON"):
+    with pytest.raises(ValueError, match="JSON compliant"):
         as_json(float("nan"))
 
 
