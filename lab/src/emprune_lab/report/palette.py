@@ -96,7 +96,7 @@ def outline(marker: str) -> str:
     path = style.get_path().transformed(style.get_transform())
     if marker == "o":  # an arc of its own in matplotlib, of many Bézier curves
         return "M-0.5,0 A0.5,0.5 0 1,0 0.5,0 A0.5,0.5 0 1,0 -0.5,0 Z"
-    corners = [f"{x:.3g},{-y:.3g}" for x, y in path.to_polygons(closed_only=False)[0]]
+    corners = [f"{x:.3g},{-y:.3g}" for x, y in np.asarray(path.to_polygons(closed_only=False)[0], dtype=np.float64)]
     return "M" + " L".join(corners) + " Z"
 
 
