@@ -8,6 +8,7 @@ import shutil
 import sys
 from html import unescape
 from html.parser import HTMLParser
+from importlib.resources import files as files_of
 
 import pytest
 from contrastive_results import contrastive_runs, samples_of
@@ -74,23 +75,39 @@ def names_of(files, anchor):
 def test_nothing_is_loaded_from_elsewhere(real):
     *_, html = real
     page = Page(html)
-    assert page.loads == []
-    assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
-    assert "url(" not in html
-    assert "@import" not in html
-    assert set(re.findall(r"https?://[^\"'<\s]*", html)) == {
+    assert page.loads == []  # scripts among them: there is none with an address
+    assert not {"link", "iframe", "object", "embed"} & set(page.tags)
+    assert "default-src 'none'; img-src data: blob:" in html  # a browser would refuse, too
+    own = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)  # the library names its homes
+    assert "url(" not in own
+    assert "@import" not in own
+    assert set(re.findall(r"https?://[^\"'<\s]*", own)) == {
         "https://arxiv.org/abs/2408.16031", "https://arxiv.org/abs/2303.04947",
     }  # fmt: skip
 
 
-def test_every_figure_is_a_png_inside_the_page_and_a_file(real):
+def test_the_page_carries_its_library_with_name_version_and_licences(real):
+    *_, html = real
+    texts = (files_of("emprune_lab.report") / "vendor" / "LICENSES.txt").read_text()
+    assert "Apache ECharts 6.1.0" in texts
+    for licence in ("Apache License", "Copyright (c) 2017, Baidu Inc.", "Mike Bostock", "Microsoft Corporation"):
+        assert licence in texts
+    assert texts.strip() in html
+    assert "drawn by Apache ECharts" in html
+
+
+def test_every_figure_is_a_file_and_those_without_an_interactive_twin_are_inside_the_page(real):
     _, _, files, html = real
     page = Page(html)
     rows, single = ["accuracy", "difference", "equal", "spending"], ["counts", "remembered", "map"]
     assert names_of(files, "digits-mlp-test-set-clean") == [*rows, *single, "images-lfl", "images-emp"]
     rows.remove("equal")  # without short there is nothing to read a speed-up from
     assert names_of(files, "digits-mlp-test-set-20-wrong-labels") == [*rows, *single, "images-emp-beta-2"]
-    for uri, path in zip(page.images, files.figures, strict=True):
+    alone = [path for path in files.figures if re.search("-(difference|equal|remembered)$", path.stem)]
+    assert len(alone) == 5
+    for path in files.figures:
+        assert path.read_bytes().startswith(b"\x89PNG")
+    for uri, path in zip(page.images, alone, strict=True):
         kind, _, content = uri.partition(",")
         assert kind == "data:image/png;base64"
         png = base64.b64decode(content, validate=True)
@@ -132,7 +149,7 @@ def test_a_file_dropped_into_the_folder_is_a_figure_of_the_report(tmp_path, monk
     monkeypatch.delitem(sys.modules, "emprune_lab.report.figures.hello")
     assert "hello" in names_of(files, "digits-mlp-test-set-20-wrong-labels")
     assert "hello" not in names_of(files, "digits-mlp-test-set-clean")
-    assert "<h3>Hello &lt;title&gt;</h3>" in files.report.read_text()
+    assert '-hello">Hello &lt;title&gt;</h3>' in files.report.read_text()
 
 
 def test_missing_samples_are_named_and_left_out(real, tmp_path):

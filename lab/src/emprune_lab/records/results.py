@@ -105,9 +105,12 @@ class Counts:
 
     Attributes:
         times_trained: int32.
+        turns: how many samples had been trained so many times after each epoch, int32, shape [E, C] with C beyond the
+            highest count; None where the run did not keep it.
     """
 
     times_trained: NDArray[np.int32]
+    turns: NDArray[np.int32] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ class Samples(Counts):
 def save_run(folder: Path, result: Result, samples: Counts) -> None:
     """Write a run's two files; result.json comes last and marks the run as finished."""
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / SAMPLES_FILE, lambda new: np.savez_compressed(new, **vars(samples)))
+    arrays = {name: array for name, array in vars(samples).items() if array is not None}
+    atomic_write(folder / SAMPLES_FILE, lambda new: np.savez_compressed(new, **arrays))
     atomic_write(folder / RESULT_FILE, lambda new: new.write_text(json.dumps(dataclasses.asdict(result), indent=1)))
 
 
@@ -167,7 +171,8 @@ def _arrays(folder: Path, kind: type[Arrays]) -> Arrays:
     path = folder / SAMPLES_FILE
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return kind(**{name.name: stored[name.name] for name in dataclasses.fields(kind)})
+            names = [one.name for one in dataclasses.fields(kind) if one.name in stored.files or not one.kw_only]
+            return kind(**{name: stored[name] for name in names})
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is missing or damaged ({error}); remove the run's folder and run again.") from error
 

@@ -7,20 +7,24 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files as files_of
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from emprune.checkpoint import atomic_write
 from emprune.errors import ArgumentError, DataError
-from emprune_lab.records.results import Result
-from emprune_lab.report import figures
+from emprune_lab.records.results import RESULT_FILE, Result
+from emprune_lab.report import explore, figures
 from emprune_lab.report.answer import answers
 from emprune_lab.report.comparison import Comparison
-from emprune_lab.report.costs import RANDOM
+from emprune_lab.report.costs import FULL, RANDOM
+from emprune_lab.report.explorable import View, as_json
+from emprune_lab.report.figure import Picture
 from emprune_lab.report.overview import tables_markdown
+from emprune_lab.report.palette import SOLID, looks, on_dark, outline
 from emprune_lab.report.settings import anchors, by_setting, setting_titles, settings_table
 from emprune_lab.report.statistics import summarise
 from emprune_lab.report.summary import summary
@@ -64,15 +68,18 @@ def write_report(
     rows, members = summarise(results, reference), by_setting(results)
     names, titles = anchors(list(members)), setting_titles(list(members))
     sections = [
-        _section(Comparison.of(list(group), members[one], runs, data_dir), members[one], names[one], titles[one])
+        _section(
+            Comparison.of(list(group), members[one], runs, data_dir), members[one], names[one], titles[one],
+            room=1 / len(members),
+        )
         for one, group in itertools.groupby(rows, key=lambda row: row.setting)
-    ]
+    ]  # fmt: skip
     drawn = {
         folder / FIGURES_FOLDER / f"{section['anchor']}-{picture.name}.png": picture.png
         for section in sections
         for picture in section["pictures"]
     }
-    table, page = tables_markdown(results, reference), _html(sections, results)
+    table, page = tables_markdown(results, reference), _html(sections, results, _unfinished(runs))
     values = json.dumps(summary(results, reference), indent=1, ensure_ascii=False) + "\n"
     files = ReportFiles(folder / TABLE_FILE, folder / SUMMARY_FILE, folder / REPORT_FILE, tuple(drawn))
     texts = {files.table: table, files.summary: values, files.report: page}
@@ -82,39 +89,84 @@ def write_report(
     return files
 
 
-def _section(comparison: Comparison, results: Sequence[Result], anchor: str, title: str) -> dict[str, Any]:
-    """What the page shows of one setting."""
-    pictures, missing = [], []
+def _section(
+    comparison: Comparison, results: Sequence[Result], anchor: str, title: str, *, room: float
+) -> dict[str, Any]:
+    """What the page shows of one setting; ``pictures`` are all of its figures, ``exhibits`` what the page shows."""
+    pictures: dict[int, list[Picture]] = {}
+    missing = []
     if lacking := [run.run_id for run in results if run.run_id not in comparison.counted]:
         named = ", ".join(lacking[:_MOST_NAMED]) + (" …" if len(lacking) > _MOST_NAMED else "")
         missing.append(
             f"samples.npz is missing or damaged for {len(lacking)} of the runs ({named}): figures of samples lack them."
         )
-    for figure in figures.discover():
+    drawn = figures.discover()
+    for place, figure in enumerate(drawn):
         try:
-            pictures += figure.pictures(comparison)
+            pictures[place] = figure.pictures(comparison)
         except DataError as error:
             missing.append(f"{figure.title}: {error}")
+    views = [view for view in explore.discover() if view.applies(comparison)]
+    replaced = {name for view in views for name in view.replaces}
+    exhibits = [(view.order, _exhibit(view, comparison, anchor, room)) for view in views]
+    exhibits += [
+        (
+            drawn[place].order,
+            {"id": f"{anchor}-{picture.name}", "view": None, "picture": picture, "title": picture.title},
+        )
+        for place, several in pictures.items()
+        for picture in several
+        if drawn[place].name not in replaced
+    ]
     return {
         "anchor": anchor,
         "title": title,
         "answers": answers(comparison.rows) if comparison.setting.own else [],
         "settings": settings_table(results),
         "tables": setting_tables(comparison.rows, title),
-        "pictures": pictures,
+        "pictures": [picture for several in pictures.values() for picture in several],
+        "exhibits": [exhibit for _, exhibit in sorted(exhibits, key=lambda one: one[0])],
+        "looks": as_json(_looks([row.policy for row in comparison.rows])),
         "missing": missing,
     }
 
 
-def _html(sections: Sequence[Mapping[str, Any]], results: Sequence[Result]) -> str:
+def _exhibit(view: View, comparison: Comparison, anchor: str, room: float) -> dict[str, Any]:
+    return {
+        "id": f"{anchor}-{view.name}", "view": view, "title": view.title, "data": as_json(view.data(comparison, room)),
+    }  # fmt: skip
+
+
+def _looks(policies: Sequence[str]) -> dict[str, Any]:
+    """Policy → colours on white and in the dark, the outline of its marker, and whether its line is broken."""
+    return {
+        policy: {
+            "colours": [look.colour, on_dark(look.colour)], "marker": outline(look.marker),
+            "dashed": look.dashes != SOLID, "large": policy == FULL,
+        }
+        for policy, look in looks(policies).items()
+    }  # fmt: skip
+
+
+def _unfinished(runs: Path) -> int:
+    """How many runs have begun beside those that are finished."""
+    folders = [folder for folder in runs.iterdir() if folder.is_dir()] if runs.is_dir() else []
+    return sum(not (folder / RESULT_FILE).is_file() for folder in folders)
+
+
+def _html(sections: Sequence[Mapping[str, Any]], results: Sequence[Result], unfinished: int) -> str:
     environment = Environment(
-        loader=PackageLoader("emprune_lab.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        loader=PackageLoader("emprune_lab.report"), autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["data_uri"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode()
     return environment.get_template("report.html.j2").render(
         title=f"Dynamic data pruning on {' and '.join(dict.fromkeys(run.data for run in results))}",
         sections=sections,
+        finished=len(results),
+        unfinished=unfinished,
+        library=(files_of("emprune_lab.report") / "vendor" / "echarts.min.js").read_text(),
+        scripts=[f"views/{view.name}.js" for view in explore.discover()],
         own=any(is_own(run.recipe) for run in results),
         origin=_origin(results),
         notes=notes_of([table for section in sections for table in section["tables"]]),

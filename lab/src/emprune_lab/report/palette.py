@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.colors import to_rgb
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.markers import MarkerStyle
 
 SOLID, BROKEN, DOTTED = "-", (0, (5, 2)), (0, (1.5, 1.5))
 
@@ -81,3 +84,49 @@ def looks(policies: Sequence[str]) -> dict[str, Look]:
     pairs = map(Look, itertools.cycle(colours), itertools.cycle(_FREE_MARKERS))
     free = (look for look in pairs if look not in named.values())
     return {policy: named.get(policy) or next(free) for policy in policies}
+
+
+def outline(marker: str) -> str:
+    """A marker as the path of an SVG, within (−0.5, 0.5) or a little beyond, y downwards.
+
+    >>> outline("s")
+    'M-0.5,0.5 L0.5,0.5 L0.5,-0.5 L-0.5,-0.5 L-0.5,0.5 Z'
+    """
+    style = MarkerStyle(marker)
+    path = style.get_path().transformed(style.get_transform())
+    if marker == "o":  # an arc of its own in matplotlib, of many Bézier curves
+        return "M-0.5,0 A0.5,0.5 0 1,0 0.5,0 A0.5,0.5 0 1,0 -0.5,0 Z"
+    corners = [f"{x:.3g},{-y:.3g}" for x, y in np.asarray(path.to_polygons(closed_only=False)[0], dtype=np.float64)]
+    return "M" + " L".join(corners) + " Z"
+
+
+def on_dark(colour: str, contrast: float = 4.0) -> str:
+    """A colour as #rrggbb, mixed with white until it contrasts with the dark page as WCAG counts it; black turns white.
+
+    >>> on_dark("#56b4e9"), on_dark("#222222")
+    ('#56b4e9', '#f0f0f0')
+    """
+    if colour == NAMED["full"].colour:
+        return LIGHT
+    rgb = np.array(to_rgb(colour))
+    for white in np.linspace(0, 1, 101):
+        mixed = rgb + white * (1 - rgb)
+        if (luminance(to_hex(mixed)) + 0.05) / (luminance(DARK) + 0.05) >= contrast:
+            break
+    return to_hex(mixed)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb, in [0, 1], as WCAG 2 defines it."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+DARK, LIGHT = "#16181d", "#f0f0f0"
+"""The page's background in the dark, and ink on it."""
+# From few to many; of viridis, whose light end is hard to see on white and whose dark end is on a dark page.
+COUNT_COLOURS = tuple(
+    [to_hex(mpl.colormaps["viridis"](place)) for place in np.linspace(*ends, 7)] for ends in ((0.88, 0.0), (0.3, 1.0))
+)
+"""Colours of training counts in seven steps, on white and on the dark page."""

@@ -168,5 +168,6 @@ def _outcome(training: Training, scoring: Cost, command: str, device: str) -> tu
         entropy=train.entropy,
         correct=train.right,
         mislabelled=train.mislabelled,
+        turns=training.turns.array(pruner.num_epochs),
     )
     return result, samples

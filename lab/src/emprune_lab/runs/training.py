@@ -15,6 +15,7 @@ import torch
 from emprune import InBatchPolicy, Policy, Pruner
 from emprune.checkpoint import atomic_write
 from emprune.errors import DataError
+from emprune_lab.records.turns import Turns
 from emprune_lab.runs.learning_rate import LearningRate
 from emprune_lab.runs.optimizers import build_optimizer
 from emprune_lab.runs.steps import CapturedStep, can_capture, has_resident_images, without_graph
@@ -40,6 +41,7 @@ class Training:
         task: the model and its data.
         mode: how steps are executed: as asked for, or without a graph.
         history: one entry for each finished epoch: kept, loss, accuracy, seconds, and what the task measures.
+        turns: training counts after each finished epoch.
         seconds: spent training so far, in all sessions of the run.
         seconds_scoring: spent on forward passes that only refresh scores, likewise.
 
@@ -71,6 +73,7 @@ class Training:
         self.optimizer = build_optimizer(recipe, self.model.parameters())
         self.learning_rate = LearningRate(self.optimizer, recipe, self.pruner)
         self.history: list[dict[str, float]] = []
+        self.turns = Turns()
         self.seconds = self.seconds_scoring = 0.0
         self._epoch_sums = self._zero_sums()
 
@@ -81,7 +84,8 @@ class Training:
             after_step: called between steps; may save a checkpoint, and may raise to stop.
         """
         self.model.train()
-        for _ in self.pruner.epochs():
+        for epoch in self.pruner.epochs():
+            self.turns.after_epoch(epoch, self.pruner.table.times_trained)
             for ids in self._batches():
                 began = time.perf_counter()
                 self._step(ids)
@@ -91,6 +95,7 @@ class Training:
             self._observe_hidden()
             self.history.append(self._epoch_entry() | self._decided() | self.task.after_epoch())
             self._epoch_sums = self._zero_sums()
+        self.turns.after_epoch(self.pruner.epoch, self.pruner.table.times_trained)
 
     def settle(self) -> None:
         """Wait for the steps under way, so that their time counts as training's and not as that of what comes next."""
@@ -112,7 +117,7 @@ class Training:
             "pruner": self.pruner,
         }
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
-        state |= {"history": self.history, "sums": self._epoch_sums}
+        state |= {"history": self.history, "sums": self._epoch_sums, "turns": self.turns.kept}
         state |= {"seconds": self.seconds, "scoring": self.seconds_scoring}
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda new: torch.save(state, new))
@@ -134,7 +139,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.learning_rate.load_state_dict(state["scheduler"])
         self.history, self._epoch_sums, self.seconds = state["history"], state["sums"], state["seconds"]
-        self.seconds_scoring = state["scoring"]
+        self.seconds_scoring, self.turns = state["scoring"], Turns(state.get("turns", ()))
 
     def _batches(self) -> Sequence[torch.Tensor]:
         """Batches of the ids that the epoch still trains, in order; they and their weights move to the device once."""

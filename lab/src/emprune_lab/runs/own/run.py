@@ -126,7 +126,7 @@ def run(
     evaluated = time.perf_counter() - (pruner.clock.ended or began)
     _check_trained(pruner)
     result = _result(spec, pruner, measure.values(returned), evaluated, command, function, version)
-    save_run(folder, result, Counts(pruner.table.times_trained.copy()))
+    save_run(folder, result, Counts(pruner.table.times_trained.copy(), turns=pruner.turns.array(pruner.num_epochs)))
     return measure.read(result)
 
 

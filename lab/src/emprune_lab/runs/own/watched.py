@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from emprune import BatchSelection, Policy, Pruner
+from emprune_lab.records.turns import Turns
 from emprune_lab.runs.progress import Progress
 
-_STATE = "lab.clock"
+_STATE, _TURNS = "lab.clock", "lab.turns"
 _SECONDS_BETWEEN_PROGRESS = 0.5
 _ON_A_DEVICE = 5.0  # there it waits for all steps under way
 
@@ -29,12 +30,14 @@ class WatchedPruner(Pruner):
     Attributes:
         clock: seconds and losses of the loop; they travel with the pruner's state, so that those of a run that goes on
             from a checkpoint are those of all its sessions.
+        turns: training counts after each finished epoch.
         device: of the last step's losses, which stands for the model's; the CPU before there is one.
     """
 
     def __init__(self, num_samples: int, policy: Policy | str, *, watch: Watch, **settings: Any) -> None:
         super().__init__(num_samples, policy, **settings)
         self.watch, self.clock, self.device = watch, Clock(), torch.device("cpu")
+        self.turns = Turns()
 
     def rank_ids(self, batch_size: int | None = None, *, drop_last: bool = False) -> NDArray[np.int64]:
         """As of the pruner; what begins to iterate asks for it, and so starts the clock."""
@@ -57,19 +60,21 @@ class WatchedPruner(Pruner):
         """As of the pruner; an epoch's seconds end when its last step is done on the device too."""
         super().end_epoch(partial=partial)
         synchronize(self.device)
+        self.turns.after_epoch(self.epoch, self.table.times_trained)
         shown = {name: float(self.table.history(name)[self.epoch - 1]) for name in self.policy.shown}
         known = {name: value for name, value in shown.items() if math.isfinite(value)}
         self.clock.end_epoch(self.report().samples_backward, known, is_last=self.epoch >= self.num_epochs)
 
     def state_dict(self) -> dict[str, Any]:
-        """As of the pruner, with the clock's."""
-        return super().state_dict() | {_STATE: self.clock.state()}
+        """As of the pruner, with the clock's and the turns."""
+        return super().state_dict() | {_STATE: self.clock.state(), _TURNS: self.turns.kept}
 
     def load_state_dict(self, state: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Likewise."""
         super().load_state_dict(state, allow=allow)
         if _STATE in state:
             self.clock = Clock(**state[_STATE])
+        self.turns = Turns(state.get(_TURNS, ()))
 
 
 class Clock:
