@@ -93,5 +93,5 @@ def test_one_comparison_has_the_policy_the_data_set_and_the_figure(sources, tmp_
         # Two epochs of one half, the stalest first: each sample once, which random subsets do not achieve.
         assert (trained.tolist() == [1] * 80) == (run["policy"] == "stalest")
     assert "| 0.5 | stalest |" in (tmp_path / "table.md").read_text()
-    assert "<h3>Bars of the test</h3>" in (tmp_path / "report.html").read_text()
+    assert ">Bars of the test</h3>" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "figures" / "stripes-mlp-test-set-clean-bars.png").read_bytes().startswith(b"\x89PNG")

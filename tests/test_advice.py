@@ -62,8 +62,9 @@ def test_what_is_not_known_is_said() -> None:
     early = emprune.advise(watch(0.1, 1))
     assert np.isnan(early.prune_rate)
     nothing = emprune.advise(Pruner(10, prune_rate=0, num_epochs=2))
-    assert (nothing.epochs, nothing.remembered, nothing.suspects) == (0, 0, 0)
-    str(nothing)
+    assert (nothing.epochs, nothing.suspects) == (0, 0)
+    assert np.isnan(nothing.remembered)
+    assert "not known of the samples" in str(nothing)
 
 
 def test_an_ordinary_run_is_not_changed() -> None:
@@ -103,3 +104,17 @@ def test_ranks_with_a_partition_each_give_the_same_advice() -> None:
 def test_a_pruner_with_another_policy_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"policy 'emp'.*Pruner\(len\(train_set\), prune_rate=0"):
         emprune.advise(Pruner(10, "emp", prune_rate=0, num_epochs=2))
+
+
+def test_losses_below_zero_count_from_the_lowest_one_as_the_policy_does() -> None:
+    pruner = Pruner(N, prune_rate=0, num_epochs=EPOCHS)
+    ids = torch.arange(N)
+    loss = (ids % 100) / 50 - 0.9
+    for _ in range(4):
+        if pruner.epoch:
+            pruner.observe_held_out(loss)
+        pruner.loss(ids, loss, torch.zeros(N))
+        pruner.end_epoch()
+    advice = emprune.advise(pruner)
+    lifted = (loss - loss.min()).double().numpy() ** advice.gamma
+    assert advice.informative == pytest.approx(lifted.sum() ** 2 / (N * (lifted**2).sum()), rel=0.01)

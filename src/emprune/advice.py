@@ -12,6 +12,7 @@ from emprune.inspection import REMEMBERED, surely_wrong
 from emprune.policies.emp import emp_score
 from emprune.policies.gated import GatedEMP
 from emprune.selection.effective import effective_fraction
+from emprune.selection.rank_rules import lifted
 
 if TYPE_CHECKING:
     from emprune.pruner import Pruner
@@ -31,7 +32,8 @@ class Advice:
         gamma: the exponent that the default policy would take, from 3, which prefers the hard, to 0, which has
             no preference; NaN: not known.
         informative: effective part of the samples, (Σp)²/(N·Σp²), where they are drawn in proportion to score^gamma.
-        remembered: part of the samples with a loss below log 2, of classifications those that are certainly right.
+        remembered: part of the samples with a loss below log 2, of classifications those that are certainly right; NaN:
+            none was seen.
         suspects: samples whose label has a probability below 1 % though the prediction is sure (memory term below
             0.5 nats), as wrong labels have once a network has learnt the rest.
         prune_rate: what could be left out from the next epoch on, at most 0.7; 0: nothing; NaN: not known.
@@ -52,19 +54,26 @@ class Advice:
 
     def __str__(self) -> str:
         """For people, a line a statement."""
-        return "\n".join(
-            (
-                f"{self._verdict()}",
-                f"  generalisation gap {self.gap:.2f} ± {self.gap_error:.2f} (selecting stops to pay at 0.33)",
-                f"  reliability of scores {self.reliability:.2f}, exponent {self.gamma:.1f} of at most 3",
-                f"  {self.remembered:.0%} of the samples have a loss below log 2, {self.suspects} look mislabelled",
+        return (
+            "\n".join(
+                (
+                    f"{self._verdict()}",
+                    f"  generalisation gap {self.gap:.2f} ± {self.gap_error:.2f} (selecting stops to pay at 0.33)",
+                    f"  reliability of scores {self.reliability:.2f}, exponent {self.gamma:.1f} of at most 3",
+                    f"  {self.remembered:.0%} of the samples have a loss below log 2, {self.suspects} look mislabelled",
+                )
             )
-        ).replace("nan", "not known")
+            .replace("nan%", "not known")
+            .replace("nan", "not known")
+        )
 
     def _verdict(self) -> str:
         seen = f"After {self.epochs} of {self.num_epochs} epochs:"
         if np.isnan(self.gap):
-            return f"{seen} held-out losses are missing. Call pruner.observe_held_out(losses) once an epoch."
+            return (
+                f"{seen} the generalisation gap is not known. Call pruner.observe_held_out(losses) once an epoch, with "
+                "losses that are above 0 on average."
+            )
         if np.isnan(self.gamma):
             return f"{seen} too early to say; scores are compared from the second epoch on."
         if self.prune_rate == 0:
@@ -99,8 +108,10 @@ def advise(pruner: Pruner) -> Advice:
     seen = np.isfinite(table.loss)
     loss, memory = table.loss[seen], table.memory[seen]
     is_known = not np.isnan(known.gap.value + known.reliability.value)
-    scores = np.maximum(emp_score(loss, memory, policy.beta).astype(np.float64), 0)
-    informative = effective_fraction([scores**known.gamma], table.owned) if is_known else np.nan
+    scores = emp_score(loss, memory, policy.beta)
+    scores = lifted(scores, table.owned.lowest(scores)).astype(np.float64)
+    largest = float(table.owned.all_gather(scores.max(initial=0.0, keepdims=True)).max()) or 1.0
+    informative = effective_fraction([(scores / largest) ** known.gamma], table.owned) if is_known else np.nan
     rate = min(_MOST, max(0.0, np.floor(10 * (1 - informative)) / 10)) if is_known else np.nan
     count, remembered, suspects = table.owned.counts(
         len(loss), int((loss < REMEMBERED).sum()), int(surely_wrong(loss, memory).sum())
@@ -108,6 +119,6 @@ def advise(pruner: Pruner) -> Advice:
     return Advice(
         epochs=epoch, num_epochs=pruner.num_epochs, gap=known.gap.value, gap_error=known.gap.error,
         reliability=known.reliability.value, gamma=known.gamma if is_known else np.nan, informative=informative,
-        remembered=float(remembered / max(1, count)), suspects=int(suspects), prune_rate=float(rate),
+        remembered=float(remembered / count) if count else np.nan, suspects=int(suspects), prune_rate=float(rate),
         saved=float(rate * (pruner.num_epochs - epoch) / pruner.num_epochs),
     )  # fmt: skip

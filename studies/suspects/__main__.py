@@ -39,7 +39,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Train, measure, and write results.json and table.md; with ``choose`` print the seed of choice alone."""
+    """Train, measure, and write runs.json and table.md; with ``choose`` print the seed of choice alone."""
     entries = []
     for policy in runs.RUNS:
         for seed in (SEED_OF_CHOICE,) if options.choose else SEEDS:
@@ -49,7 +49,7 @@ def main(options: Options) -> None:
         print(table(entries))
         return
     text = "[\n" + ",\n".join(map(json.dumps, entries)) + "\n]\n"
-    atomic_write(FOLDER / "results.json", partial(Path.write_text, data=text, encoding="utf-8"))
+    atomic_write(FOLDER / "runs.json", partial(Path.write_text, data=text, encoding="utf-8"))
     (FOLDER / "table.md").write_text(table(entries), encoding="utf-8")
 
 

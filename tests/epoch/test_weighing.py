@@ -348,3 +348,19 @@ def test_quotas_do_not_go_with_a_partition() -> None:
                       partition_batch_size=4)  # fmt: skip
 
     assert all("Leave partition_batch_size out" in str(error) for error in on_all_ranks(task))
+
+
+@pytest.mark.parametrize("shares", ["equal", {"a": 1, "b": 0}])
+@pytest.mark.parametrize("name", ["emp", "emp-gated"])
+def test_quotas_are_met_where_samples_are_kept_back_or_quarantined(name: str, shares: Any) -> None:
+    labels = np.repeat(["a", "b"], 200)
+    for rate, broken in ((0.5, False), (0.7, True)):
+        pruner = Pruner(
+            400, name, prune_rate=rate, num_epochs=6, quotas=Quotas(labels, shares), on_nonfinite="quarantine"
+        )
+        for _ in pruner.epochs():
+            ids = torch.from_numpy(pruner.plan.ids.copy())
+            given = np.bincount(labels[ids] == "b", minlength=2)
+            assert given.tolist() == ([len(ids), 0] if shares != "equal" else [len(ids) // 2] * 2)
+            loss = 1 + (ids % 5).float()
+            pruner.loss(ids, torch.where((ids % 2 == 0) & broken, torch.nan, loss), loss / 3)

@@ -24,7 +24,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def test_a_run_that_fails_leaves_the_others_alone(tmp_path, capsys):
-    damaged = Compare(Setting(epochs=1), policies=("lfl",), prune_rates=(0.5,), seeds=1).specs()[0].run_id
+    damaged = Compare(setting=Setting(epochs=1), policies=("lfl",), prune_rates=(0.5,), seeds=1).specs()[0].run_id
     (tmp_path / "runs" / damaged).mkdir(parents=True)
     (tmp_path / "runs" / damaged / "checkpoint.pt").write_text("no checkpoint")
     arguments = [*SMALL, "--policies", "lfl,random", "--out", str(tmp_path), "--jobs", "2"]

@@ -345,3 +345,19 @@ def test_a_state_that_does_not_fit_one_rank_is_refused_by_all() -> None:
 
     found = on_all_ranks(task)
     assert all("the state is of rank 1, this is rank 2" in str(error) for error in found)
+
+
+@pytest.mark.parametrize("policy", ["random", "emp", "lfl", "orderdp"])
+def test_what_is_not_finite_is_taken_last(policy: str) -> None:
+    loss = torch.rand(64) + 0.1
+    loss[::2] = torch.nan
+    for rate in (0.5, 0.7):
+        pruner = BatchPruner(policy, prune_rate=rate, on_nonfinite="quarantine")
+        for _ in range(5):
+            chosen = pruner.select(loss, torch.rand(64))
+            assert torch.isfinite(loss[chosen.positions]).all()
+    few = torch.full((64,), torch.nan)
+    few[[3, 7]] = 1.0
+    chosen = BatchPruner(policy, prune_rate=0.9, on_nonfinite="quarantine").select(few, torch.rand(64))
+    assert len(chosen.positions) == 6
+    assert {3, 7} <= set(chosen.positions.tolist())

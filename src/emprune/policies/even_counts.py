@@ -20,6 +20,9 @@ from emprune.selection.inclusion import inclusion, log_rate
 from emprune.selection.quotas import Quotas
 from emprune.selection.topk import random_part
 
+_MOST = 1e4
+"""Exponents and factors count no higher: float32 holds what they are multiplied by."""
+
 CREDIT = "credit"
 """Name of the score table's column: what chances have added up to, less the turns that the sample has had."""
 
@@ -34,7 +37,7 @@ def chances(request: Request, scores: NDArray[np.float32], gamma: float, k: int)
     Returns:
         float32, shape [rows], in [0, 1]; k in sum over all ranks.
     """
-    owned, logs = request.table.owned, log_weights(request)
+    owned, logs, gamma = request.table.owned, log_weights(request), min(gamma, _MOST)
     rate = np.float32(log_rate(scores, k, request.rng("inclusion"), gamma=gamma, owned=owned, log_weights=logs))
     with np.errstate(divide="ignore", invalid="ignore"):
         powers = np.float32(gamma) * np.log(scores) + rate
@@ -74,7 +77,10 @@ def balanced(
     """
     table = request.table
     if request.quotas is not None:
-        chance = _within(request.quotas, request.k, chance)
+        weights = log_weights(request)
+        usable = None if weights is None else weights > -np.inf
+        sizes = np.bincount(request.quotas.codes, usable, len(request.quotas.classes)).astype(np.int64)
+        chance = _within(request.quotas, request.quotas.expected(request.k, sizes), chance)
     credit = table.extra[CREDIT] + chance
     start = request.rng("start", every_epoch=False)
     keys = credit + table.owned.draw(start, lambda generator, out: generator.random(out=out, dtype=np.float32))
@@ -86,10 +92,11 @@ def balanced(
     return selection
 
 
-def _within(quotas: Quotas, k: int, chance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Chances that add up to each class's quota; a table with quotas is never partitioned."""
-    scaled, possible = chance.copy(), np.bincount(quotas.codes, chance > 0, len(quotas.classes)).astype(np.int64)
-    for rows, expected in zip(quotas.by_class(), quotas.expected(k, possible).tolist(), strict=True):
+def _within(quotas: Quotas, expected: NDArray[np.float64], chance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Chances that add up to what is expected of each class that has any; such a table is never partitioned."""
+    scaled = chance.copy()
+    for rows, count in zip(quotas.by_class(), expected.tolist(), strict=True):
         total = float(chance[rows].sum(dtype=np.float64))
-        scaled[rows] = np.minimum(chance[rows] * np.float32(expected / max(total, 1e-9)), np.float32(1))
+        if total > 0:
+            scaled[rows] = np.minimum(chance[rows] * np.float32(min(count / total, _MOST)), np.float32(1))
     return scaled

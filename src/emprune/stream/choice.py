@@ -69,8 +69,13 @@ def choose(
         chosen = policy.select_within_batch(BatchRequest(floats, k, rng))
         check_chosen(policy, chosen, k, size)
         return chosen
-    return _by_table(policy, {**columns, "loss": np.where(bad, np.float32(np.nan), columns["loss"])}, k,
-                     derive_seed(seed, batch, "batch of a stream"), loss.device)  # fmt: skip
+    batch_seed, finite = derive_seed(seed, batch, "batch of a stream"), np.flatnonzero(~bad)
+    if len(finite) <= k:  # what is not finite comes last, whatever the policy
+        rest = np.flatnonzero(bad)[: k - len(finite)]
+        return BatchSelection(torch.from_numpy(np.sort(np.concatenate([finite, rest]))).to(loss.device))
+    found = _by_table(policy, {name: column[finite] for name, column in columns.items()}, k, batch_seed, loss.device)
+    places = torch.from_numpy(finite).to(loss.device)
+    return found if found.positions is None else BatchSelection(places[found.positions], found.weights)
 
 
 def _by_table(
