@@ -361,3 +361,17 @@ def test_what_is_not_finite_is_taken_last(policy: str) -> None:
     chosen = BatchPruner(policy, prune_rate=0.9, on_nonfinite="quarantine").select(few, torch.rand(64))
     assert len(chosen.positions) == 6
     assert {3, 7} <= set(chosen.positions.tolist())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"schema_version": True}, {"schema_version": np.zeros(2)}, {"has_memory": 0}, {"has_memory": np.zeros(2)},
+        {"counters": {"batches": 1, "samples_forward": 2, "samples_backward": 500}},
+    ],
+)  # fmt: skip
+def test_malformed_states_are_refused(changed: dict[str, Any]) -> None:
+    pruner = BatchPruner("emp", prune_rate=0.5)
+    pruner.select(torch.rand(8), torch.rand(8))
+    with pytest.raises(StateError):
+        pruner.load_state_dict({**pruner.state_dict(), **changed})

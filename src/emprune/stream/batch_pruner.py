@@ -254,14 +254,15 @@ def _by_name(scored: Any) -> dict[str, torch.Tensor]:
 
 def _checked(state: Any, fingerprint: Mapping[str, Any], rank: int) -> dict[str, int]:
     """The counters of a state that fits."""
-    if not isinstance(state, Mapping) or state.get("schema_version") != SCHEMA_VERSION:
+    version = state.get("schema_version") if isinstance(state, Mapping) else None
+    if type(version) is not int or version != SCHEMA_VERSION:
         found = state.get("schema_version") if isinstance(state, Mapping) else type(state).__name__
         raise StateError(
             f"the state is of schema_version {found!r}; allowed: what BatchPruner.state_dict() of version "
             f"{SCHEMA_VERSION} gave (a Pruner's state goes into a Pruner)."
         )
     saved, counters = state.get("fingerprint"), state.get("counters")
-    has_memory_fits = state.get("has_memory", "") in (None, True, False)
+    has_memory_fits = any(state.get("has_memory", "") is allowed for allowed in (None, True, False))
     if not isinstance(saved, Mapping) or not isinstance(counters, Mapping) or not has_memory_fits:
         raise StateError("the state is incomplete; allowed: what BatchPruner.state_dict() gave.")
     for name, here in fingerprint.items():
@@ -276,6 +277,6 @@ def _checked(state: Any, fingerprint: Mapping[str, Any], rank: int) -> dict[str,
             "itself, and its loader's."
         )
     found = {name: count for name in _COUNTERS if type(count := counters.get(name)) is int and count >= 0}
-    if len(found) < len(_COUNTERS):
+    if len(found) < len(_COUNTERS) or found["samples_backward"] > found["samples_forward"]:
         raise StateError(f"the state's counters are {dict(counters)!r}; allowed: whole numbers {', '.join(_COUNTERS)}.")
     return found
