@@ -46,6 +46,7 @@ def test_interrupted_comparison_goes_on_where_it_stopped(tmp_path):
     ) as process:
         while not list(tmp_path.glob("runs/*/result.json")) and process.poll() is None:
             time.sleep(0.02)
+        time.sleep(0.3)  # both processes are in the middle of a run then
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=240)
     assert process.returncode == 130, output

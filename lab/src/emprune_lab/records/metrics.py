@@ -55,7 +55,7 @@ def own_metric(name: str, higher_is_better: bool, full: float) -> Metric:
         full: that value.
 
     >>> one = own_metric("perplexity", False, 23.4)
-    >>> one.point, one.digits, own_metric("accuracy", True, 0.93).digits
+    >>> round(one.point, 3), one.digits, own_metric("accuracy", True, 0.93).digits
     (0.234, 3, 4)
     """
     point = abs(full) / 100 or 0.01
