@@ -158,12 +158,12 @@ class ScoreTable:
         """float64, shape [E], writable: numbers an epoch that the policy declares; KeyError for any other name."""
         return self._history[name]
 
-    def log_weights(self, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
-        """float32, of the shape of ``rows``: log of the samples' weights, -inf for a weight of 0; zeros without any."""
+    def log_weights(self) -> NDArray[np.float32] | None:
+        """float32, shape [rows]: log of the samples' weights, -inf for a weight of 0; None: all weigh the same."""
         if self.sample_weight is None:
-            return np.zeros_like(self._columns["loss"][rows])
+            return None
         with np.errstate(divide="ignore"):
-            return np.log(self.sample_weight[rows])
+            return np.log(self.sample_weight)
 
     @property
     def nbytes(self) -> int:

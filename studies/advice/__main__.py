@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from studies.run_lists import origin, read_runs, write_runs
 
 from emprune import Pruner, advise
-from emprune.checkpoint import atomic_write
-from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.training import Training
 from emprune_lab.specs.spec import RunSpec
@@ -62,15 +59,14 @@ def watch(data_name: str, changes: Mapping[str, Any], seed: int) -> dict[str, An
 
 def complete(path: Path, console: Console) -> list[dict[str, Any]]:
     """Train what the file lacks, each run written when it ends; returns all."""
-    runs: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    runs = read_runs(path)
     done = {(run["setting"], run["seed"]) for run in runs}
-    origin = {"device": device_name("cpu"), "torch": versions()["torch"], "commit": git_commit()}
+    made = origin()
     for name, (data, changes) in SETTINGS.items():
         for seed in SEEDS:
             if (name, seed) not in done:
-                runs.append({"setting": name, "seed": seed, **watch(data, changes, seed), **origin})
-                text = "[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n"
-                atomic_write(path, partial(Path.write_text, data=text))
+                runs.append({"setting": name, "seed": seed, **watch(data, changes, seed), **made})
+                write_runs(path, runs)
                 console.print(f"{name} seed {seed}: {runs[-1]['prune_rate']}", highlight=False)
     return runs
 

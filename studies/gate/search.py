@@ -5,11 +5,9 @@ python -m studies.gate.search           # trains what search.json lacks, then wr
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,8 @@ import torch
 from rich.console import Console
 from studies.gate.ablation import figure_png
 from studies.gate.variants import built
+from studies.run_lists import origin, read_runs, write_runs
 
-from emprune.checkpoint import atomic_write
-from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.report.formats import format_difference, format_mean
 from emprune_lab.report.intervals import mean, paired_difference
 from emprune_lab.runs.training import Training
@@ -81,17 +78,16 @@ def train(setting: Setting, variant: str, seed: int) -> dict[str, Any]:
 
 def complete(path: Path, console: Console) -> list[dict[str, Any]]:
     """Train what the file lacks, each run written when it ends; returns all runs."""
-    runs: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    runs = read_runs(path)
     done = {(run["setting"], run["variant"], run["seed"]) for run in runs}
-    origin = {"device": device_name("cpu"), "torch": versions()["torch"], "commit": git_commit()}
+    made = origin()
     for name, setting in SETTINGS.items():
         for seed in range(FIRST_SEED, FIRST_SEED + setting.seeds):
             for variant in VARIANTS:
                 if (name, variant, seed) not in done:
                     found = train(setting, variant, seed)
-                    runs.append({"setting": name, "variant": variant, "seed": seed, **found, **origin})
-                    text = "[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n"
-                    atomic_write(path, partial(Path.write_text, data=text))
+                    runs.append({"setting": name, "variant": variant, "seed": seed, **found, **made})
+                    write_runs(path, runs)
                     console.print(f"{name}: {variant} seed {seed}: {found['value']:.2f}", highlight=False)
     return runs
 

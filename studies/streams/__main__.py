@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from studies.run_lists import origin, read_runs, write_runs
 from studies.streams.table import MAIN, RATES, SEEDS, WAYS, table
 from studies.streams.training import by_stream, by_table
 
-from emprune.checkpoint import atomic_write
-from emprune_lab.records.provenance import device_name, git_commit, versions
 from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks import recipe_for
 
@@ -44,15 +41,14 @@ def train(data: str, rate: float, way: str, seed: int) -> dict[str, Any]:
 
 def complete(path: Path, console: Console) -> list[dict[str, Any]]:
     """Train what the file lacks, each run written when it ends; returns all runs."""
-    runs: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    runs = read_runs(path)
     done = {(run["data"], run["rate"], run["way"], run["seed"]) for run in runs}
-    origin = {"device": device_name("cpu"), "torch": versions()["torch"], "commit": git_commit()}
+    made = origin()
     for data, rate, way, seed in asked():
         if (data, rate, way, seed) not in done:
             found = train(data, rate, way, seed)
-            runs.append({"data": data, "rate": rate, "way": way, "seed": seed, **found, **origin})
-            text = "[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n"
-            atomic_write(path, partial(Path.write_text, data=text))
+            runs.append({"data": data, "rate": rate, "way": way, "seed": seed, **found, **made})
+            write_runs(path, runs)
             console.print(f"{data} {rate:g} {way} seed {seed}: {found['value']:.2f}", highlight=False)
     return runs
 

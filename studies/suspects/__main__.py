@@ -9,20 +9,18 @@ Needs cleanlab (pip install cleanlab==2.9.0).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
+from studies.run_lists import write_runs
 from studies.suspects import runs
 from studies.suspects.scores import flagged_by_cleanlab, measures, orders_of_cleanlab, orders_of_table
 
-from emprune.checkpoint import atomic_write
 from emprune_lab.records.provenance import device_name, git_commit, versions
 
 FOLDER = Path(__file__).parent
@@ -48,8 +46,7 @@ def main(options: Options) -> None:
     if options.choose:
         print(table(entries))
         return
-    text = "[\n" + ",\n".join(map(json.dumps, entries)) + "\n]\n"
-    atomic_write(FOLDER / "runs.json", partial(Path.write_text, data=text, encoding="utf-8"))
+    write_runs(FOLDER / "runs.json", entries)
     (FOLDER / "table.md").write_text(table(entries), encoding="utf-8")
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from torchrun_kills import kill_after_a_checkpoint
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ddp_fashion_mnist.py"
 
@@ -23,12 +22,6 @@ def start(folder: Path, processes: int) -> subprocess.Popen[str]:
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that it started; torchrun puts its workers into sessions of their own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def finish(process: subprocess.Popen[str]) -> list[str]:
@@ -46,18 +39,7 @@ def numbers(line: str) -> list[float]:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes leave that are killed at once after their first checkpoint."""
     folder = tmp_path_factory.mktemp("killed")
-    process = start(folder, 2)
-    try:
-        until = time.monotonic() + 120
-        while not (folder / "checkpoint.pt").is_file():
-            assert process.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.005)
-    finally:
-        for pid in family(process.pid):
-            os.kill(pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    kill_after_a_checkpoint(lambda out: start(out, 2), folder, 120)
     return folder
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from torchrun_kills import kill_after_a_checkpoint, kill_family
 
 pytest.importorskip("torchdata")
 pytest.importorskip("datasets")
@@ -27,12 +26,6 @@ def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that it started; torchrun puts its workers into sessions of their own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in family(int(child)))]
-
-
 def finish(folder: Path) -> list[str]:
     """The lines that the run printed; one whose start or end hangs, as one now and then does, is killed and goes on."""
     for attempt in (1, 2, 3):
@@ -40,8 +33,7 @@ def finish(folder: Path) -> list[str]:
         try:
             printed, errors = process.communicate(timeout=120)
         except subprocess.TimeoutExpired:
-            for pid in family(process.pid):
-                os.kill(pid, signal.SIGKILL)
+            kill_family(process)
             process.communicate()
             if attempt == 3:
                 raise
@@ -51,23 +43,8 @@ def finish(folder: Path) -> list[str]:
     raise AssertionError("unreachable")
 
 
-def kill_after_a_checkpoint(folder: Path) -> None:
-    process = start(folder)
-    try:
-        until = time.monotonic() + 200
-        while not (folder / "checkpoint.pt").is_file():
-            assert process.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.005)
-    finally:
-        for pid in family(process.pid):
-            os.kill(pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-
-
 def test_two_processes_killed_and_resumed_end_with_the_same_weights(tmp_path: Path) -> None:
-    kill_after_a_checkpoint(tmp_path / "killed")
+    kill_after_a_checkpoint(start, tmp_path / "killed", 200)
     first, *lines = finish(tmp_path / "killed")
     assert (step := re.fullmatch(r"going on after step (\d+), in pass \d+", first))
     assert 0 < int(step[1]) < 60

@@ -118,5 +118,4 @@ def check_enough(kept: Sequence[int], weights: NDArray[np.float32] | None, quota
                 "of the data set.",
             )  # fmt: skip
         if quotas is not None and k < len(quotas):
-            available = np.bincount(quotas.codes, usable, len(quotas.classes)).astype(np.int64)
-            quotas.expected(k, available)
+            quotas.expected(k, quotas.available(usable))

@@ -106,8 +106,8 @@ class Request:
 
     def _rules(self, every_epoch: bool = True) -> RankRules:
         table = self.table
-        logs = None if table.sample_weight is None else table.log_weights()
-        return RankRules(table.owned, self.k, self.rng(every_epoch=every_epoch), logs, self.quotas)
+        rng = self.rng(every_epoch=every_epoch)
+        return RankRules(table.owned, self.k, rng, table.log_weights(), self.quotas)
 
     def _reweighting_rules(self) -> RankRules:
         for name, given in (("sample_weight", self.table.sample_weight), ("quotas", self.quotas)):

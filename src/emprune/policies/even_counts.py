@@ -37,7 +37,7 @@ def chances(request: Request, scores: NDArray[np.float32], gamma: float, k: int)
     Returns:
         float32, shape [rows], in [0, 1]; k in sum over all ranks.
     """
-    owned, logs, gamma = request.table.owned, log_weights(request), min(gamma, _MOST)
+    owned, logs, gamma = request.table.owned, request.table.log_weights(), min(gamma, _MOST)
     rate = np.float32(log_rate(scores, k, request.rng("inclusion"), gamma=gamma, owned=owned, log_weights=logs))
     with np.errstate(divide="ignore", invalid="ignore"):
         powers = np.float32(gamma) * np.log(scores) + rate
@@ -47,11 +47,6 @@ def chances(request: Request, scores: NDArray[np.float32], gamma: float, k: int)
     # Rounded, so that it does not depend on how the rows are partitioned.
     chance *= np.float32(k / max(total, 1.0))
     return np.minimum(chance, np.float32(1), out=chance)
-
-
-def log_weights(request: Request) -> NDArray[np.float32] | None:
-    """float32, shape [rows]: log of the samples' weights, -inf for those that are never trained; None: all are 1."""
-    return None if request.table.sample_weight is None else request.table.log_weights()
 
 
 def drawn_uniformly(request: Request, rows: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
@@ -77,10 +72,8 @@ def balanced(
     """
     table = request.table
     if request.quotas is not None:
-        weights = log_weights(request)
-        usable = None if weights is None else weights > -np.inf
-        sizes = np.bincount(request.quotas.codes, usable, len(request.quotas.classes)).astype(np.int64)
-        chance = _within(request.quotas, request.quotas.expected(request.k, sizes), chance)
+        available = request.quotas.available(None if table.sample_weight is None else table.sample_weight > 0)
+        chance = _within(request.quotas, request.quotas.expected(request.k, available), chance)
     credit = table.extra[CREDIT] + chance
     start = request.rng("start", every_epoch=False)
     keys = credit + table.owned.draw(start, lambda generator, out: generator.random(out=out, dtype=np.float32))

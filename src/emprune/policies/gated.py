@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
-from emprune.policies.even_counts import CREDIT, balanced, chances, drawn_uniformly, log_weights
+from emprune.policies.even_counts import CREDIT, balanced, chances, drawn_uniformly
 from emprune.policies.generalisation import COUNTED, Gap, count_again, count_first, weighted_gap
 from emprune.policies.reliability import PAIRS, Reliability, count_pairs, reliability
 from emprune.selection import Selection
@@ -144,14 +144,14 @@ class GatedEMP(Policy):
         due, back = (rows[table.unseen[rows]] for rows in self._reserve(request))
         others = ~np.isnan(scores)
         others[due] = others[back] = False
-        if (weights := log_weights(request)) is not None:
-            others &= weights > -np.inf
+        if table.sample_weight is not None:
+            others &= table.sample_weight > 0
         scores = np.where(others, scores if gamma else np.float32(1), np.float32(0))
         drawn = request.k - owned.total(len(due))
         uniform = round(self.floor * drawn)
         uniformly = drawn_uniformly(request, others, uniform)
         chance = chances(request, scores, gamma or 1.0, drawn - uniform)
-        if weights is None:
+        if table.sample_weight is None:
             chance[others] += np.float32(uniform / max(1, owned.count(others)))
         else:
             chance += chances(request, others.astype(np.float32), 1.0, uniform)

@@ -78,7 +78,11 @@ class Quotas:
     @property
     def sizes(self) -> Ids:
         """int64, shape [C]: samples of each class."""
-        return np.bincount(self.codes, minlength=len(self.classes))
+        return self.available(None)
+
+    def available(self, usable: NDArray[np.bool_] | None) -> Ids:
+        """int64, shape [C]: samples of each class that are marked, bool, shape [N]; None: all of them."""
+        return np.bincount(self.codes, usable, len(self.classes)).astype(np.int64)
 
     def counts(self, k: int, available: Ids, rng: np.random.Generator) -> Ids:
         """int64, shape [C]: how many of each class, k in all.

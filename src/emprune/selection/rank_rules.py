@@ -120,8 +120,7 @@ class RankRules:
     def _of_each_class(self, keys: Floats, quotas: Quotas) -> Selection:
         """The smallest keys of each class, as many as its quota says."""
         logs = self.log_weights
-        usable = np.ones(len(keys)) if logs is None else logs > -np.inf
-        available = np.bincount(quotas.codes, usable, len(quotas.classes)).astype(np.int64)
+        available = quotas.available(None if logs is None else logs > -np.inf)
         counts = quotas.counts(self.k, available, self.rng).tolist()
         parts = []
         for rows, count in zip(quotas.by_class(), counts, strict=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError, DataError, did_you_mean
+from emprune_lab.imports import NAMED, imported
 
 Show = Callable[[int], Any]
 """From an id to an image (of PIL, an array or tensor, the path of a file) or text."""
-_NAMED = "module:function or file.py:function"
 
 
 def load_function(option: str, name: str) -> Callable[..., Any]:
@@ -29,33 +27,13 @@ def load_function(option: str, name: str) -> Callable[..., Any]:
     """
     where, _, attribute = name.rpartition(":")
     if not where or not attribute:
-        raise ArgumentError(option, name, _NAMED)
-    module = _imported(option, where, name)
+        raise ArgumentError(option, name, NAMED)
+    module = imported(option, where, name)
     found = getattr(module, attribute, None)
     if not callable(found):
         known = [one for one, value in vars(module).items() if callable(value)]
         raise ArgumentError(option, name, f"a function of {where}", did_you_mean(attribute, known))
     return found  # type: ignore[no-any-return]
-
-
-def _imported(option: str, where: str, name: str) -> Any:
-    folder = Path.cwd()
-    if where.endswith(".py"):
-        path = Path(where).resolve()
-        if not path.is_file():
-            raise ArgumentError(option, name, f"{_NAMED}; there is no file {where}")
-        folder, where = path.parent, path.stem
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    try:
-        return importlib.import_module(where)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{where}.".startswith(f"{error.name}."):
-            allowed = f"{_NAMED}; there is no module {error.name} in {folder} or among those installed"
-            raise ArgumentError(option, name, allowed) from error
-        raise DataError(f"{where} cannot be imported: {error}.") from error
-    except Exception as error:  # whatever the user's module raises
-        raise DataError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def load_labels(name: str, ids: NDArray[np.int64]) -> list[str]:
@@ -76,7 +54,7 @@ def load_labels(name: str, ids: NDArray[np.int64]) -> list[str]:
     elif ":" in name:
         labels = called(load_function("labels", name), name)
     else:
-        raise ArgumentError("labels", name, f"a file that is there, or {_NAMED}")
+        raise ArgumentError("labels", name, f"a file that is there, or {NAMED}")
     if hasattr(labels, "tolist"):
         labels = labels.tolist()
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import pickle
 import sys
@@ -11,13 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from emprune.errors import ArgumentError, DataError, did_you_mean
+from emprune.errors import ArgumentError, did_you_mean
+from emprune_lab.imports import NAMED, imported
 
 Returned = float | Mapping[str, float]
 TrainFunction = Callable[..., Returned]
 """Of (pruner, seed), or of (pruner, seed, folder) where it has an argument of that name."""
 
-_ALLOWED = "module:function or file.py:function"
 _HINT = "The function takes (pruner, seed), trains, and returns a number or a dict of numbers."
 
 
@@ -32,8 +31,8 @@ def load_function(name: str) -> TrainFunction:
     """
     where, colon, attribute = name.rpartition(":")
     if not colon or not where or not attribute:
-        raise ArgumentError("train", name, _ALLOWED, _HINT)
-    module = _imported(where, name)
+        raise ArgumentError("train", name, NAMED, _HINT)
+    module = imported("train", where, name)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -43,27 +42,6 @@ def load_function(name: str) -> TrainFunction:
         found = getattr(found, part)
     check_function(found)
     return found  # type: ignore[no-any-return]
-
-
-def _imported(where: str, name: str) -> Any:
-    folder = Path.cwd()
-    if where.endswith(".py"):
-        path = Path(where).resolve()
-        if not path.is_file():
-            raise ArgumentError("train", name, f"{_ALLOWED}; there is no file {where}")
-        folder, where = path.parent, path.stem
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))  # the processes that train are started with the same
-    try:
-        return importlib.import_module(where)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (where == error.name or where.startswith(f"{error.name}.")):
-            raise ArgumentError(
-                "train", name, f"{_ALLOWED}; there is no module {error.name} in {folder} or among those installed"
-            ) from error
-        raise DataError(f"{where} cannot be imported: {error}.") from error
-    except Exception as error:  # whatever the user's module raises: an error of his, in a sentence
-        raise DataError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def check_function(function: object) -> None:
