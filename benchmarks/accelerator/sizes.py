@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from emprune_lab.specs.recipe import Mode, Precision
 
-AS_SHIPPED, AS_PUBLISHED = "emp", ("emp:beta=1:rule=top", "emp:beta=1:gamma=1")
+AS_SHIPPED, AS_PUBLISHED = ("emp-gated", "emp"), ("emp:beta=1:rule=top", "emp:beta=1:gamma=1")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Sizes:
     batch_size: int = 128
     train_size: int | None = None
     precision: Precision = "bfloat16"
-    policies: tuple[str, ...] = ("random", AS_SHIPPED, *AS_PUBLISHED, "infobatch", "lfl")
-    later_policies: tuple[str, ...] = ("orderdp",)
+    policies: tuple[str, ...] = ("random", *AS_SHIPPED, *AS_PUBLISHED, "infobatch")
+    later_policies: tuple[str, ...] = ("lfl", "orderdp")
     rates: tuple[float, ...] = (0.7, 0.9)
     seeds: int = 3
     start_seconds: float = 15.0
