@@ -25,8 +25,8 @@ except ImportError:  # the module can be imported without Triton, as documentati
         return kernel
 
 
-_BLOCK = 4096  # entries at a time; with 8 warps 16 a thread, and no register spills on sm_80 and sm_90
-_WARPS = 8
+_BLOCK = 2048  # entries at a time, 16 a thread: the fastest of eight sizes on an H100, in bfloat16 and float32
+_WARPS = 4
 _BYTES = 16  # the widest load of a thread
 
 
