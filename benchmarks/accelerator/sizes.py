@@ -27,7 +27,7 @@ class Sizes:
     loop_train_size: dict[str, int] = field(default_factory=lambda: {"resnet18": 50_000, "resnet50": 20_000})
     loop_seconds: float = 3.0
     step_batches: tuple[int, ...] = (128, 1024)
-    step_pairs: int = 12
+    step_pairs: int = 60
     tokens: int = 8192
     vocabulary: int = 50_257
     epochs: int = 200
