@@ -15,7 +15,6 @@ from emprune.errors import ArgumentError, DataError, EmpruneWarning, EpochOrderE
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 
-_CHUNK = 65_536
 _SILENT_ROUNDS = 2
 """Whole rounds over a plan that may go by without a loss."""
 
@@ -49,13 +48,15 @@ class PlanSampler(Sampler[int]):
         pruner, epoch = self.pruner, self.pruner.epoch
         self._notice_silent_rounds()
         ids = pruner.rank_ids(self.batch_size, drop_last=self.drop_last)
-        for begin in range(0, len(ids), _CHUNK):
-            for place, index in enumerate(ids[begin : begin + _CHUNK].tolist(), start=begin + 1):
-                if pruner.epoch != epoch:
-                    raise _stale(pruner, epoch)
-                if place == len(ids):  # now, since nobody need ask for more
-                    self._silent_rounds += self._silent_since == (epoch, pruner.steps_reported)
-                yield index
+        at_once = self.batch_size or 1
+        for begin in range(0, len(ids), at_once):
+            if pruner.epoch != epoch:
+                raise _stale(pruner, epoch)
+            *batch, last = ids[begin : begin + at_once].tolist()
+            yield from batch
+            if begin + at_once >= len(ids):  # before the last one, since nobody need ask for more
+                self._silent_rounds += self._silent_since == (epoch, pruner.steps_reported)
+            yield last
 
     def __len__(self) -> int:
         return self.pruner.rank_count(self.batch_size, drop_last=self.drop_last)

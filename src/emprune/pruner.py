@@ -43,6 +43,7 @@ from emprune.epoch.weighing import (
     check_quotas,
     relative_weights,
 )
+from emprune.epoch.weights import weighted_mean
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
 from emprune.inspection import hardest, suspects
@@ -366,9 +367,7 @@ class Pruner:
             loss = torch.where(torch.isfinite(loss), loss, 0.0)
         if chosen.positions is not None:
             loss = loss[chosen.positions]
-        if chosen.weights is not None:
-            loss = loss * chosen.weights.to(loss.dtype)
-        return loss.mean() if len(loss) else loss.sum()  # a batch whose share is none still has a gradient: zero
+        return weighted_mean(loss, chosen.weights)
 
     @outside_graphs
     def select_batch(

@@ -19,6 +19,9 @@ Unseen = Literal["first", "mean"]
 INFORMATIVE = "informative"
 """Number an epoch that the pruner notes where its rate follows the scores; see :mod:`emprune.epoch.auto_rate`."""
 
+_CLOSE = 16
+"""Bytes of marks for an id that are worth less than sorting it."""
+
 _HISTORY = "history."
 _COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
 _UNSEEN = {"loss": np.inf, "memory": 0, "last_seen": -1, "times_trained": 0}
@@ -331,7 +334,14 @@ def array_of(name: str, value: Any) -> NDArray[Any]:
 
 
 def has_duplicates(ids: NDArray[np.int64]) -> bool:
-    """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
+    """Whether an id occurs twice. By marks where ids lie close, else by sorting: np.unique hashes, and is slower."""
+    if not len(ids):
+        return False
+    first, last = int(ids.min()), int(ids.max())
+    if last - first < _CLOSE * len(ids):
+        marks = np.zeros(last - first + 1, dtype=bool)
+        marks[ids - first] = True
+        return int(np.count_nonzero(marks)) < len(ids)
     ordered = np.sort(ids)
     return bool((ordered[1:] == ordered[:-1]).any())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -24,6 +25,21 @@ def nonfinite(columns: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     return ~finite
 
 
+def are_finite(values: Sequence[torch.Tensor]) -> bool:
+    """False if a value is NaN or infinite; perhaps also for other values, at the edge of what float32 holds.
+
+    One product tells, which only a fault makes NaN or infinite, because in a step each operation costs far more than its
+    work on so few numbers.
+
+    Args:
+        values: on the CPU, floating point, shape [B] each.
+    """
+    first, last = values[0], values[-1]
+    if len(values) > 2 or not (first.dtype is torch.float32 and last.dtype is torch.float32 and last.is_cpu):
+        return False
+    return math.isfinite(first.dot(last).item())
+
+
 def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
     """Raise the error that names non-finite samples; nothing for an empty array.
 
@@ -43,32 +59,43 @@ def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
 class Step(NamedTuple):
     """One step's values, copied: a compiled step or an in-place operation may overwrite the originals.
 
+    What lies on a device stays there; what lies on the CPU is copied as bytes, which costs a step least.
+
     Attributes:
-        ids: int64, shape [B].
-        values: float32, shape [V, B], detached.
+        ids: int64, shape [B]; in an array, those of the plan itself, where they lie on the CPU.
+        values: float32, shape [V, B], detached; from the CPU the bytes of V rows.
         names: of the V values; the first is "loss".
     """
 
-    ids: torch.Tensor
-    values: torch.Tensor
+    ids: torch.Tensor | NDArray[np.int64]
+    values: torch.Tensor | tuple[bytes, ...]
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, ids: torch.Tensor, values: Mapping[str, torch.Tensor]) -> Step:
-        """Copy the tensors, floating point of shape [B] each, "loss" first; they stay on the loss's device."""
-        device = values["loss"].device
+    def of(
+        cls, ids: torch.Tensor, values: Mapping[str, torch.Tensor], planned: NDArray[np.int64] | None = None
+    ) -> Step:
+        """Copy the tensors, floating point of shape [B] each, detached, "loss" first; they stay on the loss's device.
+
+        Args:
+            planned: the same ids as the plan has them, read-only, which need no copy.
+        """
+        kept = planned
+        if kept is None:
+            kept = ids.numpy().copy() if ids.is_cpu else ids.clone()
+        loss = values["loss"]
+        if loss.is_cpu:
+            return cls(kept, tuple([_bytes(value) for value in values.values()]), tuple(values))
         # One operation for all: in a step, each one costs far more than its work on so few numbers.
-        rows = torch.stack([value.detach().to(device) for value in values.values()])
-        return cls(ids.clone(), rows.float(), tuple(values))
+        rows = torch.stack([value.to(loss.device) for value in values.values()])
+        return cls(kept, rows.float(), tuple(values))
 
-    @property
-    def loss(self) -> torch.Tensor:
-        """float32, shape [B]."""
-        return self.values[0]
-
-    def get(self, name: str) -> torch.Tensor | None:
-        """float32, shape [B]; None where the step gave no such value."""
-        return self.values[self.names.index(name)] if name in self.names else None
+    def rows(self) -> dict[str, torch.Tensor | NDArray[np.float32]]:
+        """The values by name, float32, shape [B] each: tensors of a device, arrays on the CPU."""
+        return {
+            name: np.frombuffer(row, dtype=np.float32) if isinstance(row, bytes) else row
+            for name, row in zip(self.names, self.values, strict=True)
+        }
 
 
 @dataclass
@@ -112,15 +139,15 @@ class ObservationBuffer:
 
     def collect(self) -> Observations:
         """Bring everything to the host, in one transfer a column; ids are not checked yet."""
-        steps = [step for step, *_ in self._steps]
-        ids = to_host([step.ids for step in steps], torch.int64)
-        values = {name: to_host([_row(step, name) for step in steps], torch.float32) for name in self.names}
-        sizes = [len(step.ids) for step in steps]
+        sizes = [len(step.ids) for step, *_ in self._steps]
+        ids = to_host([step.ids for step, *_ in self._steps], np.int64)
+        rows = [step.rows() for step, *_ in self._steps]
+        values = {name: to_host([_row(row, name) for row in rows], np.float32) for name in self.names}
         masks = [
-            torch.full((size,), mask) if isinstance(mask, bool) else mask
+            np.full(size, mask) if isinstance(mask, bool) else mask
             for (_, mask, _), size in zip(self._steps, sizes, strict=True)
         ]
-        trained = to_host(masks, torch.bool)
+        trained = to_host(masks, np.bool_)
         if has_duplicates(ids):
             trained = trained & _first_in_batch(ids, sizes)
         is_train_step = np.array([is_train_step for *_, is_train_step in self._steps], dtype=bool)
@@ -136,18 +163,27 @@ class ObservationBuffer:
         self.cleared += count
 
 
-def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
-    """Batches of one column as one array on the host, in one transfer."""
-    if not columns:
-        return torch.empty(0, dtype=dtype).numpy()
-    if len({column.device for column in columns}) > 1:
-        columns = [column.cpu() for column in columns]
-    return torch.cat(columns).cpu().numpy()
+def to_host(columns: Sequence[torch.Tensor | NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+    """Batches of one column as one array on the host, in one transfer where all of them lie on one device."""
+    tensors = [column for column in columns if isinstance(column, torch.Tensor)]
+    if tensors and len(tensors) == len(columns) and len({column.device for column in tensors}) == 1:
+        return torch.cat(tensors).cpu().numpy()
+    arrays = [column.cpu().numpy() if isinstance(column, torch.Tensor) else column for column in columns]
+    return np.concatenate([np.empty(0, dtype), *arrays])
 
 
-def _row(step: Step, name: str) -> torch.Tensor:
-    given = step.get(name)
-    return torch.full_like(step.loss, torch.nan) if given is None else given
+def _row(rows: Mapping[str, torch.Tensor | NDArray[np.float32]], name: str) -> torch.Tensor | NDArray[np.float32]:
+    """One of a step's rows; NaN where it gave no such value."""
+    if name in rows:
+        return rows[name]
+    loss = rows["loss"]
+    return torch.full_like(loss, torch.nan) if isinstance(loss, torch.Tensor) else np.full_like(loss, np.nan)
+
+
+def _bytes(value: torch.Tensor) -> bytes:
+    if not (value.is_cpu and value.dtype is torch.float32):
+        value = value.to("cpu", torch.float32)
+    return value.numpy().tobytes()
 
 
 def _first_in_batch(ids: NDArray[np.int64], batch_sizes: list[int]) -> NDArray[np.bool_]:
