@@ -35,7 +35,7 @@ class Scores:
     Attributes:
         id: int64, positions in the data set.
         loss, memory: float32, nats, as last seen; the loss is infinite where never seen, NaN where quarantined.
-        last_seen: int32, epoch, -1 for never; of runs of emprune compare, whose final model scores all, -1 everywhere.
+        last_seen: int32, epoch, -1 for never; of runs of emprune compare, which do not keep it, -1 everywhere.
         times_trained: int32, epochs.
     """
 
@@ -135,7 +135,7 @@ def _checked(found: Mapping[str, NDArray[Any]], path: Path) -> dict[str, NDArray
 def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         found = {name: file[name] for name in file.files}
-    if found.keys() >= {"loss", "entropy", "times_trained", "mislabelled"}:  # samples.npz of emprune compare
+    if found.keys() >= {"loss", "entropy", "times_trained"}:  # samples.npz of emprune compare
         rows = np.arange(len(found["loss"]))
         return {"id": rows, "memory": found["entropy"], "last_seen": np.full(len(rows), -1), **found}
     return found
