@@ -87,6 +87,9 @@ def main() -> None:
         print(f"test accuracy {right:.2%}, {trained[0]} of {trained[1]} samples, {pruner.batches} steps")
         print(f"weights {sum(weight.double().abs().sum().item() for weight in model.parameters()):.10f}", flush=True)
     dist.barrier()  # nobody leaves while another still works
+    # Whoever holds the group last ends gloo's threads and waits for them. DDP would, which score holds too, with
+    # Python's lock in its hand; and a thread that frees the tensor summed above waits for that lock: neither goes on.
+    del parallel
     dist.destroy_process_group()
 
 

@@ -39,7 +39,7 @@ function card(samples, policy, i, size, brief) {
   if (brief) lines.push(`№ ${samples.positions[i]}`, `×${run.count[i]}, ${loss}`);
   else {
     lines.push(`sample ${samples.positions[i]}`, `trained ${run.count[i]} ×`, loss);
-    if (!Number.isNaN(run.memory[i])) lines.push(`${samples.log ? "entropy" : "memory term"} ${run.memory[i].toPrecision(3)}`);
+    if (seen(run, i)) lines.push(`${samples.log ? "entropy" : "memory term"} ${run.memory[i].toPrecision(3)}`);
     if (run.right) lines.push(run.right[i] === 100 ? "predicted right" : run.right[i] === 0 ? "predicted otherwise" : `${run.right[i]} % predicted right`);
   }
   lines.forEach((line, n) => box.append(n || !brief ? make("div", {}, line) : make("b", {}, line)));
