@@ -15,6 +15,7 @@ from emprune_lab.commandline.kinds import LabRuns, Runs
 from emprune_lab.commandline.live import LiveView
 from emprune_lab.commandline.options import Publication, check_least
 from emprune_lab.commandline.stop import Stop
+from emprune_lab.inspection.functions import Show
 from emprune_lab.records.folders import prepare_folder
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
 from emprune_lab.report.answer import own_answers
@@ -58,7 +59,8 @@ def report(options: Report, console: Console) -> int:
     prepare_folder(options.out, [FIGURES_FOLDER], _FILES)
     save_results(options.out / RESULTS_FILE, results)
     _publish(
-        results, options.out, folder, options.publication, console, as_json=options.json, data_dir=options.data_dir
+        results, options.out, folder, options.publication, console, as_json=options.json, data_dir=options.data_dir,
+        show=options.publication.shown(),
     )  # fmt: skip
     return 0
 
@@ -75,6 +77,7 @@ def carry_out(
     budget_minutes: float | None = None,
     as_json: bool = False,
     data_dir: str | None = None,
+    show: Show | None = None,
 ) -> list[Result]:
     """Train what is not finished, and publish what is.
 
@@ -83,6 +86,7 @@ def carry_out(
         jobs: runs at the same time; None: as many as their kind says.
         budget_minutes: stop in time, which is no failure.
         as_json: print the results as JSON on standard output. data_dir: as for the report.
+        show: what a sample shows in the report; None: as the publication says.
 
     Returns:
         What is finished.
@@ -100,6 +104,7 @@ def carry_out(
             did_you_mean(publication.reference, policies),
         )  # fmt: skip
     check_least(1, jobs=jobs)
+    show = show or publication.shown()
     stop, comparison = Stop(budget_minutes), Comparison(specs, out, runs.read)
     missing = comparison.missing
     jobs = min(jobs or runs.default_jobs, len(missing))
@@ -117,7 +122,7 @@ def carry_out(
         comparison.save()  # as they are read now
         if publication.reference not in {result.policy for result in results}:  # its first run is still to come
             publication = dataclasses.replace(publication, reference=RANDOM)
-        _publish(results, out, out / RUNS_FOLDER, publication, console, as_json=as_json, data_dir=data_dir)
+        _publish(results, out, out / RUNS_FOLDER, publication, console, as_json=as_json, data_dir=data_dir, show=show)
     if failed := comparison.failed:
         named = ", ".join([*failed][:_MOST_NAMED]) + (" …" if len(failed) > _MOST_NAMED else "")
         raise EmpruneError(f"{len(failed)} of {len(specs)} runs failed: {named}. The same command tries them again.")
@@ -164,6 +169,7 @@ def _publish(
     *,
     as_json: bool,
     data_dir: str | None,
+    show: Show | None,
 ) -> None:
     """Write table, figures and report; print the table, and the paths last."""
     reference = publication.reference
@@ -171,7 +177,7 @@ def _publish(
     said = own_answers(results, reference)
     try:
         with console.status("Drawing figures …"):
-            files = write_report(out, results, runs, data_dir=data_dir, reference=reference)
+            files = write_report(out, results, runs, data_dir=data_dir, reference=reference, show=show)
     finally:  # what was measured is shown, also where the disk has no room for it
         for table in tables:
             console.print(table)
