@@ -23,6 +23,7 @@ from studies.map.names import FIXED, GATED
 from studies.map.page import filled
 from studies.map.sources import committed_runs, own_runs
 
+from emprune.policies import REGISTRY, InBatchPolicy
 from emprune_lab.records.results import load_results
 from emprune_lab.report.costs import RANDOM
 from emprune_lab.report.formats import NONE, format_difference, format_speed_up
@@ -33,7 +34,7 @@ from emprune_lab.report.style import new_figure, styled
 
 ROOT = Path(__file__).parents[1]
 FIGURE = ROOT / "docs" / "accuracy.svg"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = tuple(ROOT / name for name in ("README.md", "docs/results.md", "docs/policies.md"))
 STUDIES = ROOT / "studies"
 PANELS = {
     "Fashion-MNIST, a small CNN": ("fashion-mnist", "cnn", 20_000, 0.0),
@@ -66,12 +67,25 @@ def tables() -> dict[str, str]:
     return {
         "when it helps": six_lines(),
         "verdict": verdict(),
+        "policies": policies(),
         "the default policy": (STUDIES / "gate" / "table.md").read_text("utf-8").strip() + "\n",
         **{
             name: overview_markdown(load_results(STUDIES / name)).strip() + "\n"
             for name in ("fashion-mnist/clean-and-mislabelled", "cifar100-cpu")
         },
     }
+
+
+def policies() -> str:
+    """A row for each built-in policy."""
+    lines = ["| name | class | from | reads | partitioned | streams | weights | quotas |"]
+    lines.append("| :--- | :--- | :--- | :--- | :---: | :---: | :---: | :---: |")
+    for name, kind in sorted(REGISTRY.items()):
+        in_batch, honours = issubclass(kind, InBatchPolicy), kind.honours
+        able = (kind.partitionable, kind.streams or in_batch, "sample_weight" in honours, "quotas" in honours)
+        marks = " | ".join("yes" if one else "" for one in able)
+        lines.append(f"| `{name}` | {kind.__name__} | {kind.source} | {', '.join(kind.inputs)} | {marks} |")
+    return "\n".join(lines) + "\n"
 
 
 @cache

@@ -38,7 +38,8 @@ class Comparison:
 
     Attributes:
         rows: their statistics, as :func:`emprune_lab.report.statistics.summarise` orders them.
-        cells: the runs themselves. samples: per-sample arrays by run_id, of the runs that have some.
+        cells: the runs themselves.
+        samples: per-sample arrays by run_id, of the runs that have some.
         counts: likewise, of the runs that have nothing else of their samples.
         data_dir: where the data set lies, as for :func:`emprune_lab.data.load`.
     """

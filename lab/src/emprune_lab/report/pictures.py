@@ -25,7 +25,8 @@ def shown_of_samples(data: LabelledData, positions: NDArray[np.int64], room: flo
     """As many of the samples as fit into the page, the first ones first.
 
     Args:
-        positions: of samples, in the order of interest. room: part of the page's room that is theirs.
+        positions: of samples, in the order of interest.
+        room: part of the page's room that is theirs.
 
     Returns:
         positions: of those that are in it. Then of images ``sprite``, a WebP as base64 that has them in lines of
