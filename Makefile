@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
-.PHONY: run headline test lint types unit wheel clean
+.PHONY: run headline test lint types unit wheel docs clean
 
 # The main job: the comparison on the embedded data set, with table, figures and report.
 run: $(STAMP)
@@ -25,7 +25,13 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+# The documentation site; a warning is an error, and every link inside it is followed.
+docs: $(STAMP)
+	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
+	$(BIN)/python docs/links.py build/docs
+	@echo "build/docs/index.html"
 
 # The library's wheel alone, with torch and numpy only, in an environment of its own; the laboratory's is built.
 wheel: $(STAMP)

@@ -43,6 +43,7 @@ html_title = f"emprune {release}"
 html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["static"]
+html_extra_path = ["root"]
 html_css_files = ["site.css"]
 html_show_search_summary = False  # it fetches pages, which a browser refuses to a page that was opened as a file
 

@@ -82,7 +82,7 @@ def test_commands_of_a_page_are_understood(page: Path) -> None:
 
 def test_files_that_the_readme_names_exist() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    for target in re.findall(r"(?:\]\(|href=\")([^):#\"]+)", readme):
+    for target in re.findall(r"\]\(([^)#:]+)[)#]", readme):
         assert (ROOT / target).exists(), target
 
 
