@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
+WHEEL_PYTHONS ?= $(PYTHON)
 
 .PHONY: run headline test lint types unit wheel docs clean
 
@@ -33,14 +34,18 @@ docs: $(STAMP)
 	$(BIN)/python docs/links.py build/docs
 	@echo "build/docs/index.html"
 
-# The library's wheel alone, with torch and numpy only, in an environment of its own; the laboratory's is built.
+# Wheels and sdists of both distributions, and the library's wheel alone, with torch and numpy only, in an environment of
+# its own: make wheel WHEEL_PYTHONS="python3.11 python3.12 python3.13".
 wheel: $(STAMP)
 	rm -rf dist build/wheel-env
-	$(BIN)/python -m build --wheel --outdir dist
-	$(BIN)/python -m build --wheel --outdir dist/lab lab
-	$(PYTHON) -m venv build/wheel-env
-	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
-	cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --outdir dist/lab lab
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz dist/lab/*
+	set -e; for python in $(WHEEL_PYTHONS); do \
+	  rm -rf build/wheel-env; $$python -m venv build/wheel-env; \
+	  build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl; \
+	  (cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py); \
+	done
 
 $(STAMP): pyproject.toml lab/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from docutils import nodes
+from docutils import nodes  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
 
 import emprune
@@ -26,7 +26,8 @@ include_patterns = [
 ]  # fmt: skip
 exclude_patterns = ["**/.*", ".*", "build", "dist", "runs", "data", "src", "tests", "lab/src", "**/__pycache__"]
 nitpicky = True
-nitpick_ignore_regex = [("py:class", r"(collections|numpy|pathlib|torch)\..+|ProcessGroup")]  # other projects' pages are elsewhere
+# Pages of other projects lie elsewhere.
+nitpick_ignore_regex = [("py:class", r"(collections|numpy|pathlib|torch)\..+|ProcessGroup")]
 suppress_warnings = ["myst.header"]  # committed tables begin at any level
 
 myst_enable_extensions = ["colon_fence"]
@@ -67,6 +68,7 @@ def _as_written_here(app: Sphinx, what: str, name: str, obj: Any, options: Any, 
     if what in ("property", "attribute") and lines:
         lines[0] = f": {lines[0]}"
     section, after_blank = False, False
+    lines[:] = [re.sub(r"(: [A-Z])\.$", r"\1", line) for line in lines]  # "N." alone would be the item of a list
     for place, line in enumerate(list(lines)):
         text = line.strip()
         if _SECTION.fullmatch(line):
@@ -87,8 +89,7 @@ def _in_block(lines: list[str], place: int) -> bool:
     before = [line for line in lines[:place] if line.strip()]
     if not before:
         return True
-    paragraph = before[-1]
-    return paragraph.startswith((" ", "\x00", "- ", "* ")) or paragraph.endswith("::") or bool(re.match(r"\d+\. ", paragraph))
+    return before[-1].endswith("::") or bool(re.match(r"[ \x00]|[-*] |\d+\. ", before[-1]))
 
 
 def _where_it_is_shown(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Node | None:

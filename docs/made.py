@@ -53,7 +53,7 @@ ROWS = {
     "CoLA, fine-tuning, 10 %": ("cola", "minilm", 8_551, 0.0, 10, 0.9),
     "CIFAR-100, ResNet-18, 200 epochs, 30 %": ("cifar100", "resnet18", 50_000, 0.0, 200, 0.7),
 }
-"""The README's six: where selecting pays, then where it does not. Data, network, samples, wrong labels, epochs, rate."""
+"""The README's six, first where selecting pays. Data, network, samples, part of wrong labels, epochs, rate."""
 
 
 def main() -> None:
@@ -104,7 +104,9 @@ def six_lines() -> str:
         cell = next((one for one in of if not one.anneal), of[0])
         random = mean([run.value for run in cell.random.values()])
         gains = [_gain(cell, policy) for policy in (GATED, FIXED)]
-        lines.append(f"| {name} | {cell.effective_epochs:.1f} | {random.value:.1f} | {' | '.join(gains)} | {_worth(cell)} |")
+        lines.append(
+            f"| {name} | {cell.effective_epochs:.1f} | {random.value:.1f} | {' | '.join(gains)} | {_worth(cell)} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -141,7 +143,10 @@ def figure() -> str:
         drawn = new_figure(3.5, 10)
         panels = drawn.subplots(1, len(PANELS))
         for axes, (title, place) in zip(panels, PANELS.items(), strict=True):
-            _panel(axes, [cell for cell in all_cells() if _is(cell, *place) and not cell.anneal and cell.epochs in (24, 30)])
+            _panel(
+                axes,
+                [cell for cell in all_cells() if _is(cell, *place) and not cell.anneal and cell.epochs in (24, 30)],
+            )
             axes.set_title(title, loc="left")
         handles, labels = panels[0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))

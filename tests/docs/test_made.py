@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from docs import made
 from studies.map.page import filled
+
+from docs import made
 
 ROOT = made.ROOT
 

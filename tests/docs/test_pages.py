@@ -66,7 +66,9 @@ def test_lines_that_change_are_those_of_the_example(page: str, example: str) -> 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_commands_of_a_page_are_understood(page: Path) -> None:
     extras = {
-        f"{folder}{name}": set(tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+        f"{folder}{name}": set(
+            tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        )
         for folder, name in ((".", ""), ("lab", ""))
     }
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

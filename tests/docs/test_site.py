@@ -62,8 +62,10 @@ def test_pages_fit_say_nothing_and_ask_for_nothing(site: Path, browser: Any, wid
                  "docs/api/scoring", "studies/map/README", "CHANGELOG"):  # fmt: skip
         page = Visit(browser, site / f"{name}.html", width, views=False)
         wide = page.run("""
-            const scrolls = one => { for (; one; one = one.parentElement)
-                if (/auto|scroll|hidden/.test(getComputedStyle(one).overflowX) && one.tagName !== "BODY") return true; };
+            const scrolls = one => {
+                for (; one.tagName !== "BODY"; one = one.parentElement)
+                    if (/auto|scroll|hidden/.test(getComputedStyle(one).overflowX)) return true;
+            };
             const wide = document.documentElement.scrollWidth > innerWidth ? ["the page"] : [];
             for (const one of document.querySelectorAll("article *")) {
                 const box = one.getBoundingClientRect();

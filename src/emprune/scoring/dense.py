@@ -35,8 +35,8 @@ def dense(
     all but stops training on it: nothing can be learnt from it.
 
     Args:
-        logits: floating point, shape ``[B, C, *spatial]``, C ≥ 2, at least one spatial dimension; float64 is computed in
-            float64, all others in float32.
+        logits: floating point, shape ``[B, C, *spatial]``, C ≥ 2, at least one spatial dimension; float64 is computed
+            in float64, all others in float32.
         labels: class indices, int64, shape ``[B, *spatial]``, in [0, C), or ``ignore_index``.
         ignore_index: label of pixels that do not count, often 255 in data sets for segmentation.
         weight: w ≥ 0, a factor of each class, floating point, shape [C]. A sample's loss is divided by the number of
