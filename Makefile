@@ -3,8 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
+WHEEL_PYTHONS ?= $(PYTHON)
 
-.PHONY: run headline test lint types unit wheel clean
+.PHONY: run headline test lint types unit wheel docs clean
 
 # The main job: the comparison on the embedded data set, with table, figures and report.
 run: $(STAMP)
@@ -25,16 +26,26 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
-# The library's wheel alone, with torch and numpy only, in an environment of its own; the laboratory's is built.
+# The documentation site; a warning is an error, and every link inside it is followed.
+docs: $(STAMP)
+	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
+	$(BIN)/python docs/links.py build/docs
+	@echo "build/docs/index.html"
+
+# Wheels and sdists of both distributions, and the library's wheel alone, with torch and numpy only, in an environment of
+# its own: make wheel WHEEL_PYTHONS="python3.11 python3.12 python3.13".
 wheel: $(STAMP)
 	rm -rf dist build/wheel-env
-	$(BIN)/python -m build --wheel --outdir dist
-	$(BIN)/python -m build --wheel --outdir dist/lab lab
-	$(PYTHON) -m venv build/wheel-env
-	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
-	cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --outdir dist/lab lab
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz dist/lab/*
+	set -e; for python in $(WHEEL_PYTHONS); do \
+	  rm -rf build/wheel-env; $$python -m venv build/wheel-env; \
+	  build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl; \
+	  (cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py); \
+	done
 
 $(STAMP): pyproject.toml lab/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -80,8 +80,10 @@ class Pruner:
             the bounds, and in sum the target, of an :class:`emprune.AutoRate`, which may be given in its place.
         num_epochs: E, the length of the run.
         seed: decides every random choice, together with the epoch.
-        warmup_epochs, anneal, budget: full epochs at the start and the end, and whether the rate is
-            that of the pruned epochs or of the whole run; see :func:`emprune.epoch.schedule.kept_per_epoch`.
+        warmup_epochs: first epochs on all the data.
+        anneal: fraction of the epochs, at the end, on all the data, in [0, 1).
+        budget: "epoch": the rate is that of the pruned epochs; "run": that of the whole run, full epochs included; see
+            :func:`emprune.epoch.schedule.kept_per_epoch`.
         on_nonfinite: what a NaN or infinite loss does: "error" raises and names the ids; "quarantine"
             ranks the sample behind all others until a finite loss is seen, and counts it in the report.
         world: the ranks that train together; None: those of the default process group, if it is running. All

@@ -31,7 +31,7 @@ UNCHANGED = [
     [
         *((f"studies/{folder.split('/')[0]}/README.md", folder, out) for folder, out in UNCHANGED),
         *(
-            ("README.md", folder, out)
+            ("docs/results.md", folder, out)
             for folder, out in UNCHANGED
             if out in ("cifar100-cpu", "cola", "fashion-mnist-simclr")
         ),

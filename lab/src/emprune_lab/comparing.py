@@ -33,7 +33,8 @@ class Compared:
 
     Attributes:
         answers: sentences, the first what pruning costs and saves at the rate that matters most, then other rates.
-        summary: the statistics, as summary.json has them. results: the runs.
+        summary: the statistics, as summary.json has them.
+        results: the runs.
         report: the page with table and figures.
     """
 
@@ -72,13 +73,15 @@ def compare(
             pruner's epochs, and returns what it reached on held-out data: a number, or a dict of numbers. ``folder``,
             if it has such an argument, is the run's own, for checkpoints of its own. Before each call the global
             generators of Python, numpy and torch are seeded with the seed.
-        num_samples: N, the length of the training set. num_epochs: E of a full run. None: attributes of the function.
+        num_samples: N, the length of the training set.
+        num_epochs: E of a full run. None: attributes of the function.
         policies: labels as of ``emprune compare``, "emp:beta=2". "ladder" is plain training in 1/16 to all of the
             samples: fewer epochs, so the function must ask the pruner how many there are.
         prune_rates: fractions left out, each in [0, 1).
         seeds: how many, from ``first_seed`` on.
         anneal: fraction of the epochs, at the end, that use all the data.
-        metric: which of the numbers heads the comparison; None: the first. lower_is_better: as of a loss.
+        metric: which of the numbers heads the comparison; None: the first.
+        lower_is_better: as of a loss.
         reference: policy that all others are compared with, paired by seed.
         jobs: runs at the same time, in processes if more than one; they must be able to import the function.
         threads: of a process; None: what torch takes, shared among the jobs.

@@ -93,9 +93,9 @@ def restore(
     Args:
         pruner: built as the saved one was.
         dataset_fingerprint, batch_size: must be those given to :func:`save`, or left out there and here.
-        allow: fields of :data:`OVERRIDABLE` that may differ from the saved ones. The running epoch keeps its
-            saved plan; what differs holds from the next epoch on, and the epochs that have begun keep what they kept:
-            ``pruner.kept`` has their counts and then those of the new settings, annealing at the new end. With
+        allow: fields of ``emprune.checkpoint.OVERRIDABLE`` that may differ from the saved ones. The running epoch keeps
+            its saved plan; what differs holds from the next epoch on, and the epochs that have begun keep what they
+            kept: ``pruner.kept`` has their counts and then those of the new settings, annealing at the new end. With
             ``budget="run"`` what they have trained counts, and the whole run, extended, meets its budget exactly.
             An in-batch policy, which has no plan, can change between epochs only. Another ``batch_size`` cuts the
             same ids and weights differently, at once. With ``num_samples`` the data set may have grown, by samples at

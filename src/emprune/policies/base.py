@@ -62,7 +62,7 @@ class Request:
         """Replace a column of the policy's own together with the plan; :meth:`Policy.select` itself must write none.
 
         Args:
-            name: a key of :attr:`Policy.columns`.
+            name: a key of ``Policy.columns``.
             values: float32, shape [rows].
         """
         self.kept_columns[name] = values
@@ -227,7 +227,7 @@ class Policy:
         """
 
     def honoured(self) -> tuple[str, ...]:
-        """:attr:`honours`, or less of it where that depends on settings."""
+        """``honours``, or less of it where that depends on settings."""
         return self.honours
 
     def learning_rate_factor(self, kept: int, num_samples: int) -> float:

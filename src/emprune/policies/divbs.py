@@ -21,7 +21,7 @@ class DivBS(InBatchPolicy):
     """Diversified batch selection: each next sample explains most of what is left of the mean gradient.
 
     Let g_i be the samples' last-layer gradients and r the batch's mean gradient. Then k times: choose i by
-    |g_i·r|, take from g_i what the chosen ones span, and from r what lies along the rest of g_i (the
+    ``|g_i·r|``, take from g_i what the chosen ones span, and from r what lies along the rest of g_i (the
     paper's simplified greedy algorithm). Weights are ones.
 
     It reads ``gradient_products``, the inner products g_i·g_j, shape [B, B]: all that the rule needs of the gradients.
@@ -34,7 +34,7 @@ class DivBS(InBatchPolicy):
     nothing and come last.
 
     Args:
-        draw: "sample": i with probability proportional to |g_i·r|, as in the authors' code; "greedy": the
+        draw: "sample": i with probability proportional to ``|g_i·r|``, as in the authors' code; "greedy": the
             largest, as in the paper's text, which proves its bound for that.
     """
 

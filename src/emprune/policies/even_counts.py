@@ -53,7 +53,8 @@ def drawn_uniformly(request: Request, rows: NDArray[np.bool_], k: int) -> NDArra
     """k of the marked rows, drawn without regard to scores, by the weights and quotas of the run if it has any.
 
     Args:
-        rows: bool, shape [rows]. k: of all ranks' rows together, at least 0.
+        rows: bool, shape [rows].
+        k: of all ranks' rows together, at least 0.
     """
     if request.table.sample_weight is None and request.quotas is None:
         return random_part(rows, k, request.rng("floor"), request.table.owned)
@@ -68,7 +69,8 @@ def balanced(
 
     Args:
         chance: float32, shape [rows], in [0, 1].
-        sure: int64, shape [M], rows that are taken whatever their credit. never: those that are left out.
+        sure: int64, shape [M], rows that are taken whatever their credit.
+        never: those that are left out.
     """
     table = request.table
     if request.quotas is not None:

@@ -31,7 +31,9 @@ class Sharpness(NamedTuple):
     """What is known of a run, and the exponent that follows.
 
     Attributes:
-        gap: the generalisation gap. reliability: of stored scores. gamma: γ.
+        gap: the generalisation gap.
+        reliability: of stored scores.
+        gamma: γ.
     """
 
     gap: Gap

@@ -32,8 +32,8 @@ class RePB(Policy):
     Departures, all for an exact k or where the rule has no value:
 
     - 1 and 2 are one draw with the same probability for everyone not above the mean. Here that draw takes
-      exactly the k - |A| places that the |A| samples above leave: the published law with ρ = 1 - (k - |A|)
-      / (N - |A|), given how many it keeps. Where |A| > k (after a full epoch), k of these at random.
+      exactly the k - a places that the a samples above leave: the published law with ρ = 1 - (k - a) / (N - a),
+      given how many it keeps. Where a > k (after a full epoch), k of these at random.
     - The coming epoch counts on both sides, w_i = (E + 1) / (N_i + 1). It is finite for a sample never
       trained, 1 in the first epoch, and for a constant probability p of being kept nearly unbiased,
       E[1{kept}·w] = 1 - (1 - p)^(E+1), where E / N_i is too large (Jensen's inequality).

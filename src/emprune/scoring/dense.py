@@ -29,16 +29,15 @@ def dense(
     For semantic segmentation, and whatever else gives a class a place: depth bins, heat maps, 3-D volumes, 1-D signals.
     The mean over pixels is this project's reading of EMP (Xiao et al., arXiv:2408.16031), as for tokens; the paper
     has no dense task. Where images have unequally many valid pixels the mean of a batch's losses is not torch's mean
-    over all its
-    pixels: here an image counts the same however few of its pixels are labelled.
+    over all its pixels: here an image counts the same however few of its pixels are labelled.
 
     **A sample without a valid pixel** has loss 0 with gradient 0, and memory 0. A pruner takes it for fully learnt and
     all but stops training on it: nothing can be learnt from it.
 
     Args:
-        logits: floating point, shape [B, C, *spatial], C ≥ 2, at least one spatial dimension; float64 is computed in
-            float64, all others in float32.
-        labels: class indices, int64, shape [B, *spatial], in [0, C), or ``ignore_index``.
+        logits: floating point, shape ``[B, C, *spatial]``, C ≥ 2, at least one spatial dimension; float64 is computed
+            in float64, all others in float32.
+        labels: class indices, int64, shape ``[B, *spatial]``, in [0, C), or ``ignore_index``.
         ignore_index: label of pixels that do not count, often 255 in data sets for segmentation.
         weight: w ≥ 0, a factor of each class, floating point, shape [C]. A sample's loss is divided by the number of
             its valid pixels, not by the sum of their weights as torch's mean is: or else weights would say nothing of

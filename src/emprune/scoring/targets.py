@@ -60,7 +60,8 @@ def nan_unless_distributions(loss: torch.Tensor, labels: torch.Tensor) -> torch.
     """The loss, NaN where a row of soft targets is no distribution and its values could not be looked at.
 
     Args:
-        loss: shape [B]. labels: floating point, shape [B, C].
+        loss: shape [B].
+        labels: floating point, shape [B, C].
     """
     return loss if can_read(labels) else loss.masked_fill(~_are_distributions(labels), torch.nan)
 

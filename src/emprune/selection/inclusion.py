@@ -79,7 +79,8 @@ def _rate(weights: NDArray[np.float64], wanted: float) -> float:
     """λ, so that the mean of 1 - exp(-λ·w) is ``wanted``: by Newton's method, which comes from below, never too far.
 
     Args:
-        weights: in (0, 1]. wanted: in (0, 1).
+        weights: in (0, 1].
+        wanted: in (0, 1).
     """
     rate = float(wanted / weights.mean())  # as if no clock rang twice
     for _ in range(_STEPS):

@@ -57,7 +57,11 @@ class BatchPruner:
         world: the ranks that train together; None: those of the default process group, if it is running.
 
     Attributes:
-        policy, prune_rate, seed, on_nonfinite, world: as given.
+        policy: the policy object.
+        prune_rate: as given.
+        seed: as given.
+        on_nonfinite: as given.
+        world: the ranks that train together.
         batches: how many this rank has chosen from.
         samples_forward: that came, on this rank.
         samples_backward: that were chosen, on this rank.

@@ -55,7 +55,8 @@ class OwnRuns:
     """Runs of a user's function, for :func:`emprune_lab.commandline.work.carry_out`.
 
     Args:
-        function: of (pruner, seed). measure: which of its numbers heads the comparison.
+        function: of (pruner, seed).
+        measure: which of its numbers heads the comparison.
         threads: of a process; None: what torch takes, shared among the jobs.
     """
 

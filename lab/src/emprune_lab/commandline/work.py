@@ -85,7 +85,8 @@ def carry_out(
         specs: of the kind that ``runs`` know.
         jobs: runs at the same time; None: as many as their kind says.
         budget_minutes: stop in time, which is no failure.
-        as_json: print the results as JSON on standard output. data_dir: as for the report.
+        as_json: print the results as JSON on standard output.
+        data_dir: as for the report.
         show: what a sample shows in the report; None: as the publication says.
 
     Returns:

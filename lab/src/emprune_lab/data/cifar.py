@@ -22,7 +22,9 @@ class Layout:
     """Where the official folder keeps what.
 
     Attributes:
-        folder, archive: names as published. train, test: files in their order. meta: the file of class names.
+        folder, archive: names as published.
+        train, test: files in their order.
+        meta: the file of class names.
         labels, names: keys in the pickled dictionaries.
     """
 

@@ -20,7 +20,8 @@ def load_function(option: str, name: str) -> Callable[..., Any]:
     """Import a function, from modules beside the working directory too.
 
     Args:
-        option: that names it, for messages. name: "module:function", or "folder/file.py:function".
+        option: that names it, for messages.
+        name: "module:function", or "folder/file.py:function".
 
     Raises:
         ArgumentError: it is no such name, or there is no such function. DataError: the module cannot be imported.

@@ -32,7 +32,9 @@ def gallery(
 
     Args:
         numbers: of :func:`emprune_lab.inspection.summary.summary`.
-        number: suspects on it. labels: of each row. show: what a sample shows, by id; without it, numbers alone.
+        number: suspects on it.
+        labels: of each row.
+        show: what a sample shows, by id; without it, numbers alone.
         shown_by: its name, for errors.
 
     Raises:

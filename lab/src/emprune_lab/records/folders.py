@@ -16,7 +16,9 @@ def prepare_folder(out: Path, folders: Iterable[str] = (), files: Iterable[str] 
     """Make a folder and those below it, and make sure that they can be written.
 
     Args:
-        out: as named with ``--out``. folders: names of folders in it. files: names of files that will be written there.
+        out: as named with ``--out``.
+        folders: names of folders in it.
+        files: names of files that will be written there.
 
     Raises:
         ArgumentError: one cannot be made or written, or a folder is where a file should be.

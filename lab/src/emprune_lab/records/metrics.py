@@ -13,9 +13,11 @@ class Metric:
     """A measure.
 
     Attributes:
-        name: as results call it. words: as reports do.
+        name: as results call it.
+        words: as reports do.
         higher_is_better: False for a loss.
-        scale: reports multiply the value by it. unit: of the scaled value, "%" or "".
+        scale: reports multiply the value by it.
+        unit: of the scaled value, "%" or "".
         difference_unit: of the difference of two scaled values; "" where it has none.
         digits: decimals of the scaled value in tables.
         point: what counts as one point, in scaled values; figures choose their axes by it.

@@ -30,19 +30,24 @@ class Result:
     """What one finished run has to say; the content of its result.json.
 
     Attributes:
-        data, model: names. split: "test" or "validation". label_noise: fraction of wrong train labels.
-            imbalance: largest class over the smallest, of the training set. Of a user's own function data is its name,
+        data, model: names.
+        split: "test" or "validation".
+        label_noise: fraction of wrong train labels.
+        imbalance: largest class over the smallest, of the training set. Of a user's own function data is its name,
             model and split are "", and the laboratory has changed nothing in its labels.
-        policy: the label it runs under, "emp" or with settings "emp:beta=2". policy_settings: all of them.
-        prune_rate: as asked for. realised_rate: 1 - samples_backward / (num_samples·reference epochs), where
-            the reference is the full run of the same comparison.
+        policy: the label it runs under, "emp" or with settings "emp:beta=2".
+        policy_settings: all of them.
+        prune_rate: as asked for.
+        realised_rate: 1 - samples_backward / (num_samples·reference epochs), where the reference is the full run of the
+            same comparison.
         seed, epochs, num_samples: of this run (``short`` has fewer epochs).
         samples_forward, samples_backward, optimizer_steps: what training cost; forward passes that only
             score (hidden samples, whole batches before a part is trained, a static score's run) included.
         samples_backward_scoring: samples that a static score's run trained, on top of samples_backward.
-        metric: the name of the measure in ``accuracy``, a key of :data:`emprune_lab.records.metrics.METRICS`, or one
-            of a user's own; accuracy: its value on the split, for "accuracy" the fraction right.
-            metrics: that and the task's further measures, by name; empty in older results.
+        metric: the name of the measure in ``accuracy``, a key of :data:`emprune_lab.records.metrics.METRICS`, or one of
+            a user's own.
+        accuracy: its value on the split, for "accuracy" the fraction right.
+        metrics: that and the task's further measures, by name; empty in older results.
         higher_is_better: of a user's own measure; None where METRICS says it.
         remembered: fraction of the training set predicted right at the end, augmentation off, against
             the labels trained on; remembered_true: against the true labels (differs under label noise). None where

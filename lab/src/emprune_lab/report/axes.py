@@ -46,7 +46,9 @@ def name_ends(axes: Axes, ends: Mapping[str, float], look: Mapping[str, Look], g
     """Name each policy at the right, with its mark, at the height where it ends; names that would meet are moved apart.
 
     Args:
-        ends: policy → value. look: policy → its look. digits: decimals of the values.
+        ends: policy → value.
+        look: policy → its look.
+        digits: decimals of the values.
         gap: least distance of two names, as a fraction of the height of the axes.
     """
     low, high = axes.get_ylim()
@@ -105,7 +107,8 @@ def policy_marks(
     Values off the axis stand at its edge, each at a height of its own: several may have collapsed.
 
     Args:
-        look: policy → its look, in the order of the legend. place: where a row stands on the x axis.
+        look: policy → its look, in the order of the legend.
+        place: where a row stands on the x axis.
     """
     for policy in (policy for policy in look if any(row.policy == policy for row in rows)):
         own = sorted((row for row in rows if row.policy == policy), key=place)

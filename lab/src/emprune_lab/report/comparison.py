@@ -40,8 +40,10 @@ class Comparison:
 
     Attributes:
         rows: their statistics, as :func:`emprune_lab.report.statistics.summarise` orders them.
-        cells: the runs themselves. samples: per-sample arrays by run_id, of the runs that have some.
-        own: likewise, of runs of a user's function. counts: of those that have nothing else of their samples.
+        cells: the runs themselves.
+        samples: per-sample arrays by run_id, of the runs that have some.
+        own: likewise, of runs of a user's function.
+        counts: of those that have nothing else of their samples.
         data_dir: where the data set lies, as for :func:`emprune_lab.data.load`.
         shown: what a sample shows, by its position, as the user says; None: as the data set does.
     """

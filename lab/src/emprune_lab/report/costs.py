@@ -27,7 +27,8 @@ class Cost:
     Attributes:
         realised_rate: fraction of the samples of a full run that were not trained.
         samples_forward: forward passes, those that only score or choose included.
-        samples_backward: samples trained. optimizer_steps: in how many steps.
+        samples_backward: samples trained.
+        optimizer_steps: in how many steps.
         samples_backward_scoring: samples that the run behind a static score trained before, which come on top.
         train, score, select: wall-clock seconds.
         speed_up: seconds of ``full`` over this one's, higher means faster; None for ``full`` itself, without a run
@@ -68,7 +69,9 @@ def cost_of(runs: Sequence[Result], full: Sequence[Result], plain: Sequence[Resu
     """The cost of one policy's runs, beside those of ``full`` in the same setting.
 
     Args:
-        runs: at least one. full: runs of ``full``; empty for ``full`` itself. plain: all runs of plain training.
+        runs: at least one.
+        full: runs of ``full``; empty for ``full`` itself.
+        plain: all runs of plain training.
     """
     seconds, samples = _seconds_by_kind(runs), _average(run.samples_backward for run in runs)
     machines = frozenset(run.device for run in runs)

@@ -30,9 +30,11 @@ class SpeedUp:
         value: of the means over the seeds.
         bound: "≥" where the policy is better than all plain runs, "≤" where it is worse; the value is then that of the
             longest or shortest plain run.
-        low, high: the 95 % interval; None where there is none.
-        low_bound, high_bound: likewise, where the interval reaches beyond the plain runs; both are "≥" of a policy
-            that is significantly better than all plain runs, and "≤" of one that is worse.
+        low: lower end of the 95 % interval; None where there is none.
+        high: its upper end, likewise.
+        low_bound: whether the lower end is a bound, since the interval reaches beyond the plain runs. Both ends are "≥"
+            of a policy that is significantly better than all plain runs, and "≤" of one that is worse.
+        high_bound: of the upper end, likewise.
         count: seeds that the policy and all plain runs have.
     """
 
@@ -67,7 +69,8 @@ class Ladder:
     """Plain training on all data at several budgets, each with its schedule to the end.
 
     Attributes:
-        samples: ascending. values: the best that was reached with no more samples; higher is better.
+        samples: ascending.
+        values: the best that was reached with no more samples; higher is better.
     """
 
     samples: tuple[float, ...]
@@ -117,7 +120,8 @@ def speed_up(
 
     Args:
         plain: samples of a budget → its runs, of plain training on all the data with the schedule to its end.
-        samples: that the policy trained, on average. values: what it reached.
+        samples: that the policy trained, on average.
+        values: what it reached.
 
     Returns:
         None of fewer than two budgets, or of no seed that all have. Without an interval of fewer than ``least_seeds``,
@@ -148,7 +152,8 @@ def _needed(budgets: Sequence[float], differences: NDArray[np.float64]) -> tuple
     which it is significantly worse.
 
     Args:
-        budgets: samples, ascending. differences: shape [budgets, seeds], of the policy to plain training.
+        budgets: samples, ascending.
+        differences: shape [budgets, seeds], of the policy to plain training.
     """
     least, most, logs = budgets[0], budgets[-1], np.log(budgets)
     factor = student_t(differences.shape[1]) ** 2 / differences.shape[1]

@@ -23,7 +23,9 @@ class View:
     """One kind of interactive figure; every file in :mod:`emprune_lab.report.explore` has one, called VIEW.
 
     Attributes:
-        name: of its script under ``templates/views``. title: its heading. caption: how to read it.
+        name: of its script under ``templates/views``.
+        title: its heading.
+        caption: how to read it.
         data: (comparison, part of the page's room that is this setting's, in (0, 1]) → JSON values, arrays among them
             :func:`packed`.
         applies: whether there is something to show.

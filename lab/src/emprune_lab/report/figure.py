@@ -27,7 +27,9 @@ class ReportFigure:
     """One kind of figure; every file in :mod:`emprune_lab.report.figures` has one, called FIGURE.
 
     Attributes:
-        name: of its PNG file. title: its heading. caption: how to read it, the same in all reports.
+        name: of its PNG file.
+        title: its heading.
+        caption: how to read it, the same in all reports.
         draw: from a comparison to a figure, or to several by name: "0.7", "emp". Where it needs files that are missing
             it raises DataError, and the report says so.
         applies: whether there is something to draw.

@@ -21,7 +21,8 @@ class Estimate:
     """A statistic over seeds.
 
     Attributes:
-        value: the statistic of all seeds. low, high: its 95 % interval; None where there is none.
+        value: the statistic of all seeds.
+        low, high: its 95 % interval; None where there is none.
         count: number of seeds.
     """
 

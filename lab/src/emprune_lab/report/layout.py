@@ -34,7 +34,8 @@ class Table:
     """One of a setting's tables.
 
     Attributes:
-        setting: the setting in words. name: what the table shows of it.
+        setting: the setting in words.
+        name: what the table shows of it.
         columns: headings, the prune rate's first, the policy's second.
         lines: a cell a column; ``full`` first where it is in, then by rate.
         note: how to read it, the same for all tables of that name.

@@ -28,8 +28,10 @@ def shown_of_samples(show: Show, positions: NDArray[np.int64], room: float, name
     """As many of the samples as fit into the page, the first ones first.
 
     Args:
-        show: what a sample shows, by its position. name: of this function, for errors.
-        positions: of samples, in the order of interest. room: part of the page's room that is theirs.
+        show: what a sample shows, by its position.
+        name: of this function, for errors.
+        positions: of samples, in the order of interest.
+        room: part of the page's room that is theirs.
 
     Returns:
         positions: of those that are in it. Then of images ``sprite``, a WebP as base64 that has them in lines of

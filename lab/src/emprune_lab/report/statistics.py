@@ -29,8 +29,9 @@ class Measure:
     """One metric over the seeds that have it.
 
     Attributes:
-        mean: of its scaled value. difference: to the reference policy at the same rate, in the same scale, over the
-            seeds that both have; None where there is no such seed, for ``full`` and for an own budget.
+        mean: of its scaled value.
+        difference: to the reference policy at the same rate, in the same scale, over the seeds that both have; None
+            where there is no such seed, for ``full`` and for an own budget.
     """
 
     metric: Metric
@@ -48,7 +49,8 @@ class Row:
     """One policy at one rate in one setting, over its seeds.
 
     Attributes:
-        seeds: in ascending order. reference: the policy that differences are taken to.
+        seeds: in ascending order.
+        reference: the policy that differences are taken to.
         own_budget: whether the policy decides itself how many samples it trains; such a row is not ranked.
         measures: the metric that heads the comparison, then all others of the runs.
         remembered, remembered_true: percent; None where the runs do not know.

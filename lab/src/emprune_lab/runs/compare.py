@@ -168,7 +168,8 @@ class Comparison:
             on_event: called in this process, with progress, results and errors.
             should_stop: asked between steps.
             jobs: processes.
-            trained_by: what trains a run; None: :func:`train`. options: of it.
+            trained_by: what trains a run; None: :func:`train`.
+            options: of it.
         """
         work = functools.partial(_attempt, self.folder / RUNS_FOLDER, functools.partial(trained_by or train, **options))
 
@@ -229,7 +230,8 @@ def train(
     """Train one run in its folder below ``folder``; None where it was stopped, with its state saved.
 
     Args:
-        threads: of this process. options: as of :func:`emprune_lab.runs.runner.run`.
+        threads: of this process.
+        options: as of :func:`emprune_lab.runs.runner.run`.
     """
     if should_stop():
         return None

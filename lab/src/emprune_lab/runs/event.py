@@ -14,7 +14,8 @@ class Event:
     """Of one run: progress while it trains; at its end none.
 
     Attributes:
-        result: at the end, unless the run was interrupted or failed. error: why it failed, for a person to read.
+        result: at the end, unless the run was interrupted or failed.
+        error: why it failed, for a person to read.
     """
 
     spec: Spec

@@ -7,7 +7,8 @@ class Interrupted(Exception):  # noqa: N818 - not an error
     """The run was asked to stop; its state lies in its folder.
 
     Args:
-        state: what was done until then. saved: what a person may rely on.
+        state: what was done until then.
+        saved: what a person may rely on.
     """
 
     def __init__(self, state: str, saved: str = "Everything is saved") -> None:

@@ -35,7 +35,9 @@ class LARS(torch.optim.Optimizer):
 
     Args:
         params: tensors, or groups of them.
-        lr: γ, at least 0. momentum: m, in [0, 1). weight_decay: β, at least 0.
+        lr: γ, at least 0.
+        momentum: m, in [0, 1).
+        weight_decay: β, at least 0.
         trust_coefficient: η, above 0.
 
     Raises:

@@ -12,8 +12,10 @@ class Progress:
     """Where a run stands.
 
     Attributes:
-        epoch: from 0. epochs: of the run.
-        kept: samples of this epoch. num_samples: N.
+        epoch: from 0.
+        epochs: of the run.
+        kept: samples of this epoch.
+        num_samples: N.
         step, total_steps: optimiser steps of the run, done and in all.
         loss: nats, accuracy: fraction right, both over this epoch's training batches so far; None where not known.
         samples_per_second: of training.

@@ -36,7 +36,8 @@ def static_policy(
     """The policy of a static label, and what its scores took; None for any other label.
 
     Args:
-        data: what the run trains on. folder: where the runs of a comparison share their scores.
+        data: what the run trains on.
+        folder: where the runs of a comparison share their scores.
         after_step: called between the steps of the scoring run; may raise to stop, and it begins anew next time.
 
     Raises:
@@ -88,7 +89,8 @@ class ScoringRun:
     shortened (as DeepCore's), and not the beginning of a long one (as Paul et al.'s).
 
     Args:
-        num_samples: N. device: where the logits arrive.
+        num_samples: N.
+        device: where the logits arrive.
     """
 
     def __init__(self, num_samples: int, device: str | torch.device = "cpu") -> None:
@@ -100,7 +102,9 @@ class ScoringRun:
         """Record a training step, with the logits that its forward pass gave.
 
         Args:
-            ids: int64, shape [B], distinct. logits: shape [B, C], on the device. labels: int64, shape [B], likewise.
+            ids: int64, shape [B], distinct.
+            logits: shape [B, C], on the device.
+            labels: int64, shape [B], likewise.
         """
         self.forgetting.update(ids, logits.detach().argmax(dim=1) == labels)
         self.wrong_margins[ids.to(self.wrong_margins.device, non_blocking=True)] += wrong_margin(logits, labels)

@@ -15,11 +15,15 @@ class Spec(Protocol):
     """What every run says of itself, of a task of the laboratory or of a user's own function.
 
     Attributes:
-        data: what it trains on, by name. policy: a label. prune_rate, seed, anneal, budget: as for the pruner.
+        data: what it trains on, by name.
+        policy: a label.
+        prune_rate, seed, anneal, budget: as for the pruner.
         label_noise: fraction of labels that the laboratory makes wrong.
-        epochs: E of a full run. memory_terms: whether a label may choose the memory term.
+        epochs: E of a full run.
+        memory_terms: whether a label may choose the memory term.
         least_epoch: samples of the smallest last epoch that ``short`` may have beside whole ones.
-        run_id: a readable name, unique to the spec. experiment: what runs share whose results lie in one folder.
+        run_id: a readable name, unique to the spec.
+        experiment: what runs share whose results lie in one folder.
     """
 
     @property

@@ -21,7 +21,8 @@ class OwnSpec:
     Attributes:
         data: the function's name, "module:function".
         policy, prune_rate, seed, anneal, budget: as of a run of the laboratory.
-        num_samples: N of its training set. epochs: E of a full run.
+        num_samples: N of its training set.
+        epochs: E of a full run.
     """
 
     data: str

@@ -48,12 +48,13 @@ class Recipe:
         epochs: E of a full run; ``short`` has fewer.
         batch_size: samples a step.
         max_lr, momentum, weight_decay: of the optimiser; AdamW takes momentum as β₁ and decays matrices only.
-        optimizer: "sgd", "lars" or "adamw". nesterov: of SGD.
+        optimizer: "sgd", "lars" or "adamw".
+        nesterov: of SGD.
         train_size: number of training samples; None: all.
         precision: "bfloat16" runs the model under autocast; loss and optimiser stay in float32.
         schedule: "onecycle" (Smith & Topin 2018) or "linear", up from 0 and down to 0.
-        pct_start: fraction of the steps in which the learning rate rises. div_factor, final_div_factor: as in
-            OneCycleLR.
+        pct_start: fraction of the steps in which the learning rate rises.
+        div_factor, final_div_factor: as in OneCycleLR.
         clip_norm: largest Euclidean norm of the gradient of all parameters; None: not clipped.
         task: the settings that only this task has; their class says which task it is.
     """

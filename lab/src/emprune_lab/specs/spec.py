@@ -36,12 +36,16 @@ class RunSpec:
     """One run of a task of the laboratory.
 
     Attributes:
-        data: name of the data set. data_dir: where it lies, no part of the run's identity.
+        data: name of the data set.
+        data_dir: where it lies, no part of the run's identity.
         policy: a registered name or "short", with settings behind colons: "emp:beta=2:rule=top". See :func:`memory_of`
             and :func:`rate_of` for settings that are none of the policy's.
-        prune_rate: r. seed: of weights, label noise and plans.
-        recipe: how to train. split: what to evaluate on.
-        label_noise: fraction of wrong training labels. anneal, budget: as for the pruner.
+        prune_rate: r.
+        seed: of weights, label noise and plans.
+        recipe: how to train.
+        split: what to evaluate on.
+        label_noise: fraction of wrong training labels.
+        anneal, budget: as for the pruner.
         imbalance: largest class of the training set over its smallest; 1 leaves it as published.
     """
 

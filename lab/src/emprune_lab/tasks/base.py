@@ -36,7 +36,8 @@ class TrainingSet:
 
     Attributes:
         loss, entropy: float32, nats, without label smoothing.
-        right: bool, or float32 in [0, 1], against what was trained on. right_true: against the true labels.
+        right: bool, or float32 in [0, 1], against what was trained on.
+        right_true: against the true labels.
         mislabelled: bool, whether the two differ.
     """
 
@@ -77,7 +78,9 @@ class Task(Protocol):
         """Inputs of a training step, augmented.
 
         Args:
-            ids: int64, shape [B], on the CPU. epoch: from 0. position: of the batch's first sample in the epoch.
+            ids: int64, shape [B], on the CPU.
+            epoch: from 0.
+            position: of the batch's first sample in the epoch.
         """
 
     def plain_batch(self, ids: torch.Tensor) -> Any:

@@ -52,7 +52,8 @@ class ClassificationTask(Task):
         label_smoothing: of the training loss.
         augment: of training inputs; None: none.
         step_seed: (epoch, position) → seed of what the model draws in a step; None where it draws nothing.
-        metric: headline measure. measures: all of them.
+        metric: headline measure.
+        measures: all of them.
         evaluation_batch: samples of a forward pass without gradient.
         per_sample_gradients: whether torch.func can take the model's gradient sample by sample.
 

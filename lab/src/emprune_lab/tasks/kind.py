@@ -24,7 +24,8 @@ class Kind:
     Attributes:
         settings: the class of its part of a recipe, which says that a recipe is of this kind; where nested, with a
             default for everything.
-        sets: its data sets. presets: its recipes, by name.
+        sets: its data sets.
+        presets: its recipes, by name.
         metrics: every measure that its tasks may name.
         load: what a spec trains on, from its files. Raises DataError where they are missing, ArgumentError
             where the data cannot be had in the way asked for (label noise without labels).

@@ -84,8 +84,10 @@ class Clock:
     first batch and after the last epoch is not.
 
     Args:
-        before: seconds of earlier sessions. until_epoch: seconds at which the running epoch began.
-        loss: sum of the running epoch's so far, nats. count: of them.
+        before: seconds of earlier sessions.
+        until_epoch: seconds at which the running epoch began.
+        loss: sum of the running epoch's so far, nats.
+        count: of them.
         history: one entry for each finished epoch: kept, loss (mean), seconds, and what the policy shows of it.
 
     Attributes:
@@ -127,7 +129,8 @@ class Clock:
         """Begin another epoch, or stop.
 
         Args:
-            trained: samples that the run has sent through backward so far. shown: what the policy shows of the epoch.
+            trained: samples that the run has sent through backward so far.
+            shown: what the policy shows of the epoch.
         """
         seconds, kept = self.seconds, trained - sum(int(entry["kept"]) for entry in self.history)
         entry = {"kept": kept, "loss": self.mean_loss(), "seconds": seconds - self._until_epoch}

@@ -56,9 +56,11 @@ def knn_predict(
     0.07 and its k 200. Equal sums go to the class of the lower number.
 
     Args:
-        features: floating point, shape [N, D], finite. labels: int64, shape [N].
+        features: floating point, shape [N, D], finite.
+        labels: int64, shape [N].
         queries: like ``features``, shape [Q, D].
-        k: neighbours that vote; all N where there are fewer. temperature: τ, above 0.
+        k: neighbours that vote; all N where there are fewer.
+        temperature: τ, above 0.
 
     Returns:
         int64, shape [Q], on the features' device.
@@ -81,7 +83,8 @@ def label_part(labels: torch.Tensor, fraction: float, seed: int) -> torch.Tensor
     So classes keep their shares, which are equal where the set's are.
 
     Args:
-        labels: int64, shape [N], N at least 1. fraction: in (0, 1].
+        labels: int64, shape [N], N at least 1.
+        fraction: in (0, 1].
         seed: of which samples; a larger fraction contains a smaller one's.
 
     Returns:

@@ -121,7 +121,8 @@ class KeyQueue(nn.Module):
     Keys drawn from the seed, uniform on the sphere, fill it before the first batches come.
 
     Args:
-        size: K, keys that it holds. width: P, of a key.
+        size: K, keys that it holds.
+        width: P, of a key.
 
     Attributes:
         keys: float32, shape [K, P], each of norm 1.

@@ -22,7 +22,9 @@ class Probe(NamedTuple):
     """A multinomial logistic regression on standardised features: softmax(weight · (x - mean)/scale + bias).
 
     Attributes:
-        weight: [C, D]. bias: [C]. mean, scale: [D]; the scale of a feature that never changes is 1.
+        weight: [C, D].
+        bias: [C].
+        mean, scale: [D]; the scale of a feature that never changes is 1.
     """
 
     weight: torch.Tensor

@@ -38,10 +38,11 @@ class Contrastive(TaskSettings):
     Attributes:
         method: a key of :data:`METHODS`.
         temperature: τ of the loss, above 0.
-        memory: memory term of policies that need one and name none, a key of :data:`MEMORIES`. memory_temperature:
-            its τ, above 0.
+        memory: memory term of policies that need one and name none, a key of :data:`MEMORIES`.
+        memory_temperature: its τ, above 0.
         projection: width of the projector's output, at least 2.
-        queue: keys that MoCo tells a query from, at least a batch. momentum: of the encoder of its keys, in [0, 1).
+        queue: keys that MoCo tells a query from, at least a batch.
+        momentum: of the encoder of its keys, in [0, 1).
 
     Raises:
         ArgumentError: a value is not allowed.

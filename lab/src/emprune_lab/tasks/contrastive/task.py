@@ -120,7 +120,8 @@ class ContrastiveTask(Task):
         inputs, test_inputs: of the set, resident.
         looked_at: temperatures by which the training set is looked at, the same for every policy.
         batch_size: of training, whose negatives all forward passes have.
-        seed: of views. precision: "bfloat16" runs the method under autocast.
+        seed: of views.
+        precision: "bfloat16" runs the method under autocast.
     """
 
     model: SimCLR

@@ -20,7 +20,8 @@ class ResidentSentences:
     """A set's sentences, tokenised once, on the device; they leave it in batches as long as their longest sentence.
 
     Args:
-        tokenizer: of transformers. max_length: tokens of a sample, special ones included; longer ones are cut.
+        tokenizer: of transformers.
+        max_length: tokens of a sample, special ones included; longer ones are cut.
     """
 
     def __init__(self, sentences: Sentences, tokenizer: Any, max_length: int, device: torch.device) -> None:

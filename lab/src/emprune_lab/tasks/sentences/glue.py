@@ -23,7 +23,8 @@ class Sentences:
     """N sentences, or N pairs.
 
     Attributes:
-        first: N texts. second: as many, or None where a sample is one sentence.
+        first: N texts.
+        second: as many, or None where a sample is one sentence.
     """
 
     first: tuple[str, ...]
@@ -51,8 +52,10 @@ class Layout:
     """How a task's files are laid out.
 
     Attributes:
-        folder: name of its folder. columns: of the label and of one or two texts, counted from 0.
-        labels: as written in the files, in the order of the classes. class_names: what they mean.
+        folder: name of its folder.
+        columns: of the label and of one or two texts, counted from 0.
+        labels: as written in the files, in the order of the classes.
+        class_names: what they mean.
         header: names of these columns in the first line; None: there is no such line.
     """
 
@@ -88,7 +91,8 @@ def load_glue(data_dir: str | Path | None, name: str) -> SentenceData:
     """A task's training set, and its development set as the test set.
 
     Args:
-        data_dir: holds glue/CoLA/train.tsv and so on; or the folder glue itself. name: a key of :data:`LAYOUTS`.
+        data_dir: holds glue/CoLA/train.tsv and so on; or the folder glue itself.
+        name: a key of :data:`LAYOUTS`.
 
     Raises:
         DataError: a file is missing, or a line is not in the published layout; names the line.

@@ -74,7 +74,10 @@ def build(name: str, vocabulary: int, length: int, seed: int, *, dropout: float 
     """Build a model by name with weights drawn from ``seed`` alone; the global generator is left as it was.
 
     Args:
-        name: see :func:`size_of`. vocabulary: tokens. length: of a window. dropout: in [0, 1).
+        name: see :func:`size_of`.
+        vocabulary: tokens.
+        length: of a window.
+        dropout: in [0, 1).
 
     Raises:
         ArgumentError: the name or the dropout is not allowed. DataError: the package transformers is missing.

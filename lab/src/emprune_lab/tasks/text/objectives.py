@@ -51,7 +51,8 @@ class Objective:
         """The measure on held-out text.
 
         Args:
-            forward: of a model in evaluation mode. device: where it takes its tokens.
+            forward: of a model in evaluation mode.
+            device: where it takes its tokens.
             every: 1: all of the text; n: one window of n, at even distances, for a quick look.
         """
         some = Windows(*(part[::every].to(device) for part in self.held_out))

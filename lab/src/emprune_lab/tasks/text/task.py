@@ -90,7 +90,8 @@ class PretrainingTask(Task):
     Args:
         model: takes tokens [B, T].
         objective: what it predicts.
-        seed: of dropout. dropout: whether there is any.
+        seed: of dropout.
+        dropout: whether there is any.
         precision: "bfloat16" runs the model under autocast.
         compiled: whether the model goes through torch.compile.
     """

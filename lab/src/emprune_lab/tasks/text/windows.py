@@ -86,7 +86,9 @@ def scored_once(tokens: torch.Tensor, length: int, stride: int) -> tuple[torch.T
     prediction sees at least ``length`` - ``stride`` tokens before its own input, where the text has that many.
 
     Args:
-        tokens: int64, shape [M]. length: T. stride: in [1, T]; T: no overlap.
+        tokens: int64, shape [M].
+        length: T.
+        stride: in [1, T]; T: no overlap.
 
     Returns:
         Inputs and labels, int64, shape [W, T]. What is not predicted has the label -100.
