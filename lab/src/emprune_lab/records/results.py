@@ -137,8 +137,9 @@ class Samples(Scored):
     """Per-sample arrays of a run whose model the laboratory has evaluated, likewise.
 
     Attributes:
-        correct: bool, predicted right against the label trained on; float32 in [0, 1] where a sample makes
-            several predictions. mislabelled: bool, label was flipped.
+        correct: bool, predicted right against the label trained on; float32 in [0, 1] where a sample makes several
+            predictions.
+        mislabelled: bool, label was flipped.
     """
 
     correct: NDArray[Any]
