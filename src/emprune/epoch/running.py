@@ -352,8 +352,9 @@ class RunningEpoch:
         if self._on_nonfinite != "error" or self._world.size > 1 or isinstance(step.ids, torch.Tensor):
             return
         read = self._inputs.read
-        if not all([are_finite(row) for name, row in zip(step.names, step.values, strict=True) if name in read]):
-            raise_nonfinite(step.nonfinite_ids(read), read)
+        for name, row in zip(step.names, step.values, strict=True):
+            if name in read and not are_finite(row):
+                raise_nonfinite(step.nonfinite_ids(read), read)
 
     def _record(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
         self._buffer.add(step, trained, is_train_step=is_train_step)
