@@ -87,18 +87,16 @@ class Step(NamedTuple):
         device = values["loss"].device
         return cls(ids, torch.stack([value.to(device) for value in values.values()]).float(), tuple(values))
 
-    def nonfinite_ids(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """The ids of samples of which one of these values, of a step on the CPU, is not finite."""
-        rows = [row for name, row in self.rows().items() if name in names and isinstance(row, np.ndarray)]
-        ids = read_ids(self.ids)
-        return ids[nonfinite(rows)] if isinstance(ids, np.ndarray) and rows else np.empty(0, dtype=np.int64)
+    def __len__(self) -> int:
+        return len(self.ids) // 8 if isinstance(self.ids, bytes) else len(self.ids)
 
-    def rows(self) -> dict[str, torch.Tensor | NDArray[np.float32]]:
-        """The values by name, float32, shape [B] each: tensors of a device, arrays on the CPU."""
-        return {
-            name: np.frombuffer(row, dtype=np.float32) if isinstance(row, bytes) else row
-            for name, row in zip(self.names, self.values, strict=True)
-        }
+    def row(self, name: str) -> torch.Tensor | bytes:
+        """float32, shape [B], or its bytes; NaN where the step gave no such value."""
+        if name in self.names:
+            return self.values[self.names.index(name)]
+        if isinstance(self.values, torch.Tensor):
+            return torch.full_like(self.values[0], torch.nan)
+        return np.full(len(self), np.nan, dtype=np.float32).tobytes()
 
 
 @dataclass
@@ -122,9 +120,8 @@ class ObservationBuffer:
             is_train_step: whether it is a training step.
         """
         if isinstance(trained, torch.Tensor):
-            trained = torch.zeros(len(read_ids(step.ids)), dtype=torch.bool, device=trained.device).index_fill_(
-                0, trained, True
-            )
+            mask = torch.zeros(len(step), dtype=torch.bool, device=trained.device)
+            trained = mask.index_fill_(0, trained, True)
         # At once: Ctrl-C, and a dead worker's signal, may come between any two statements.
         self._steps.append((step, trained, is_train_step))
 
@@ -143,12 +140,11 @@ class ObservationBuffer:
 
     def collect(self) -> Observations:
         """Bring everything to the host, in one transfer a column; ids are not checked yet."""
-        by_step = [read_ids(step.ids) for step, *_ in self._steps]
-        sizes, ids = [len(ids) for ids in by_step], to_host(by_step, np.int64)
-        rows = [step.rows() for step, *_ in self._steps]
-        values = {name: to_host([_row(row, name) for row in rows], np.float32) for name in self.names}
+        steps = [step for step, *_ in self._steps]
+        sizes, ids = [len(step) for step in steps], to_host([step.ids for step in steps], np.int64)
+        values = {name: to_host([step.row(name) for step in steps], np.float32) for name in self.names}
         masks = [
-            np.full(size, mask) if isinstance(mask, bool) else mask
+            bytes([mask]) * size if isinstance(mask, bool) else mask
             for (_, mask, _), size in zip(self._steps, sizes, strict=True)
         ]
         trained = to_host(masks, np.bool_)
@@ -167,26 +163,13 @@ class ObservationBuffer:
         self.cleared += count
 
 
-def to_host(columns: Sequence[torch.Tensor | NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
-    """Batches of one column as one array on the host, in one transfer where all of them lie on one device."""
-    tensors = [column for column in columns if isinstance(column, torch.Tensor)]
-    if tensors and len(tensors) == len(columns) and len({column.device for column in tensors}) == 1:
+def to_host(batches: Sequence[torch.Tensor | bytes], dtype: type[np.generic]) -> NDArray[Any]:
+    """One column's batches as one array on the host, in one transfer where all of them lie on one device."""
+    tensors = [batch for batch in batches if isinstance(batch, torch.Tensor)]
+    if tensors and len(tensors) == len(batches) and len({batch.device for batch in tensors}) == 1:
         return torch.cat(tensors).cpu().numpy()
-    arrays = [column.cpu().numpy() if isinstance(column, torch.Tensor) else column for column in columns]
-    return np.concatenate([np.empty(0, dtype), *arrays])
-
-
-def _row(rows: Mapping[str, torch.Tensor | NDArray[np.float32]], name: str) -> torch.Tensor | NDArray[np.float32]:
-    """One of a step's rows; NaN where it gave no such value."""
-    if name in rows:
-        return rows[name]
-    loss = rows["loss"]
-    return torch.full_like(loss, torch.nan) if isinstance(loss, torch.Tensor) else np.full_like(loss, np.nan)
-
-
-def read_ids(ids: torch.Tensor | bytes) -> torch.Tensor | NDArray[np.int64]:
-    """int64, shape [B]: a step's ids, those on the CPU as a read-only array."""
-    return np.frombuffer(ids, dtype=np.int64) if isinstance(ids, bytes) else ids
+    parts = [batch if isinstance(batch, bytes) else batch.cpu().numpy().tobytes() for batch in batches]
+    return np.frombuffer(bytearray().join(parts), dtype=dtype)
 
 
 def _bytes(value: torch.Tensor) -> bytes:

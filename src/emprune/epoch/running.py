@@ -27,6 +27,7 @@ from emprune.epoch.observations import (
     are_finite,
     nonfinite,
     raise_nonfinite,
+    to_host,
 )
 from emprune.epoch.passes import Passes
 from emprune.epoch.plan import EpochPlan
@@ -354,7 +355,8 @@ class RunningEpoch:
         read = self._inputs.read
         for name, row in zip(step.names, step.values, strict=True):
             if name in read and not are_finite(row):
-                raise_nonfinite(step.nonfinite_ids(read), read)
+                columns = [to_host([step.row(name)], np.float32) for name in read if name in step.names]
+                raise_nonfinite(to_host([step.ids], np.int64)[nonfinite(columns)], read)
 
     def _record(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
         self._buffer.add(step, trained, is_train_step=is_train_step)
