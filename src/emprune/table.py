@@ -257,7 +257,11 @@ class ScoreTable:
         self._columns["loss"][ids] = loss
         self._columns["memory"][ids] = np.float32(np.nan) if memory is None else memory
         self._columns["last_seen"][ids] = epoch
-        np.add.at(self._columns["times_trained"], ids[trained], 1)
+        counted = ids[trained]
+        if has_duplicates(counted):
+            np.add.at(self._columns["times_trained"], counted, 1)
+        else:
+            self._columns["times_trained"][counted] += 1
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The columns as flat tensors (copies)."""

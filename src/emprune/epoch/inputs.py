@@ -74,7 +74,7 @@ class StepInputs:
         return self._has_memory
 
     def of_samples(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
-        """What is recorded of each sample, shape [B], detached; a memory term that the policy does not read may be missing.
+        """What is recorded of each sample, shape [B], detached; a memory term that no rule reads may be missing.
 
         Raises:
             ArgumentError: a value is missing, of another dtype or shape, or not one that the policy reads.

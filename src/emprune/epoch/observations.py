@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from emprune.errors import NonFiniteError
 from emprune.table import Observations, has_duplicates
 
+_FEW = 4096
+"""Bytes that Python sums up faster than NumPy, which is out of the processor's caches after a model's step."""
+
 OnNonFinite = Literal["error", "quarantine"]
 
 
@@ -25,19 +28,17 @@ def nonfinite(columns: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     return ~finite
 
 
-def are_finite(values: Sequence[torch.Tensor]) -> bool:
-    """False if a value is NaN or infinite; perhaps also for other values, at the edge of what float32 holds.
-
-    One product tells, which only a fault makes NaN or infinite, because in a step each operation costs far more than its
-    work on so few numbers.
+def are_finite(row: bytes | torch.Tensor) -> bool:
+    """Whether all of a row's numbers are; True for those on a device, which are not read.
 
     Args:
-        values: on the CPU, floating point, shape [B] each.
+        row: as in :class:`Step`.
     """
-    first, last = values[0], values[-1]
-    if len(values) > 2 or not (first.dtype is torch.float32 and last.dtype is torch.float32 and last.is_cpu):
-        return False
-    return math.isfinite(first.dot(last).item())
+    if isinstance(row, torch.Tensor):
+        return True
+    if len(row) > _FEW:
+        return bool(np.isfinite(np.frombuffer(row, dtype=np.float32)).all())
+    return math.isfinite(sum(memoryview(row).cast("f")))  # in float64, where no sum of float32 overflows
 
 
 def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
@@ -62,40 +63,40 @@ class Step(NamedTuple):
     What lies on a device stays there; what lies on the CPU is copied as bytes, which costs a step least.
 
     Attributes:
-        ids: int64, shape [B]; in an array, those of the plan itself, where they lie on the CPU.
-        values: float32, shape [V, B], detached; from the CPU the bytes of V rows.
+        ids: int64, shape [B], on a device, or their bytes.
+        values: float32, shape [V, B], on a device; or the bytes of V rows.
         names: of the V values; the first is "loss".
     """
 
-    ids: torch.Tensor | NDArray[np.int64]
-    values: torch.Tensor | tuple[bytes, ...]
+    ids: torch.Tensor | bytes
+    values: torch.Tensor | list[bytes]
     names: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, ids: torch.Tensor, values: Mapping[str, torch.Tensor], planned: NDArray[np.int64] | None = None
-    ) -> Step:
+    def of(cls, ids: torch.Tensor | bytes, values: Mapping[str, torch.Tensor]) -> Step:
         """Copy the tensors, floating point of shape [B] each, detached, "loss" first; they stay on the loss's device.
 
         Args:
-            planned: the same ids as the plan has them, read-only, which need no copy.
+            ids: int64, shape [B], or a copy of them on the CPU, as bytes.
         """
-        kept = planned
-        if kept is None:
-            kept = ids.numpy().copy() if ids.is_cpu else ids.clone()
-        loss = values["loss"]
-        if loss.is_cpu:
-            return cls(kept, tuple([_bytes(value) for value in values.values()]), tuple(values))
+        if not isinstance(ids, bytes):
+            ids = ids.numpy().tobytes() if ids.is_cpu else ids.clone()
+        if values["loss"].is_cpu:
+            return cls(ids, [_bytes(value) for value in values.values()], tuple(values))
         # One operation for all: in a step, each one costs far more than its work on so few numbers.
-        rows = torch.stack([value.to(loss.device) for value in values.values()])
-        return cls(kept, rows.float(), tuple(values))
+        device = values["loss"].device
+        return cls(ids, torch.stack([value.to(device) for value in values.values()]).float(), tuple(values))
 
-    def rows(self) -> dict[str, torch.Tensor | NDArray[np.float32]]:
-        """The values by name, float32, shape [B] each: tensors of a device, arrays on the CPU."""
-        return {
-            name: np.frombuffer(row, dtype=np.float32) if isinstance(row, bytes) else row
-            for name, row in zip(self.names, self.values, strict=True)
-        }
+    def __len__(self) -> int:
+        return len(self.ids) // 8 if isinstance(self.ids, bytes) else len(self.ids)
+
+    def row(self, name: str) -> torch.Tensor | bytes:
+        """float32, shape [B], or its bytes; NaN where the step gave no such value."""
+        if name in self.names:
+            return self.values[self.names.index(name)]
+        if isinstance(self.values, torch.Tensor):
+            return torch.full_like(self.values[0], torch.nan)
+        return np.full(len(self), np.nan, dtype=np.float32).tobytes()
 
 
 @dataclass
@@ -118,9 +119,9 @@ class ObservationBuffer:
             trained: all, none, or int64 positions within the batch that go through backward.
             is_train_step: whether it is a training step.
         """
-        size = len(step.ids)
         if isinstance(trained, torch.Tensor):
-            trained = torch.zeros(size, dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
+            mask = torch.zeros(len(step), dtype=torch.bool, device=trained.device)
+            trained = mask.index_fill_(0, trained, True)
         # At once: Ctrl-C, and a dead worker's signal, may come between any two statements.
         self._steps.append((step, trained, is_train_step))
 
@@ -139,12 +140,11 @@ class ObservationBuffer:
 
     def collect(self) -> Observations:
         """Bring everything to the host, in one transfer a column; ids are not checked yet."""
-        sizes = [len(step.ids) for step, *_ in self._steps]
-        ids = to_host([step.ids for step, *_ in self._steps], np.int64)
-        rows = [step.rows() for step, *_ in self._steps]
-        values = {name: to_host([_row(row, name) for row in rows], np.float32) for name in self.names}
+        steps = [step for step, *_ in self._steps]
+        sizes, ids = [len(step) for step in steps], to_host([step.ids for step in steps], np.int64)
+        values = {name: to_host([step.row(name) for step in steps], np.float32) for name in self.names}
         masks = [
-            np.full(size, mask) if isinstance(mask, bool) else mask
+            bytes([mask]) * size if isinstance(mask, bool) else mask
             for (_, mask, _), size in zip(self._steps, sizes, strict=True)
         ]
         trained = to_host(masks, np.bool_)
@@ -163,21 +163,13 @@ class ObservationBuffer:
         self.cleared += count
 
 
-def to_host(columns: Sequence[torch.Tensor | NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
-    """Batches of one column as one array on the host, in one transfer where all of them lie on one device."""
-    tensors = [column for column in columns if isinstance(column, torch.Tensor)]
-    if tensors and len(tensors) == len(columns) and len({column.device for column in tensors}) == 1:
+def to_host(batches: Sequence[torch.Tensor | bytes], dtype: type[np.generic]) -> NDArray[Any]:
+    """One column's batches as one array on the host, in one transfer where all of them lie on one device."""
+    tensors = [batch for batch in batches if isinstance(batch, torch.Tensor)]
+    if tensors and len(tensors) == len(batches) and len({batch.device for batch in tensors}) == 1:
         return torch.cat(tensors).cpu().numpy()
-    arrays = [column.cpu().numpy() if isinstance(column, torch.Tensor) else column for column in columns]
-    return np.concatenate([np.empty(0, dtype), *arrays])
-
-
-def _row(rows: Mapping[str, torch.Tensor | NDArray[np.float32]], name: str) -> torch.Tensor | NDArray[np.float32]:
-    """One of a step's rows; NaN where it gave no such value."""
-    if name in rows:
-        return rows[name]
-    loss = rows["loss"]
-    return torch.full_like(loss, torch.nan) if isinstance(loss, torch.Tensor) else np.full_like(loss, np.nan)
+    parts = [batch if isinstance(batch, bytes) else batch.cpu().numpy().tobytes() for batch in batches]
+    return np.frombuffer(bytearray().join(parts), dtype=dtype)
 
 
 def _bytes(value: torch.Tensor) -> bytes:

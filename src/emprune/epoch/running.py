@@ -27,6 +27,7 @@ from emprune.epoch.observations import (
     are_finite,
     nonfinite,
     raise_nonfinite,
+    to_host,
 )
 from emprune.epoch.passes import Passes
 from emprune.epoch.plan import EpochPlan
@@ -53,6 +54,9 @@ class Exchanged(NamedTuple):
     samples: int
     steps: int
     taken: ObservationBuffer
+
+
+_WHOLE = BatchSelection()
 
 
 class RunningEpoch:
@@ -120,19 +124,22 @@ class RunningEpoch:
     def select_batch(self, ids: torch.Tensor, values: StepValues) -> BatchSelection:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
         check_ids(ids)
-        given = self._inputs.of_samples(values, len(ids))
-        expected = self._expected.next(ids)
-        chosen = BatchSelection(weights=self._plan_weights(ids, given["loss"].device, known=expected is not None))
-        self._check_finite(ids, given)
-        step = Step.of(ids, given, expected)
-        if self._passes.begins_second_round(step.ids):
+        given = self._inputs.of_samples(values, size := ids.shape[0])
+        copied = ids.numpy().tobytes() if ids.is_cpu else ids.clone()
+        expected = self._expected.are_next(copied)
+        weights = None
+        if self.plan.is_weighted or not expected:
+            weights = self._plan_weights(ids, given["loss"].device, known=expected)
+        step, chosen = Step.of(copied, given), BatchSelection(weights=weights) if weights is not None else _WHOLE
+        self._check_finite(step)
+        if self._passes.begins_second_round(copied, size):
             self._raise_second_round()
         if self.selects_in_batch:
             chosen = self._chosen(ids, given, values, chosen)
         self._record(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
-        self._passes.add(step.ids)
-        if expected is not None:
-            self._expected.advance(len(expected))
+        self._passes.add(copied, size)
+        if expected:
+            self._expected.advance(size)
         if self._passes.are_many and not self._warned_of_passes:
             self._warn_of_passes()
         return chosen
@@ -148,8 +155,11 @@ class RunningEpoch:
         if isinstance(policy, InBatchPolicy) and k < len(ids):
             rng = generator(self._seed, self.plan.epoch, f"batch at {begin}")
             device = given["loss"].device
-            read = {name: value.to(device, torch.float32, copy=True) for name, value in self._read(given).items()}
-            chosen = policy.select_within_batch(BatchRequest(read | self._inputs.of_batch(values, len(ids)), k, rng))
+            inputs = {
+                name: given[name].to(device, torch.float32, copy=True) for name in self._inputs.read if name in given
+            }
+            inputs |= self._inputs.of_batch(values, len(ids))
+            chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
             check_chosen(policy, chosen, k, len(ids))
         self._shares.keep(ids, copied, chosen)
         return chosen
@@ -160,8 +170,9 @@ class RunningEpoch:
         given = self._inputs.of_samples(values, len(ids))
         if ids.is_cpu:
             check_range(ids.numpy(), self.plan.num_samples)
-        self._check_finite(ids, given)
-        self._record(Step.of(ids, given), False, is_train_step=False)
+        step = Step.of(ids, given)
+        self._check_finite(step)
+        self._record(step, False, is_train_step=False)
 
     def rank_ids(self, batch_size: int, *, drop_last: bool) -> NDArray[np.int64]:
         """int64, shape [M]: what this rank trains of the rest of the epoch; see :meth:`emprune.Pruner.rank_ids`.
@@ -333,22 +344,19 @@ class RunningEpoch:
             self._raise_foreign(ids[torch.isnan(weights)].numpy())
         return weights.to(device, non_blocking=True) if weighted else None
 
-    def _read(self, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """What the policy reads of the values recorded."""
-        return {name: value for name, value in given.items() if name in self._inputs.read}
-
-    def _check_finite(self, ids: torch.Tensor, given: dict[str, torch.Tensor]) -> None:
+    def _check_finite(self, step: Step) -> None:
         """Raise where values on the CPU are not finite, unless these are to be quarantined.
 
         One rank must not raise alone, or else the others wait for it: with several, such values are found by all of
         them when they exchange observations.
         """
-        if self._on_nonfinite != "error" or self._world.size > 1 or not (ids.is_cpu and given["loss"].is_cpu):
+        if self._on_nonfinite != "error" or self._world.size > 1 or isinstance(step.ids, torch.Tensor):
             return
-        read = list(self._read(given).values())
-        if not are_finite(read):
-            bad = nonfinite([column.cpu().float().numpy() for column in read])
-            raise_nonfinite(ids.numpy()[bad], self._inputs.read)
+        read = self._inputs.read
+        for name, row in zip(step.names, step.values, strict=True):
+            if name in read and not are_finite(row):
+                columns = [to_host([step.row(name)], np.float32) for name in read if name in step.names]
+                raise_nonfinite(to_host([step.ids], np.int64)[nonfinite(columns)], read)
 
     def _record(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
         self._buffer.add(step, trained, is_train_step=is_train_step)

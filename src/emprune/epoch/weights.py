@@ -25,7 +25,7 @@ def weighted_mean(loss: torch.Tensor, weights: torch.Tensor | None) -> torch.Ten
 
 @lru_cache(maxsize=8)
 def _even_weights(size: int) -> torch.Tensor:
-    """float32, shape [size]: that of a mean. Of an array, so that it is no inference tensor and on no default device."""
+    """float32, shape [size]: those of a mean. From NumPy, so that no mode or default device of torch's has a part."""
     return torch.from_numpy(np.full(size, 1 / max(1, size), dtype=np.float32))
 
 
