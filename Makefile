@@ -3,9 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
-WHEEL_PYTHONS ?= $(PYTHON)
+PYTHONS ?= $(PYTHON)
 
-.PHONY: run headline test lint types unit wheel docs clean
+.PHONY: run headline test lint types unit wheel release docs clean
 
 # The main job: the comparison on the embedded data set, with table, figures and report.
 run: $(STAMP)
@@ -34,17 +34,28 @@ docs: $(STAMP)
 	$(BIN)/python docs/links.py build/docs
 	@echo "build/docs/index.html"
 
-# Wheels and sdists of both distributions, and the library's wheel alone, with torch and numpy only, in an environment of
-# its own: make wheel WHEEL_PYTHONS="python3.11 python3.12 python3.13".
+# The library's wheel alone, with torch and numpy only, in an environment of its own; the laboratory's is built.
 wheel: $(STAMP)
 	rm -rf dist build/wheel-env
+	$(BIN)/python -m build --wheel --outdir dist
+	$(BIN)/python -m build --wheel --outdir dist/lab lab
+	$(PYTHON) -m venv build/wheel-env
+	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
+	cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py
+
+# What is published: wheels and sdists of both, checked, each wheel installed alone and tried. Other versions of Python:
+# make release PYTHONS="python3.11 python3.12".
+release: $(STAMP)
+	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m build --outdir dist/lab lab
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz dist/lab/*
-	set -e; for python in $(WHEEL_PYTHONS); do \
-	  rm -rf build/wheel-env; $$python -m venv build/wheel-env; \
-	  build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl; \
-	  (cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py); \
+	set -e; for python in $(PYTHONS); do \
+	  rm -rf build/wheel-env; $$python -m venv build/wheel-env; cd build; \
+	  wheel-env/bin/python -m pip --disable-pip-version-check install -q -c ../constraints.txt ../dist/*.whl; \
+	  PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py; \
+	  wheel-env/bin/python -m pip --disable-pip-version-check install -q -c ../constraints.txt ../dist/lab/*.whl; \
+	  wheel-env/bin/python ../tests/wheel/lab_smoke.py; cd ..; \
 	done
 
 $(STAMP): pyproject.toml lab/pyproject.toml constraints.txt
