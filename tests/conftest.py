@@ -4,6 +4,7 @@ import os
 
 # One thread a process, since the tests themselves run side by side; of processes that tests start, too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 import torch
 
