@@ -197,7 +197,8 @@ class Pruner:
         when = f"epoch {self.epoch} of {self.num_epochs}"
         if kept is None:
             return f"{head}{when}, keeps a part of {of} that follows from the scores)"
-        return f"{head}rate {1 - kept / of:.3g}, {when}, keeps {kept} of {of})"
+        remark = f"; {said}" if (said := self._remark) else ""
+        return f"{head}rate {1 - kept / of:.3g}, {when}, keeps {kept} of {of}{remark})"
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -682,8 +683,12 @@ class Pruner:
             samples_forward=counters.samples_forward,
             steps=counters.steps + (running.unflushed_steps if running else 0),
             seconds_selecting=counters.seconds_selecting,
-            decided=decided_in(self.table, max(0, epochs - 1), shown),
+            decided=decided_in(self.table, max(0, epochs - 1), shown), remark=self._remark,
         )  # fmt: skip
+
+    @property
+    def _remark(self) -> str:
+        return self.policy.remark(sum(self.kept) / self.num_samples)
 
     def _now(self) -> RunningEpoch:
         """The running epoch; begins it if need be."""

@@ -30,6 +30,7 @@ class Report:
         quarantined_ids: the first ten of them.
         decided: what the policy shows of the last epoch begun, by name, such as the exponent of "emp-gated", and what
             a rate that follows the scores followed; what is not known is left out.
+        remark: what the policy says of a run of this length and rate; mostly nothing.
     """
 
     epochs: int
@@ -44,6 +45,7 @@ class Report:
     quarantined: int
     quarantined_ids: tuple[int, ...]
     decided: Mapping[str, float] = field(default_factory=dict, hash=False)
+    remark: str = ""
 
     def __str__(self) -> str:
         """For people, on one line."""
@@ -54,6 +56,8 @@ class Report:
         )
         if self.decided:
             text += "; " + ", ".join(f"{name} {value:.2g}" for name, value in self.decided.items())
+        if self.remark:
+            text += f"; {self.remark}"
         if not self.quarantined:
             return text
         shown = ", ".join(map(str, self.quarantined_ids)) + (", …" if self.quarantined > 10 else "")

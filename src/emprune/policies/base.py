@@ -241,6 +241,10 @@ class Policy:
         """
         return k
 
+    def remark(self, turns: float) -> str:
+        """What a user must know of the policy in a run that trains each sample so many times on average; mostly ""."""
+        return ""
+
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; part of the saved state's fingerprint."""
         return dict(vars(self))

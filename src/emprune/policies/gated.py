@@ -121,6 +121,9 @@ class GatedEMP(Policy):
         self._keep_drawn(request, selection.ids)
         return selection
 
+    def remark(self, turns: float) -> str:
+        return "random subsets, as a sample has fewer than two turns" if turns < _FEWEST_TURNS else ""
+
     def before_full_epoch(self, request: Request) -> None:
         self._decided(request, enough=True)
         request.keep(DRAWN, np.full(len(request.table), request.epoch, dtype=np.float32))
