@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
 PYTHONS ?= $(PYTHON)
 
-.PHONY: run headline test lint types unit wheel release docs clean
+.PHONY: run headline test checks lint types unit wheel release docs clean
 
 # The main job: the comparison on the embedded data set, with table, figures and report.
 run: $(STAMP)
@@ -15,7 +15,12 @@ run: $(STAMP)
 headline: $(STAMP)
 	$(BIN)/emprune headline $(ARGS)
 
-test: lint types unit wheel
+# First what takes one core each, side by side.
+test: $(STAMP)
+	$(MAKE) --output-sync=target --jobs=2 checks
+	$(MAKE) unit
+
+checks: lint types wheel
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -40,7 +45,7 @@ wheel: $(STAMP)
 	$(BIN)/python -m build --wheel --outdir dist
 	$(BIN)/python -m build --wheel --outdir dist/lab lab
 	$(PYTHON) -m venv build/wheel-env
-	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt dist/*.whl
+	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q --no-compile -c constraints.txt dist/*.whl
 	cd build && PYTHONWARNINGS=error wheel-env/bin/python ../tests/wheel/smoke.py
 
 # What is published: wheels and sdists of both, checked, each wheel installed alone and tried. Other versions of Python:

@@ -75,7 +75,7 @@ def main() -> None:
         print(f"test accuracy {right:.2%}, {report.samples_backward} samples, {report.steps} steps")
         print(f"weights {sum(weight.double().abs().sum().item() for weight in model.parameters()):.10f}", flush=True)
     dist.barrier()  # nobody leaves while another still works
-    del parallel
+    del parallel  # or else it may wait for gloo's threads, when it frees the group, and they for Python's lock
     dist.destroy_process_group()
 
 

@@ -37,8 +37,15 @@ def main() -> None:
     parser.add_argument("--save-every", type=int, default=20, help="steps")
     parser.add_argument("--out", type=Path, default=Path("runs/stream"))
     options = parser.parse_args()
-
     dist.init_process_group("gloo")
+    train(options)
+    # Not in train: DDP would hold the group longest there, and end gloo's threads and wait for them with Python's lock
+    # in its hand. A thread that frees a tensor of the last collectives waits for that lock, and neither goes on.
+    dist.destroy_process_group()
+
+
+def train(options: argparse.Namespace) -> None:
+    """All passes, or those that are left."""
     rank, ranks = dist.get_rank(), dist.get_world_size()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -87,7 +94,6 @@ def main() -> None:
         print(f"test accuracy {right:.2%}, {trained[0]} of {trained[1]} samples, {pruner.batches} steps")
         print(f"weights {sum(weight.double().abs().sum().item() for weight in model.parameters()):.10f}", flush=True)
     dist.barrier()  # nobody leaves while another still works
-    dist.destroy_process_group()
 
 
 def save(path: Path, parts: dict[str, Any], mine: dict[str, Any]) -> None:

@@ -1,8 +1,13 @@
 """Shared by all tests."""
 
+import os
+
+# One thread a process, since the tests themselves run side by side; of processes that tests start, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
 import torch
 
-# One thread a process, since the tests themselves run side by side.
 torch.set_num_threads(1)
 
 try:

@@ -35,6 +35,14 @@ def test_npz_holds_the_columns_with_their_types(pruner: Pruner, tmp_path: Path) 
         assert data["times_trained"].tolist() == [1, 0, 1]
 
 
+def test_a_running_average_is_a_column_more(tmp_path: Path) -> None:
+    pruner = Pruner(2, "emp", prune_rate=0.0, num_epochs=2, remember="mean")
+    pruner.loss(torch.tensor([1]), torch.tensor([0.5]), torch.tensor([0.0]))
+    with np.load(pruner.export(tmp_path / "scores.npz")) as data:
+        assert list(data) == [*NAMES, "mean_loss"]
+        np.testing.assert_array_equal(data["mean_loss"], np.float32([np.nan, 0.5]))
+
+
 def test_csv_reads_back(pruner: Pruner, tmp_path: Path) -> None:
     with pruner.export(str(tmp_path / "scores.csv")).open(newline="") as file:
         rows = list(csv.reader(file))

@@ -8,6 +8,7 @@ import torch
 from tests.helpers.thread_world import on_all_ranks
 
 from emprune import ArgumentError, IdBatches, Pruner
+from emprune.errors import StateError
 from emprune.inspection import hardest, surely_wrong, suspects
 from emprune.scoring import classification
 
@@ -89,6 +90,44 @@ def test_after_a_pass_over_all_samples_that_decides() -> None:
     pruner.observe(everything, LOSS.flip(0), MEMORY)
     pruner.end_epoch()
     assert pruner.suspects(3).tolist() == [N - 1, N - 2, N - 3]
+
+
+def averages(pruner: Pruner, rounds: list[dict[int, float]]) -> None:
+    for losses in rounds:
+        for sample, loss in losses.items():
+            pruner.loss(torch.tensor([sample]), torch.tensor([loss], requires_grad=True))
+        pruner.end_epoch(partial=True)
+
+
+def test_with_a_running_average_suspects_are_those_of_high_losses_all_along() -> None:
+    rounds = [{0: 4.0, 1: 1.0, 2: 9.0}, {0: 4.0, 1: 5.0, 2: float("nan")}, {0: 3.0, 2: 1.0}]
+    settings = {"prune_rate": 0.0, "num_epochs": 3, "on_nonfinite": "quarantine"}
+    pruner = Pruner(4, "full", remember="mean", **settings)
+    averages(pruner, rounds)
+    expected = [4 + 0.3 * (3 - 4), 1 + 0.3 * (5 - 1), 9 + 0.3 * (1 - 9), np.nan]
+    np.testing.assert_allclose(pruner.table.extra["mean_loss"], expected, rtol=1e-6)
+    assert pruner.suspects(4).tolist() == [2, 0, 1]
+    last = Pruner(4, "full", **settings)
+    averages(last, rounds)
+    assert last.suspects(4).tolist() == [1, 0, 2]
+    assert last.table.nbytes == 64 == pruner.table.nbytes - 16
+
+
+def test_the_running_average_changes_no_plan_and_is_saved() -> None:
+    runs = {one: Pruner(N, "emp", prune_rate=0.5, num_epochs=3, remember=one) for one in ("last", "mean")}
+    for pruner in runs.values():
+        for _ in zip(pruner.epochs(), range(2), strict=False):
+            for ids in IdBatches(pruner, 10):
+                pruner.loss(ids, LOSS[ids].requires_grad_(), MEMORY[ids])
+    plans = [pruner.plan.ids.tolist() for pruner in runs.values()]
+    assert plans[0] == plans[1]
+    again = Pruner(N, "emp", prune_rate=0.5, num_epochs=3, remember="mean")
+    again.load_state_dict(runs["mean"].state_dict())
+    np.testing.assert_array_equal(again.table.extra["mean_loss"], runs["mean"].table.extra["mean_loss"])
+    with pytest.raises(StateError, match="no column 'mean_loss'"):
+        again.load_state_dict(runs["last"].state_dict())
+    with pytest.raises(ArgumentError, match="remember is 'all'; allowed: 'last' or 'mean'"):
+        Pruner(N, prune_rate=0.5, num_epochs=3, remember="all")
 
 
 def test_of_a_partitioned_table_each_rank_names_its_own_ids() -> None:

@@ -33,6 +33,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="folder for checkpoints on this machine; else a fixed temporary one")
     parser.add_argument("--correctness-seconds", type=float, default=75)
     parser.add_argument("--speed-seconds", type=float, default=150)
+    parser.add_argument("--only", nargs="+", default=(), help="measurements of speed whose names begin like this")
     parser.add_argument("--rehearse", action="store_true", help="every part at a tiny size, as on a processor")
     return parser.parse_args()
 

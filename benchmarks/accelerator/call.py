@@ -74,8 +74,8 @@ class Call:
     def speed(self) -> None:
         """The second part."""
         seconds = min(self.asked.speed_seconds, self._left())
-        modes, machine = self._modes(), self._machine
-        self._timed("speed", lambda: speed.measure(self._speed, self.device, self.sizes, modes, seconds, machine))
+        about = self._modes(), seconds, self._machine, tuple(self.asked.only)
+        self._timed("speed", lambda: speed.measure(self._speed, self.device, self.sizes, *about))
 
     def headline(self) -> None:
         """The third part."""

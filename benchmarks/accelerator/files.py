@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from emprune.checkpoint import atomic_write
+from emprune.atomic import atomic_write  # not from emprune.checkpoint, which imports torch
 
 
 class Record:

@@ -33,12 +33,16 @@ def queue(sizes: Sizes, data_dir: str | None) -> list[RunSpec]:
     """Every run, the most important first."""
     pruned, later = sizes.policies, sizes.later_policies
     first, *rates = sizes.rates
-    specs = [spec for model in sizes.models for spec in _runs(sizes, model, pruned, first, 0, data_dir)]
+    specs = list(_runs(sizes, sizes.models[0], pruned, first, 0, data_dir))
+    for rate in rates:
+        specs += _runs(sizes, sizes.models[0], pruned[:3], rate, 0, data_dir)
+    specs += [spec for model in sizes.models[1:] for spec in _runs(sizes, model, pruned, first, 0, data_dir)]
     for model in sizes.models:
         specs += _runs(sizes, model, (SHORT, "full"), first, 0, data_dir)
         specs += _runs(sizes, model, ("full",), first, 0, data_dir, epochs=sizes.short_epochs)
     for rate in rates:
         specs += [spec for model in sizes.models for spec in _runs(sizes, model, pruned, rate, 0, data_dir)]
+    specs = list(dict.fromkeys(specs))
     specs += [spec for model in sizes.models for spec in _runs(sizes, model, later, first, 0, data_dir)]
     for seed in range(1, sizes.seeds):
         for model in sizes.models:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from emprune_lab.specs.recipe import Mode, Precision
 
-AS_SHIPPED, AS_PUBLISHED = "emp", ("emp:beta=1:rule=top", "emp:beta=1:gamma=1")
+AS_SHIPPED, AS_PUBLISHED = ("emp-gated", "emp"), ("emp:beta=1:rule=top", "emp:beta=1:gamma=1")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sizes:
     loop_train_size: dict[str, int] = field(default_factory=lambda: {"resnet18": 50_000, "resnet50": 20_000})
     loop_seconds: float = 3.0
     step_batches: tuple[int, ...] = (128, 1024)
-    step_pairs: int = 12
+    step_pairs: int = 60
     tokens: int = 8192
     vocabulary: int = 50_257
     epochs: int = 200
@@ -35,8 +35,8 @@ class Sizes:
     batch_size: int = 128
     train_size: int | None = None
     precision: Precision = "bfloat16"
-    policies: tuple[str, ...] = ("random", AS_SHIPPED, *AS_PUBLISHED, "infobatch", "lfl")
-    later_policies: tuple[str, ...] = ("orderdp",)
+    policies: tuple[str, ...] = ("random", *AS_SHIPPED, *AS_PUBLISHED, "infobatch")
+    later_policies: tuple[str, ...] = ("lfl", "orderdp")
     rates: tuple[float, ...] = (0.7, 0.9)
     seeds: int = 3
     start_seconds: float = 15.0

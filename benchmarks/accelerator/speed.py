@@ -45,15 +45,24 @@ class Choice(NamedTuple):
 
 
 def measure(
-    record: Record, device: str, sizes: Sizes, modes: tuple[Mode, ...], seconds: float, machine: dict[str, Any]
+    record: Record,
+    device: str,
+    sizes: Sizes,
+    modes: tuple[Mode, ...],
+    seconds: float,
+    machine: dict[str, Any],
+    only: tuple[str, ...] = (),
 ) -> list[str]:
     """Measure what the record does not hold, as far as time goes; what is left out, and why.
 
     Args:
         machine: written down beside every figure.
+        only: what names of measurements begin with; empty for all.
     """
     end, left_out = time.monotonic() + seconds, []
     for item in _items(record, device, sizes, modes):
+        if only and not item.name.startswith(only):
+            continue
         entry = record.entries.get(item.name, {})
         if (entry and "error" not in entry) or entry.get("tries", 0) >= _TRIES:
             continue
@@ -99,8 +108,9 @@ def _items(record: Record, device: str, sizes: Sizes, modes: tuple[Mode, ...]) -
     for batch_size in sizes.step_batches:
         for model in sizes.models:
             case = steps.Case(model, device, batch_size, sizes.step_pairs)
-            yield Item(f"step {model}, batch {batch_size}", 8, 40, steps.overhead, (case,))
-    yield Item("tokens", 8, 40, tokens, (device, sizes.tokens, sizes.vocabulary))
+            yield Item(f"step {model}, batch {batch_size}", 20, 60, steps.overhead, (case,))
+    for dtype in ("bfloat16", "float32"):
+        yield Item(f"tokens {dtype}", 8, 40, tokens, (device, sizes.tokens, sizes.vocabulary, dtype))
     best = choice(record, first, modes)
     if best is not None:
         for model in others:
@@ -131,13 +141,13 @@ def _ways_to_run(
             yield _loop_item(model, best.mode, device, sizes, jobs)
 
 
-def tokens(device: str, count: int, vocabulary: int) -> dict[str, Any]:
-    """benchmarks/token_loss.py: loss and entropy in bfloat16 against F.cross_entropy; a target of 1.15."""
+def tokens(device: str, count: int, vocabulary: int, dtype: str) -> dict[str, Any]:
+    """benchmarks/token_loss.py: loss and entropy against F.cross_entropy; a target of 1.15."""
     import token_loss
 
     torch.set_num_threads(1)
     options = argparse.Namespace(
-        tokens=count, vocabulary=vocabulary, dtype="bfloat16", threads=1, device=device, repeats=20,
+        tokens=count, vocabulary=vocabulary, dtype=dtype, threads=1, device=device, repeats=20,
         sides="cross_entropy,pair,tokens",
     )  # fmt: skip
     rows: dict[str, Any] = token_loss.measure(options)

@@ -78,6 +78,8 @@ def check_ids(ids: torch.Tensor) -> None:
 
 def check_per_sample(name: str, values: Any, batch_size: int) -> None:
     """Raise unless ``values`` is a floating point tensor of shape [batch_size]."""
+    if isinstance(values, torch.Tensor) and values.shape == (batch_size,) and values.is_floating_point():
+        return
     if not isinstance(values, torch.Tensor) or not values.is_floating_point():
         found = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
         hint = "Unpack what a scoring function returns: pruner.loss(ids, *scored)." if isinstance(values, tuple) else ""
@@ -87,14 +89,13 @@ def check_per_sample(name: str, values: Any, batch_size: int) -> None:
             name, "a scalar", f"one value a sample, shape [{batch_size}]",
             f"Do not reduce it: torch's losses take reduction=\"none\". Or take {SCORING}.",
         )  # fmt: skip
-    if values.shape != (batch_size,):
-        hint = f"Average each sample's: {name}.flatten(1).mean(dim=1)." if len(values) == batch_size else ""
-        if values.shape == (batch_size, batch_size):
-            hint = (
-                "A prediction of shape [B, 1] and a target of shape [B] make this, each sample's with each other's: "
-                f"give both the same shape. Where it is {batch_size} outputs a sample: {name}.mean(dim=1)."
-            )
-        raise ArgumentError(name, f"of shape {tuple(values.shape)}", f"one value for each of {batch_size} ids", hint)
+    hint = f"Average each sample's: {name}.flatten(1).mean(dim=1)." if len(values) == batch_size else ""
+    if values.shape == (batch_size, batch_size):
+        hint = (
+            "A prediction of shape [B, 1] and a target of shape [B] make this, each sample's with each other's: "
+            f"give both the same shape. Where it is {batch_size} outputs a sample: {name}.mean(dim=1)."
+        )
+    raise ArgumentError(name, f"of shape {tuple(values.shape)}", f"one value for each of {batch_size} ids", hint)
 
 
 def check_range(ids: NDArray[np.int64], num_samples: int) -> None:

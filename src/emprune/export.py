@@ -10,19 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emprune.errors import ArgumentError
-from emprune.table import ScoreTable
+from emprune.table import MEAN_LOSS, ScoreTable
 
 SUFFIXES = (".npz", ".csv", ".parquet")
 
 
 def columns(table: ScoreTable) -> dict[str, NDArray[Any]]:
-    """id (int64), loss, memory (float32, nats), last_seen, times_trained (int32), each of shape [rows]."""
+    """id (int64), loss, memory (float32, nats), last_seen, times_trained (int32), each of shape [rows].
+
+    And mean_loss (float32, nats, NaN where never seen) where the pruner remembers it.
+    """
+    mean = {MEAN_LOSS: table.extra[MEAN_LOSS]} if MEAN_LOSS in table.extra else {}
     return {
         "id": np.arange(table.owned.begin, table.owned.end, dtype=np.int64),
         "loss": table.loss,
         "memory": table.memory,
         "last_seen": table.last_seen,
         "times_trained": table.times_trained,
+        **mean,
     }
 
 

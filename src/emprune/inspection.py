@@ -47,7 +47,8 @@ def suspects(loss: NDArray[Any], n: int) -> NDArray[np.int64]:
 
     Args:
         loss: shape [N], nats; not finite where a sample was never seen or is quarantined. Of classifications, the
-            cross-entropy; of other tasks a large loss may be an outlier rather than a wrong label.
+            cross-entropy; of other tasks a large loss may be an outlier rather than a wrong label. A running average of
+            it, which ``Pruner(remember="mean")`` keeps, names more of the wrong labels than the last one.
         n: how many, at least 0.
 
     Returns:

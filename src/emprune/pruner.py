@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ from emprune.epoch.weighing import (
     check_quotas,
     relative_weights,
 )
+from emprune.epoch.weights import weighted_mean
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
 from emprune.inspection import hardest, suspects
@@ -54,7 +55,7 @@ from emprune.report import Report, decided_in, summarise, totals_of
 from emprune.selection.blocks import Blocks
 from emprune.selection.quotas import Quotas
 from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
-from emprune.table import INFORMATIVE, ScoreTable
+from emprune.table import INFORMATIVE, MEAN_LOSS, ScoreTable
 
 T = TypeVar("T")
 
@@ -93,6 +94,8 @@ class Pruner:
             its weight times what the policy's rule gives it; no sample is drawn twice an epoch, and none of weight 0
             ever. Losses are not weighed. See :mod:`emprune.epoch.weighing` and docs/weighted.md.
         quotas: what share of each epoch every class gets, such as ``Quotas(labels)`` for equally many of each.
+        remember: "last", or "mean", which keeps a running average of each sample's losses beside the last one, 4 bytes
+            a sample: :meth:`suspects` goes by it then, and finds more of the wrong labels. Training is the same.
         order: in which an epoch's samples are trained; None: every order is equally likely. ``Blocks(sizes)`` reads
             shards in sequence; what an epoch trains stays the same.
         partition_batch_size: samples of this rank in a step. If given, score table and plan are partitioned: each rank
@@ -142,6 +145,7 @@ class Pruner:
         sample_weight: SampleWeight | None = None,
         quotas: Quotas | None = None,
         order: Blocks | None = None,
+        remember: Literal["last", "mean"] = "last",
     ) -> None:
         hint = "It is the data set's length: Pruner(len(dataset), ...)." if hasattr(num_samples, "__len__") else ""
         num_samples, num_epochs = integer("num_samples", num_samples, 1, hint), integer("num_epochs", num_epochs, 1)
@@ -153,6 +157,8 @@ class Pruner:
         self._schedule = Schedule(kept, (num_samples,) * num_epochs)
         if on_nonfinite not in ("error", "quarantine"):
             raise ArgumentError("on_nonfinite", on_nonfinite, "'error' or 'quarantine'")
+        if remember not in ("last", "mean"):
+            raise ArgumentError("remember", remember, "'last' or 'mean'")
         self.policy = as_policy(policy)
         check_inputs(self.policy)
         self._auto = prune_rate if isinstance(prune_rate, AutoRate) else None
@@ -166,7 +172,7 @@ class Pruner:
         owned, weighing = self._planner.owned(num_samples, self.world), self._weighing(sample_weight)
         weights = weighing.get("sample_weight")
         self.table = ScoreTable(
-            num_samples, self.policy.columns, owned,
+            num_samples, {**self.policy.columns, **({MEAN_LOSS: np.nan} if remember == "mean" else {})}, owned,
             {**self.policy.history, **({INFORMATIVE: np.nan} if self._auto else {})}, num_epochs,
             None if weights is None else weights[owned.begin : owned.end].copy(),
         )  # fmt: skip
@@ -368,9 +374,7 @@ class Pruner:
             loss = torch.where(torch.isfinite(loss), loss, 0.0)
         if chosen.positions is not None:
             loss = loss[chosen.positions]
-        if chosen.weights is not None:
-            loss = loss * chosen.weights.to(loss.dtype)
-        return loss.mean() if len(loss) else loss.sum()  # a batch whose share is none still has a gradient: zero
+        return weighted_mean(loss, chosen.weights)
 
     @outside_graphs
     def select_batch(
@@ -551,7 +555,7 @@ class Pruner:
 
     def suspects(self, n: int) -> NDArray[np.int64]:
         """int64: the n ids whose labels are most probably wrong, the first most; otherwise as :meth:`hardest`."""
-        return self._settled_here(lambda: self._ids(suspects(self.table.loss, n)))
+        return self._settled_here(lambda: self._ids(suspects(self.table.suspicion, n)))
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.

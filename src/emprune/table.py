@@ -19,6 +19,14 @@ Unseen = Literal["first", "mean"]
 INFORMATIVE = "informative"
 """Number an epoch that the pruner notes where its rate follows the scores; see :mod:`emprune.epoch.auto_rate`."""
 
+_CLOSE = 16
+"""Bytes of marks for an id that are worth less than sorting it."""
+
+MEAN_LOSS = "mean_loss"
+"""Column with a running average of each sample's losses, where the pruner is to remember it."""
+_NEWEST = 0.3
+"""Weight of the newest loss in it, chosen by measurement (studies/suspects) [ours]."""
+
 _HISTORY = "history."
 _COLUMNS = {"loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
 _UNSEEN = {"loss": np.inf, "memory": 0, "last_seen": -1, "times_trained": 0}
@@ -88,7 +96,8 @@ class ScoreTable:
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
         times_trained: int32, number of epochs in which the sample went through backward.
-        extra: by name, float32 columns that a policy keeps for itself.
+        extra: by name, float32 columns that a policy keeps for itself, and "mean_loss" where the pruner remembers it:
+            nats, NaN until there is a finite loss.
         sample_weight: float32, in [0, 1]: the run's weight of each sample over the largest; None: all weigh the same.
 
     Args:
@@ -166,6 +175,11 @@ class ScoreTable:
             return np.log(self.sample_weight)
 
     @property
+    def suspicion(self) -> NDArray[np.float32]:
+        """float32, shape [rows]: what says that a label is wrong: the average of losses, if kept, else the last."""
+        return _read_only(self._columns.get(MEAN_LOSS, self._columns["loss"]))
+
+    @property
     def nbytes(self) -> int:
         """Memory held, in bytes: 16·N, and 4·N for each column that the policy keeps and for weights."""
         weights = 0 if self.sample_weight is None else self.sample_weight.nbytes
@@ -238,10 +252,16 @@ class ScoreTable:
             raise EpochOrderError(
                 f"observations of epoch {epoch} arrive after epoch {last} was recorded; observe epochs in order."
             )
+        if MEAN_LOSS in self._columns:
+            self._columns[MEAN_LOSS][ids] = _averaged(self._columns[MEAN_LOSS][ids], loss)
         self._columns["loss"][ids] = loss
         self._columns["memory"][ids] = np.float32(np.nan) if memory is None else memory
         self._columns["last_seen"][ids] = epoch
-        np.add.at(self._columns["times_trained"], ids[trained], 1)
+        counted = ids[trained]
+        if has_duplicates(counted):
+            np.add.at(self._columns["times_trained"], counted, 1)
+        else:
+            self._columns["times_trained"][counted] += 1
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The columns as flat tensors (copies)."""
@@ -331,7 +351,14 @@ def array_of(name: str, value: Any) -> NDArray[Any]:
 
 
 def has_duplicates(ids: NDArray[np.int64]) -> bool:
-    """Whether an id occurs twice. By sorting: np.unique hashes integers since NumPy 2.3, many times as slowly."""
+    """Whether an id occurs twice. By marks where ids lie close, else by sorting: np.unique hashes, and is slower."""
+    if not len(ids):
+        return False
+    first, last = int(ids.min()), int(ids.max())
+    if last - first < _CLOSE * len(ids):
+        marks = np.zeros(last - first + 1, dtype=bool)
+        marks[ids - first] = True
+        return int(np.count_nonzero(marks)) < len(ids)
     ordered = np.sort(ids)
     return bool((ordered[1:] == ordered[:-1]).any())
 
@@ -349,3 +376,10 @@ def _read_only(column: NDArray[_T]) -> NDArray[_T]:
     view = column.view()
     view.flags.writeable = False
     return view
+
+
+def _averaged(before: NDArray[np.float32], loss: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The running average after one more loss; what is not finite leaves it as it was."""
+    first, usable = np.isnan(before), np.isfinite(loss)
+    after = np.where(first, loss, before + np.float32(_NEWEST) * (loss - before))
+    return np.where(usable, after, before).astype(np.float32)

@@ -14,12 +14,12 @@ from emprune_lab.report.palette import looks
 from emprune_lab.report.style import FAINT, grid_lines, new_figure, png, styled
 
 ROWS = {
-    "gate": "the default",
-    "gate:even=False": "… turns drawn, not even",
-    "gate:reliable=False:gamma=2": "… reliability not weighed",
-    "gate:doubt=0": "… no doubt",
-    "gate:doubt=1": "… twice the doubt",
-    "gate:floor=0.1": "… 10 % uniform, not 30 %",
+    "gate": "the default: 10 % uniform",
+    "gate:floor=0.3": "with 30 % uniform",
+    "gate:floor=0.3:even=False": "… turns drawn, not even",
+    "gate:floor=0.3:reliable=False:gamma=2": "… reliability not weighed",
+    "gate:floor=0.3:doubt=0": "… no doubt",
+    "gate:floor=0.3:doubt=1": "… twice the doubt",
     "rs2": "even counts alone (RS2)",
     "emp": "hard samples alone (EMP)",
 }

@@ -56,8 +56,8 @@ SETTINGS = {
     "digits, CNN, 20 % wrong labels, 0.7": Setting("digits", _CNN, 0.7, 0.2, 32),
 }
 VARIANTS = (
-    "random", "rs2", "emp", "emp:gamma=0.5", "gate", "gate:even=False", "gate:doubt=0", "gate:doubt=1",
-    "gate:floor=0.1", "gate:floor=0.5", "gate:reliable=False:gamma=2",
+    "random", "rs2", "emp", "emp:gamma=0.5", "gate", "gate:floor=0.5", "gate:floor=0.3", "gate:floor=0.3:even=False",
+    "gate:floor=0.3:doubt=0", "gate:floor=0.3:doubt=1", "gate:floor=0.3:reliable=False:gamma=2",
 )  # fmt: skip
 EARLIER = ("fixed:floor=0.3", "fixed:ess=0.4", "fixed:clip=2.3")
 """Shown where they were trained before; no setting needed them again."""

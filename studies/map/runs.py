@@ -98,12 +98,14 @@ class Run:
 def pack(results: Iterable[Result]) -> list[dict[str, Any]]:
     """Comparisons in small: what runs share once, then a row a run as :data:`COLUMNS` names it.
 
-    Runs of one data set, network, recipe and rate make one folder, called so, wherever they lie. A run listed twice
-    counts once.
+    Runs of one data set, network, recipe, rate and annealing make one folder, called so, wherever they lie. A run
+    listed twice counts once.
     """
     folders: dict[str, dict[str, Result]] = {}
     for result in results:
         name = f"{result.data}-{result.model}-{result.recipe['epochs']}-{result.prune_rate:g}"
+        if result.anneal:
+            name += f"-annealed-{result.anneal:g}"
         folders.setdefault(name, {}).setdefault(result.run_id, result)
     return [_packed(name, list(own.values())) for name, own in sorted(folders.items())]
 

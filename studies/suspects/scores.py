@@ -27,7 +27,9 @@ def orders_of_table(run: Run) -> Iterator[tuple[str, NDArray[np.int64]]]:
     yield "last loss, after a pass over all samples (pruner.observe)", suspects(refreshed, len(loss))
     yield "last loss − entropy", _descending(loss - memory)
     yield "last loss / (entropy + 0.5)", _descending(loss / (memory + 0.5))
-    yield f"running average of losses, {RUNNING}", _descending(running_average(run["losses"], RUNNING))
+    average = running_average(run["losses"], RUNNING)
+    yield f"running average of losses, {RUNNING} (remember='mean')", _descending(average)
+    yield "the same, after a pass over all samples", _descending(average + RUNNING * (refreshed - average))
     yield "mean of all losses", _descending(np.nanmean(run["losses"].astype(np.float64), axis=0))
 
 

@@ -98,12 +98,14 @@ def test_killed_in_the_middle_it_goes_on(script, tmp_path):
 def test_the_paper_s_runs_come_most_important_first():
     specs = headline.queue(Sizes(), None)
     assert len({spec.run_id for spec in specs}) == len(specs)
-    policies = ["random", "emp", "emp:beta=1:rule=top", "emp:beta=1:gamma=1", "infobatch", "lfl"]
-    expected = [(model, policy, 0.7, 200) for model in ("resnet18", "resnet50") for policy in policies]
+    policies = ["random", "emp-gated", "emp", "emp:beta=1:rule=top", "emp:beta=1:gamma=1", "infobatch"]
+    expected = [("resnet18", policy, 0.7, 200) for policy in policies]
+    expected += [("resnet18", policy, 0.9, 200) for policy in policies[:3]]
+    expected += [("resnet50", policy, 0.7, 200) for policy in policies]
     rows = [(spec.recipe.model, spec.policy, spec.prune_rate, spec.recipe.epochs) for spec in specs]
-    assert rows[:12] == expected
+    assert rows[:15] == expected
     plain = [("short", 0.7, 200), ("full", 0.0, 200), ("full", 0.0, 60)]
-    assert rows[12:15] == [("resnet18", *row) for row in plain]
+    assert rows[15:18] == [("resnet18", *row) for row in plain]
     assert {(spec.recipe.model, spec.recipe.optimizer, spec.recipe.precision, spec.anneal) for spec in specs} == {
         ("resnet18", "sgd", "bfloat16", 0.125), ("resnet50", "lars", "bfloat16", 0.125)
     }  # fmt: skip
@@ -146,10 +148,9 @@ def test_what_cannot_end_is_not_begun(tmp_path, monkeypatch):
     estimate = Estimate({"resnet18": speed.Choice("graph", 1, 50_000.0, 5.0)}, sizes)
     pruned = estimate.seconds(specs[0])
     assert pruned == pytest.approx(1.2 * (15 + 5 + (175 * 15_000 + 25 * 50_000 + 20_000) / 50_000))
-    assert estimate.seconds(specs[6]) > 3 * pruned  # ResNet-50, not measured
-    short = next(spec for spec in specs if spec.policy == "full" and spec.recipe.epochs == 60)
+    assert estimate.seconds(specs[9]) > 3 * pruned  # ResNet-50, not measured
     assert headline._next(specs, {}, estimate, pruned + 1) is specs[0]
-    assert headline._next(specs, {}, estimate, estimate.seconds(short) + 1) is short
+    assert headline._next(specs, {}, estimate, pruned - 1) is specs[6]  # the same at 0.9
     assert headline._next(specs, {}, estimate, 24) is None
     estimate.learn(specs[0], 2 * pruned)
     assert headline._next(specs, {}, estimate, 2 * pruned) is not specs[0]

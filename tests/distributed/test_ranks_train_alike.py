@@ -26,11 +26,10 @@ def free_port() -> int:
 def outcomes(tmp_path_factory) -> dict[int, list[dict]]:
     """By world size, each rank's outcome of every scenario."""
     folder = tmp_path_factory.mktemp("ranks")
-    for world in (1, *WORLDS):
-        command = [sys.executable, str(SCRIPT), str(world), str(folder), str(free_port())]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
+    command = [sys.executable, str(SCRIPT), str(folder), *(str(free_port()) for _ in (1, *WORLDS))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
     return {
         world: [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)]
         for world in (1, *WORLDS)

@@ -15,6 +15,7 @@ from patching import changed, patched
 
 import emprune
 from emprune.policies import REGISTRY
+from emprune_lab.cli import main
 from emprune_lab.commandline.commands import OWN_POLICIES, OWN_PRUNE_RATES, OWN_SEEDS
 from emprune_lab.commandline.own import own_specs
 from emprune_lab.records.results import load_results
@@ -47,16 +48,17 @@ def test_the_page_shows_the_examples_difference_in_at_most_twenty_lines() -> Non
     assert "twelve lines are added" in SCRIPT
 
 
-def test_without_them_the_script_trains_once(tmp_path: Path) -> None:
+def test_without_them_the_script_trains_once(capsys: pytest.CaptureFixture[str]) -> None:
     plain = patched(SCRIPT, DIFF, reverse=True)
     assert "emprune" not in plain
-    (tmp_path / "plain.py").write_text(plain)
-    done = python("plain.py", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert float(re.search(r"test accuracy ([\d.]+)%", done.stdout)[1]) > 85  # type: ignore[index]
+    exec(compile(plain, "plain.py", "exec"), {"__name__": "__main__", "__doc__": "A script."})
+    printed = capsys.readouterr().out
+    assert float(re.search(r"test accuracy ([\d.]+)%", printed)[1]) > 85  # type: ignore[index]
 
 
-def test_the_script_and_the_command_of_the_page_end_with_the_page(tmp_path: Path) -> None:
+def test_the_script_and_the_command_of_the_page_end_with_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "compare_digits.py").write_text(SCRIPT.replace("EPOCHS, BATCH = 20, 32", "EPOCHS, BATCH = 2, 128"))
     done = python("compare_digits.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -65,11 +67,10 @@ def test_the_script_and_the_command_of_the_page_end_with_the_page(tmp_path: Path
     assert len(load_results(tmp_path / "runs" / "compare-digits")) == 27
     assert "27 runs" in PAGE
     command = re.search(r"emprune compare (--train compare_digits.*)", PAGE)[1]  # type: ignore[index]
-    again = python(
-        "-m", "emprune", "compare", *command.replace("--num-epochs 20", "--num-epochs 2").split(), cwd=tmp_path
-    )
-    assert again.returncode == 0, again.stderr
-    assert "27 runs, 27 of them finished" in again.stdout  # the same runs, by name or by call
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["compare", *command.replace("--num-epochs 20", "--num-epochs 2").split()]) == 0
+    assert "27 runs, 27 of them finished" in capsys.readouterr().out  # the same runs, by name or by call
     assert (tmp_path / "runs" / "compare-digits" / "report.html").is_file()
 
 

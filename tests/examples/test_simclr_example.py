@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -13,19 +12,14 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "simclr_fashion_mnist.py"
 
 
-def run(*arguments: str) -> list[str]:
-    """The lines that it printed."""
-    command = [sys.executable, "-W", "error", str(EXAMPLE), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 @pytest.mark.parametrize(("policy", "has_memory"), [("emp", True), ("lfl", False)])
-def test_it_trains_the_share_that_it_is_to_and_tells_digits_apart(policy: str, has_memory: bool) -> None:
+def test_it_trains_the_share_that_it_is_to_and_tells_digits_apart(
+    policy: str, has_memory: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sizes = ["--train-size", "500", "--epochs", "4", "--batch-size", "64", "--prune-rate", "0.6"]
-    *epochs, neighbours, report = run("--data", "digits", "--policy", policy, *sizes)
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), "--data", "digits", "--policy", policy, *sizes])
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    *epochs, neighbours, report = capsys.readouterr().out.splitlines()
     assert len(epochs) == 4
     for line in epochs:
         loss, memory = map(float, re.fullmatch(r"epoch \d: loss (\S+), memory term (\S+)", line).groups())

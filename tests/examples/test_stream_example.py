@@ -20,36 +20,31 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "stream_fashion_mnist.py"
 def start(folder: Path) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(EXAMPLE),
-        "--data", "digits", "--passes", "12", "--save-every", "2", "--out", str(folder),
+        "--data", "digits", "--passes", "5", "--save-every", "2", "--out", str(folder),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def finish(folder: Path) -> list[str]:
-    """The lines that the run printed; one whose start or end hangs, as one now and then does, is killed and goes on."""
-    for attempt in (1, 2, 3):
-        process = start(folder)
-        try:
-            printed, errors = process.communicate(timeout=120)
-        except subprocess.TimeoutExpired:
+    """The lines that the run printed."""
+    process = start(folder)
+    try:
+        printed, errors = process.communicate(timeout=300)
+    finally:  # pytest would wait for what it leaves behind
+        if process.poll() is None:
             kill_family(process)
-            process.communicate()
-            if attempt == 3:
-                raise
-            continue
-        assert process.returncode == 0, errors
-        return printed.splitlines()
-    raise AssertionError("unreachable")
+    assert process.returncode == 0, errors
+    return printed.splitlines()
 
 
 def test_two_processes_killed_and_resumed_end_with_the_same_weights(tmp_path: Path) -> None:
     kill_after_a_checkpoint(start, tmp_path / "killed", 200)
     first, *lines = finish(tmp_path / "killed")
     assert (step := re.fullmatch(r"going on after step (\d+), in pass \d+", first))
-    assert 0 < int(step[1]) < 60
-    whole = [line for line in finish(tmp_path / "whole") if not line.startswith("going on")]
+    assert 0 < int(step[1]) < 25
+    whole = finish(tmp_path / "whole")
     assert lines == whole
     trained, came = map(int, re.search(r"(\d+) of (\d+) samples", whole[0]).groups())
-    assert came == 12 * 1197
+    assert came == 5 * 1197
     assert abs(trained - 0.3 * came) < 2  # the ranks' parts of an odd number differ by one a pass

@@ -47,4 +47,6 @@ def work(rank: int, world: int, folder: str, port: int, pause: float) -> None:
 
 
 if __name__ == "__main__":
-    mp.spawn(work, (int(sys.argv[1]), *sys.argv[2:3], int(sys.argv[3]), float(sys.argv[4])), nprocs=int(sys.argv[1]))
+    world_size, out, port, pause = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    # Forked before any thread is there: torch is imported once.
+    mp.start_processes(work, (world_size, out, port, pause), nprocs=world_size, start_method="fork")

@@ -1,6 +1,6 @@
 """Real processes in a gloo group, each scenario run by all ranks; started by test_ranks_train_alike.py alone.
 
-python ranks_at_work.py WORLD_SIZE FOLDER      one JSON file a rank in FOLDER: {scenario: outcome}
+python ranks_at_work.py FOLDER PORT PORT PORT      one, two and four ranks: a JSON file each, {scenario: outcome}
 """
 
 from __future__ import annotations
@@ -229,8 +229,6 @@ def work(rank, world, folder, port):
 
 
 if __name__ == "__main__":
-    world_size, out = int(sys.argv[1]), sys.argv[2]
-    if world_size == 1:
-        work(0, 1, out, 0)
-    else:
-        mp.spawn(work, (world_size, out, int(sys.argv[3])), nprocs=world_size)
+    # Forked before any thread is there: torch is imported once.
+    for world_size, its_port in zip((1, 2, 4), sys.argv[2:], strict=True):
+        mp.start_processes(work, (world_size, sys.argv[1], int(its_port)), nprocs=world_size, start_method="fork")

@@ -24,26 +24,25 @@ def emprune(*arguments, **options):
     )
 
 
-def test_compare_writes_everything_and_prints_the_paths_last(tmp_path):
+def test_compare_writes_everything_and_prints_the_paths_last(tmp_path, capsys):
     out = tmp_path / "out"
-    done = emprune("compare", *SMALL, "--policies", "full,short,random,emp", "--prune-rates", "0.9", "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    policies = ["--policies", "full,short,random,emp", "--prune-rates", "0.9"]
+    assert main(["compare", *SMALL, *policies, "--out", str(out)]) == 0
     results = json.loads((out / "results.json").read_text())
     assert [(r["policy"], r["seed"]) for r in results] == [
         (policy, seed) for seed in (0, 1) for policy in ("full", "short", "random", "emp")
     ]
     assert {r["samples_backward"] for r in results if r["policy"] != "full"} == {240}
-    lines = done.stdout.strip().splitlines()[-4:]
+    lines = capsys.readouterr().out.strip().splitlines()[-4:]
     assert [Path(line).name for line in lines] == ["results.json", "summary.json", "table.md", "report.html"]
     assert all(Path(line).is_file() for line in lines)
 
 
 def test_interrupted_comparison_goes_on_where_it_stopped(tmp_path):
     arguments = ["compare", "--data", "digits", "--policies", "random,emp", "--prune-rates", "0.7"]
-    arguments += ["--epochs", "60", "--seeds", "4", "--jobs", "2", "--out", str(tmp_path)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "emprune", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    arguments += ["--epochs", "60", "--seeds", "3", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "emprune", *arguments, "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         while not list(tmp_path.glob("runs/*/result.json")) and process.poll() is None:
             time.sleep(0.02)
         time.sleep(0.3)  # both processes are in the middle of a run then
@@ -52,14 +51,13 @@ def test_interrupted_comparison_goes_on_where_it_stopped(tmp_path):
     assert process.returncode == 130, output
     assert "go on with" in output
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
-    assert 1 <= len(finished) < 8
+    assert 1 <= len(finished) < 6
     assert list(tmp_path.glob("runs/*/checkpoint.pt"))
     grown = {run["run_id"] for run in json.loads((tmp_path / "results.json").read_text())}
     assert grown == {path.parent.name for path in finished}
-    done = emprune(*arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert main([*arguments, "--jobs", "1"]) == 0
     assert not list(tmp_path.glob("runs/*/checkpoint.pt"))
-    assert len(json.loads((tmp_path / "results.json").read_text())) == 8
+    assert len(json.loads((tmp_path / "results.json").read_text())) == 6
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
 
 
@@ -151,14 +149,10 @@ def test_bad_usage_ends_with_2_and_one_clear_sentence(arguments, message, tmp_pa
 
 def test_process_ends_with_the_code_and_without_traceback(tmp_path):
     missing = ["--data", "fashion-mnist", "--data-dir", str(tmp_path)]
-    for arguments, code, message in [
-        (["--policies", "best"], 2, "policy is 'best'"),
-        (missing, 2, "train-images-idx3-ubyte.gz is missing"),
-    ]:
-        done = emprune("compare", *arguments, "--out", str(tmp_path / "out"))
-        assert done.returncode == code
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
+    done = emprune("compare", *missing, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "train-images-idx3-ubyte.gz is missing" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_shift_that_leaves_nothing_of_an_image_is_named(tmp_path, capsys):

@@ -155,8 +155,10 @@ def test_packed_runs_are_those_that_were_packed(tmp_path):
 def test_runs_of_one_length_and_rate_share_their_settings():
     runs = [made("random", 0.9), made("random", 0.7), made("lfl", 0.9)]
     assert [one["folder"] for one in pack(runs)] == ["digits-mlp-30-0.7", "digits-mlp-30-0.9"]
-    with pytest.raises(ValueError, match="anneal"):
-        pack([made("random"), made("random", anneal=0.1)])
+    apart = [one["folder"] for one in pack([made("random", 0.7), made("random", 0.7, anneal=0.1)])]
+    assert apart == ["digits-mlp-30-0.7", "digits-mlp-30-0.7-annealed-0.1"]
+    with pytest.raises(ValueError, match="imbalance"):
+        pack([made("random"), made("random", imbalance=5.0)])
 
 
 def test_a_run_counts_once_and_beside_random_only():
@@ -175,8 +177,8 @@ def test_new_runs_join_packed_ones_or_replace_them():
     lfl, random = (unpack([found])[place] for place in (1, 2))
     assert (lfl.policy, lfl.value, random.policy) == ("lfl", 95, "random")
     assert found["origins"][found["runs"][1][-1]]["git_commit"] == "new"
-    with pytest.raises(ValueError, match="differ in anneal"):
-        merged(before, pack([made("lfl", 0.7, anneal=0.1)]))
+    with pytest.raises(ValueError, match="differ in imbalance"):
+        merged(before, pack([made("lfl", 0.7, imbalance=5.0)]))
 
 
 # Figures.

@@ -61,6 +61,7 @@ def compare(
     threads: int | None = None,
     budget_minutes: float | None = None,
     out: str | Path = "runs/compare",
+    show: Callable[[int], Any] | None = None,
 ) -> Compared:
     """Train with every policy at every rate and seed, and write table, figures and report: does pruning help here?
 
@@ -86,6 +87,8 @@ def compare(
         threads: of a process; None: what torch takes, shared among the jobs.
         budget_minutes: stop in time; the same call goes on.
         out: folder of the results.
+        show: what a sample shows, by its id, for the report: an image (of PIL, an array or tensor, the path of a file)
+            or text.
 
     Returns:
         What was found so far; with ``budget_minutes`` some runs may be left.
@@ -109,7 +112,7 @@ def compare(
     try:
         results = carry_out(
             specs, Path(out), runs, Publication(reference), console, _command(), jobs=jobs,
-            budget_minutes=budget_minutes,
+            budget_minutes=budget_minutes, show=show,
         )  # fmt: skip
     except Interrupted as stopped:
         console.print(f"Stopped: {stopped}. {stopped.saved}; the same call goes on.", highlight=False, markup=False)

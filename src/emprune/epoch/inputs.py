@@ -74,7 +74,7 @@ class StepInputs:
         return self._has_memory
 
     def of_samples(self, values: StepValues, batch_size: int) -> dict[str, torch.Tensor]:
-        """What is recorded of each sample, shape [B]; a memory term that the policy does not read may be missing.
+        """What is recorded of each sample, shape [B], detached; a memory term that no rule reads may be missing.
 
         Raises:
             ArgumentError: a value is missing, of another dtype or shape, or not one that the policy reads.
@@ -91,7 +91,7 @@ class StepInputs:
             value = values.get(name)
             if value is not None:
                 check_per_sample(name, value, batch_size)
-                found[name] = value
+                found[name] = value.detach()
             elif name in self.read and not (name == "memory" and self._all_or_none):
                 raise self._missing(name, f"one value for each of {batch_size} ids")
         if self._all_or_none and self._has_memory not in (None, "memory" in found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from emprune.errors import NonFiniteError
 from emprune.table import Observations, has_duplicates
 
+_FEW = 4096
+"""Bytes that Python sums up faster than NumPy, which is out of the processor's caches after a model's step."""
+
 OnNonFinite = Literal["error", "quarantine"]
 
 
@@ -22,6 +26,19 @@ def nonfinite(columns: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     for column in columns[1:]:
         finite &= np.isfinite(column)
     return ~finite
+
+
+def are_finite(row: bytes | torch.Tensor) -> bool:
+    """Whether all of a row's numbers are; True for those on a device, which are not read.
+
+    Args:
+        row: as in :class:`Step`.
+    """
+    if isinstance(row, torch.Tensor):
+        return True
+    if len(row) > _FEW:
+        return bool(np.isfinite(np.frombuffer(row, dtype=np.float32)).all())
+    return math.isfinite(sum(memoryview(row).cast("f")))  # in float64, where no sum of float32 overflows
 
 
 def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
@@ -43,32 +60,43 @@ def raise_nonfinite(ids: NDArray[np.int64], names: Sequence[str]) -> None:
 class Step(NamedTuple):
     """One step's values, copied: a compiled step or an in-place operation may overwrite the originals.
 
+    What lies on a device stays there; what lies on the CPU is copied as bytes, which costs a step least.
+
     Attributes:
-        ids: int64, shape [B].
-        values: float32, shape [V, B], detached.
+        ids: int64, shape [B], on a device, or their bytes.
+        values: float32, shape [V, B], on a device; or the bytes of V rows.
         names: of the V values; the first is "loss".
     """
 
-    ids: torch.Tensor
-    values: torch.Tensor
+    ids: torch.Tensor | bytes
+    values: torch.Tensor | list[bytes]
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, ids: torch.Tensor, values: Mapping[str, torch.Tensor]) -> Step:
-        """Copy the tensors, floating point of shape [B] each, "loss" first; they stay on the loss's device."""
-        device = values["loss"].device
+    def of(cls, ids: torch.Tensor | bytes, values: Mapping[str, torch.Tensor]) -> Step:
+        """Copy the tensors, floating point of shape [B] each, detached, "loss" first; they stay on the loss's device.
+
+        Args:
+            ids: int64, shape [B], or a copy of them on the CPU, as bytes.
+        """
+        if not isinstance(ids, bytes):
+            ids = ids.numpy().tobytes() if ids.is_cpu else ids.clone()
+        if values["loss"].is_cpu:
+            return cls(ids, [_bytes(value) for value in values.values()], tuple(values))
         # One operation for all: in a step, each one costs far more than its work on so few numbers.
-        rows = torch.stack([value.detach().to(device) for value in values.values()])
-        return cls(ids.clone(), rows.float(), tuple(values))
+        device = values["loss"].device
+        return cls(ids, torch.stack([value.to(device) for value in values.values()]).float(), tuple(values))
 
-    @property
-    def loss(self) -> torch.Tensor:
-        """float32, shape [B]."""
-        return self.values[0]
+    def __len__(self) -> int:
+        return len(self.ids) // 8 if isinstance(self.ids, bytes) else len(self.ids)
 
-    def get(self, name: str) -> torch.Tensor | None:
-        """float32, shape [B]; None where the step gave no such value."""
-        return self.values[self.names.index(name)] if name in self.names else None
+    def row(self, name: str) -> torch.Tensor | bytes:
+        """float32, shape [B], or its bytes; NaN where the step gave no such value."""
+        if name in self.names:
+            return self.values[self.names.index(name)]
+        if isinstance(self.values, torch.Tensor):
+            return torch.full_like(self.values[0], torch.nan)
+        return np.full(len(self), np.nan, dtype=np.float32).tobytes()
 
 
 @dataclass
@@ -91,9 +119,9 @@ class ObservationBuffer:
             trained: all, none, or int64 positions within the batch that go through backward.
             is_train_step: whether it is a training step.
         """
-        size = len(step.ids)
         if isinstance(trained, torch.Tensor):
-            trained = torch.zeros(size, dtype=torch.bool, device=trained.device).index_fill_(0, trained, True)
+            mask = torch.zeros(len(step), dtype=torch.bool, device=trained.device)
+            trained = mask.index_fill_(0, trained, True)
         # At once: Ctrl-C, and a dead worker's signal, may come between any two statements.
         self._steps.append((step, trained, is_train_step))
 
@@ -113,14 +141,13 @@ class ObservationBuffer:
     def collect(self) -> Observations:
         """Bring everything to the host, in one transfer a column; ids are not checked yet."""
         steps = [step for step, *_ in self._steps]
-        ids = to_host([step.ids for step in steps], torch.int64)
-        values = {name: to_host([_row(step, name) for step in steps], torch.float32) for name in self.names}
-        sizes = [len(step.ids) for step in steps]
+        sizes, ids = [len(step) for step in steps], to_host([step.ids for step in steps], np.int64)
+        values = {name: to_host([step.row(name) for step in steps], np.float32) for name in self.names}
         masks = [
-            torch.full((size,), mask) if isinstance(mask, bool) else mask
+            bytes([mask]) * size if isinstance(mask, bool) else mask
             for (_, mask, _), size in zip(self._steps, sizes, strict=True)
         ]
-        trained = to_host(masks, torch.bool)
+        trained = to_host(masks, np.bool_)
         if has_duplicates(ids):
             trained = trained & _first_in_batch(ids, sizes)
         is_train_step = np.array([is_train_step for *_, is_train_step in self._steps], dtype=bool)
@@ -136,18 +163,19 @@ class ObservationBuffer:
         self.cleared += count
 
 
-def to_host(columns: list[torch.Tensor], dtype: torch.dtype) -> NDArray[Any]:
-    """Batches of one column as one array on the host, in one transfer."""
-    if not columns:
-        return torch.empty(0, dtype=dtype).numpy()
-    if len({column.device for column in columns}) > 1:
-        columns = [column.cpu() for column in columns]
-    return torch.cat(columns).cpu().numpy()
+def to_host(batches: Sequence[torch.Tensor | bytes], dtype: type[np.generic]) -> NDArray[Any]:
+    """One column's batches as one array on the host, in one transfer where all of them lie on one device."""
+    tensors = [batch for batch in batches if isinstance(batch, torch.Tensor)]
+    if tensors and len(tensors) == len(batches) and len({batch.device for batch in tensors}) == 1:
+        return torch.cat(tensors).cpu().numpy()
+    parts = [batch if isinstance(batch, bytes) else batch.cpu().numpy().tobytes() for batch in batches]
+    return np.frombuffer(bytearray().join(parts), dtype=dtype)
 
 
-def _row(step: Step, name: str) -> torch.Tensor:
-    given = step.get(name)
-    return torch.full_like(step.loss, torch.nan) if given is None else given
+def _bytes(value: torch.Tensor) -> bytes:
+    if not (value.is_cpu and value.dtype is torch.float32):
+        value = value.to("cpu", torch.float32)
+    return value.numpy().tobytes()
 
 
 def _first_in_batch(ids: NDArray[np.int64], batch_sizes: list[int]) -> NDArray[np.bool_]:

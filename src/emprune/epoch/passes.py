@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from emprune.epoch.plan import EpochPlan
 
+StepIds = torch.Tensor | bytes
+"""int64, shape [B], on a device, or their bytes."""
+
 
 class Passes:
     """The training steps of one rank, from where its iteration of an epoch begins.
@@ -35,7 +38,7 @@ class Passes:
     def __init__(self, plan: EpochPlan, share: int) -> None:
         self.passed, self.largest, self.share = 0, 0, share
         self._plan, self._limit, self._in_one_batch = plan, share, False
-        self._unread: deque[tuple[torch.Tensor, bool]] = deque()
+        self._unread: deque[tuple[StepIds, bool]] = deque()
         self._began_later = self._looks = False
         self._first: NDArray[np.int64] | None = None
         self._marks: NDArray[np.bool_] | None = None
@@ -55,25 +58,27 @@ class Passes:
             self._limit = share
         self.share, self._in_one_batch = share, batch_size is not None and batch_size >= share
 
-    def add(self, ids: torch.Tensor) -> None:
+    def add(self, ids: StepIds, size: int) -> None:
         """Count a training step.
 
         Args:
-            ids: int64, shape [B]; not changed later.
+            ids: not changed later.
+            size: B, how many.
         """
         self._unread.append((ids, self._began_later))
-        self.passed += len(ids)
-        self.largest = max(self.largest, len(ids))
+        self.passed += size
+        self.largest = max(self.largest, size)
 
-    def begins_second_round(self, ids: torch.Tensor) -> bool:
+    def begins_second_round(self, ids: StepIds, size: int) -> bool:
         """Whether a step with these ids would be one, or one that was added was.
 
         Args:
-            ids: int64, shape [B], of the plan if they lie on the CPU.
+            ids: of the plan if they lie on the CPU.
+            size: B, how many.
         """
-        if not self._looks and self.passed + len(ids) <= self._limit:
+        if not self._looks and self.passed + size <= self._limit:
             return False
-        if ids.device.type != "cpu":
+        if not isinstance(ids, bytes):
             self._looks, self._limit = False, self.passed + max(1, self.share)
         began_later = self._began_later
         return self._read(wait=True) or self._comes_back(self._places(ids), began_later)
@@ -92,7 +97,7 @@ class Passes:
     def _read(self, *, wait: bool) -> bool:
         """Look at the steps that were added since the last time; whether one of them began a second round."""
         found = False
-        while self._unread and (wait or self._unread[0][0].device.type == "cpu"):
+        while self._unread and (wait or isinstance(self._unread[0][0], bytes)):
             ids, began_later = self._unread.popleft()
             places = self._places(ids)
             found = found or self._comes_back(places, began_later)
@@ -119,6 +124,6 @@ class Passes:
             self._first = np.unique(places)
         self._marks[places] = True
 
-    def _places(self, ids: torch.Tensor) -> NDArray[np.int64]:
-        numbers = ids.cpu().numpy()
+    def _places(self, ids: StepIds) -> NDArray[np.int64]:
+        numbers = np.frombuffer(ids, dtype=np.int64) if isinstance(ids, bytes) else ids.cpu().numpy()
         return self._plan.places(numbers[(numbers >= 0) & (numbers < self._plan.num_samples)])

@@ -17,14 +17,17 @@ from emprune.distributed.rank_slice import RankSlice
 from emprune.distributed.world import World
 from emprune.epoch.batch_shares import BatchShares
 from emprune.epoch.exchange import deduplicated, exchange, last_passes
+from emprune.epoch.expected import ExpectedIds
 from emprune.epoch.gaps import dealt_twice, skipped_twice
 from emprune.epoch.inputs import StepInputs, StepValues
 from emprune.epoch.observations import (
     ObservationBuffer,
     OnNonFinite,
     Step,
+    are_finite,
     nonfinite,
     raise_nonfinite,
+    to_host,
 )
 from emprune.epoch.passes import Passes
 from emprune.epoch.plan import EpochPlan
@@ -51,6 +54,9 @@ class Exchanged(NamedTuple):
     samples: int
     steps: int
     taken: ObservationBuffer
+
+
+_WHOLE = BatchSelection()
 
 
 class RunningEpoch:
@@ -89,6 +95,7 @@ class RunningEpoch:
         share = len(plan) - start if owned.is_whole else world.size * (len(plan) - start)
         self._passes = Passes(plan, -(-share // world.size))
         self._shares = BatchShares(plan, k, start, world)
+        self._expected = ExpectedIds(plan.ids[start:])
         self._warned_of_passes = False
         self._inputs = StepInputs(policy, has_memory)
         self._buffer = ObservationBuffer(self._inputs.recorded)
@@ -116,38 +123,55 @@ class RunningEpoch:
 
     def select_batch(self, ids: torch.Tensor, values: StepValues) -> BatchSelection:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
-        step = self._checked(ids, values)
-        chosen = BatchSelection(weights=self._plan_weights(step))
-        if self._passes.begins_second_round(step.ids):
+        check_ids(ids)
+        given = self._inputs.of_samples(values, size := ids.shape[0])
+        copied = ids.numpy().tobytes() if ids.is_cpu else ids.clone()
+        expected = self._expected.are_next(copied)
+        weights = None
+        if self.plan.is_weighted or not expected:
+            weights = self._plan_weights(ids, given["loss"].device, known=expected)
+        step, chosen = Step.of(copied, given), BatchSelection(weights=weights) if weights is not None else _WHOLE
+        self._check_finite(step)
+        if self._passes.begins_second_round(copied, size):
             self._raise_second_round()
         if self.selects_in_batch:
-            chosen = self._shares.chosen_before(ids, step.ids) or self._select_within(ids, step, values, chosen)
+            chosen = self._chosen(ids, given, values, chosen)
         self._record(step, True if chosen.positions is None else chosen.positions, is_train_step=True)
-        self._passes.add(step.ids)
+        self._passes.add(copied, size)
+        if expected:
+            self._expected.advance(size)
         if self._passes.are_many and not self._warned_of_passes:
             self._warn_of_passes()
         return chosen
 
-    def _select_within(
-        self, ids: torch.Tensor, step: Step, values: StepValues, whole: BatchSelection
+    def _chosen(
+        self, ids: torch.Tensor, given: dict[str, torch.Tensor], values: StepValues, whole: BatchSelection
     ) -> BatchSelection:
-        """Let an in-batch policy choose the batch's share; ``whole`` where that is all of it."""
-        policy, chosen = self._policy, whole
-        begin, k = self._shares.of(step.ids)
+        """What an in-batch policy chooses of the batch, or chose when it came before; ``whole`` where that is all."""
+        policy, chosen, copied = self._policy, whole, ids.clone()
+        if before := self._shares.chosen_before(ids, copied):
+            return before
+        begin, k = self._shares.of(copied)
         if isinstance(policy, InBatchPolicy) and k < len(ids):
             rng = generator(self._seed, self.plan.epoch, f"batch at {begin}")
-            inputs = self._read(step) | self._inputs.of_batch(values, len(ids))
+            device = given["loss"].device
+            inputs = {
+                name: given[name].to(device, torch.float32, copy=True) for name in self._inputs.read if name in given
+            }
+            inputs |= self._inputs.of_batch(values, len(ids))
             chosen = policy.select_within_batch(BatchRequest(inputs, k, rng))
             check_chosen(policy, chosen, k, len(ids))
-        self._shares.keep(ids, step.ids, chosen)
+        self._shares.keep(ids, copied, chosen)
         return chosen
 
     def observe(self, ids: torch.Tensor, values: StepValues) -> None:
         """Check and record values of a forward pass that is no training step."""
-        step = self._checked(ids, values)
-        if step.ids.device.type == "cpu":
-            check_range(step.ids.numpy(), self.plan.num_samples)
-            self._raise_nonfinite(step)
+        check_ids(ids)
+        given = self._inputs.of_samples(values, len(ids))
+        if ids.is_cpu:
+            check_range(ids.numpy(), self.plan.num_samples)
+        step = Step.of(ids, given)
+        self._check_finite(step)
         self._record(step, False, is_train_step=False)
 
     def rank_ids(self, batch_size: int, *, drop_last: bool) -> NDArray[np.int64]:
@@ -166,13 +190,13 @@ class RunningEpoch:
         self.global_batch = batch_size * ranks
         start = self.start if self._owned.is_whole else self.start * ranks
         self._dropped = (self.plan.count - start) % self.global_batch if drop_last else 0
-        self._passes.iteration_begins(len(ids), batch_size)
+        self._iteration_begins(ids, batch_size)
         return ids
 
     def remaining_ids(self) -> NDArray[np.int64]:
         """What is left of the epoch in the plan's order, for one rank alone."""
         ids = self.plan.ids[self.start :]
-        self._passes.iteration_begins(len(ids), None)
+        self._iteration_begins(ids, None)
         return ids
 
     def rank_count(self, batch_size: int, *, drop_last: bool) -> int:
@@ -295,46 +319,44 @@ class RunningEpoch:
         """Sample ids of the rows marked by any rank, so that all of them raise the same error."""
         return self._owned.all_gather(seen.ids[which] + self._owned.begin)
 
-    def _plan_weights(self, step: Step) -> torch.Tensor | None:
-        """float32, shape [B], on the loss's device, or None for ones; checks what lies on the CPU.
+    def _iteration_begins(self, ids: NDArray[np.int64], batch_size: int | None) -> None:
+        self._passes.iteration_begins(len(ids), batch_size)
+        self._expected = ExpectedIds(ids)
 
-        Checks are one sum, which only a fault makes NaN or infinite, because each further operation costs a
-        step more (20 to 40 µs between the model's, out of the processor's caches) than its own work.
+    def _plan_weights(self, ids: torch.Tensor, device: torch.device, *, known: bool) -> torch.Tensor | None:
+        """float32, shape [B], on this device, or None for ones; checks ids on the CPU.
+
+        Args:
+            known: whether the ids are known to be of the plan.
         """
-        ids, device = step.ids, step.values.device
-        if ids.device.type != "cpu":
-            if not self.plan.is_weighted:
-                return None
-            return self._weight_of(ids).to(device)
+        weighted = self.plan.is_weighted
+        if not ids.is_cpu:
+            return self._weight_of(ids).to(device) if weighted else None
+        if known and not weighted:
+            return None
         try:
             weights = self._weight_of(ids)
         except (IndexError, RuntimeError):
             check_range(ids.numpy(), self.plan.num_samples)
             raise
-        # One rank must not raise alone, or else the others wait for it: with several, non-finite values are found by
-        # all of them when they exchange observations.
-        readable = device.type == "cpu" and self._world.size == 1
-        read = step.values if readable else torch.ones_like(weights)[None]
-        if not math.isfinite(sum(read.mv(weights).tolist())):
+        if not known and math.isnan(weights.sum().item()):
             check_range(ids.numpy(), self.plan.num_samples)
             self._raise_foreign(ids[torch.isnan(weights)].numpy())
-            self._raise_nonfinite(step)
-        return weights.to(device, non_blocking=True) if self.plan.is_weighted else None
+        return weights.to(device, non_blocking=True) if weighted else None
 
-    def _read(self, step: Step) -> dict[str, torch.Tensor]:
-        """What the policy reads of the values recorded, float32, shape [B] each."""
-        return {name: row for name, row in zip(step.names, step.values, strict=True) if name in self._inputs.read}
+    def _check_finite(self, step: Step) -> None:
+        """Raise where values on the CPU are not finite, unless these are to be quarantined.
 
-    def _raise_nonfinite(self, step: Step) -> None:
-        """Raise where values on the CPU are not finite, unless these are to be quarantined."""
-        if self._on_nonfinite == "error" and self._world.size == 1 and step.values.device.type == "cpu":
-            bad = nonfinite([column.numpy() for column in self._read(step).values()])
-            raise_nonfinite(step.ids.cpu().numpy()[bad], self._inputs.read)
-
-    def _checked(self, ids: torch.Tensor, values: StepValues) -> Step:
-        """What is recorded of a step, types and shapes checked."""
-        check_ids(ids)
-        return Step.of(ids, self._inputs.of_samples(values, len(ids)))
+        One rank must not raise alone, or else the others wait for it: with several, such values are found by all of
+        them when they exchange observations.
+        """
+        if self._on_nonfinite != "error" or self._world.size > 1 or isinstance(step.ids, torch.Tensor):
+            return
+        read = self._inputs.read
+        for name, row in zip(step.names, step.values, strict=True):
+            if name in read and not are_finite(row):
+                columns = [to_host([step.row(name)], np.float32) for name in read if name in step.names]
+                raise_nonfinite(to_host([step.ids], np.int64)[nonfinite(columns)], read)
 
     def _record(self, step: Step, trained: bool | torch.Tensor, *, is_train_step: bool) -> None:
         self._buffer.add(step, trained, is_train_step=is_train_step)

@@ -82,7 +82,7 @@ class GatedEMP(Policy):
     beta: float = 20.0
     gamma: float = 3.0
     slope: float = 3.0
-    floor: float = 0.3
+    floor: float = 0.1
     reserve: float = 0.02
     kept_back: float = 0.7
     half_life: float = 0.1

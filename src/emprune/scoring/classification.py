@@ -64,7 +64,8 @@ def classification(
     (0.6931, 0.6931)
     """
     check_all_but_classes(logits, labels)
-    check_smoothing(label_smoothing)
+    if label_smoothing:
+        check_smoothing(label_smoothing)
     if weight is not None:
         check_weight(weight, logits.shape[1])
         weight = weight.float()

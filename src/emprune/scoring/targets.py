@@ -17,6 +17,8 @@ from emprune.scoring.numerics import can_read
 TOLERANCE = 0.01
 """How far the sum of a row may be from 1: targets may have been made in half precision."""
 
+_LOGITS = (torch.float32, torch.bfloat16, torch.float16)
+
 _ONE_COLUMN = (
     "For a single logit of yes or no use emprune.scoring.binary(logits, labels), for a predicted number "
     "emprune.scoring.regression."
@@ -42,10 +44,20 @@ def check_classification(logits: torch.Tensor, labels: torch.Tensor) -> None:
 
 def check_all_but_classes(logits: torch.Tensor, labels: torch.Tensor) -> None:
     """Likewise, but for the values of class indices, where torch notices one out of range itself."""
+    if _are_plain(logits, labels):
+        return
     check_logits(logits)
     _check_labels(logits, labels)
     if labels.is_floating_point() and can_read(labels):
         _check_distributions(labels)
+
+
+def _are_plain(logits: torch.Tensor, labels: torch.Tensor) -> bool:
+    """Whether these are class scores and indices, asked in a few microseconds; False may be said of what is right."""
+    if not (type(logits) is type(labels) is torch.Tensor and labels.dtype is torch.int64 and logits.dtype in _LOGITS):
+        return False
+    shape = logits.shape
+    return len(shape) == 2 and shape[1] > 1 and labels.shape == (shape[0],)
 
 
 def check_class_indices(logits: torch.Tensor, labels: torch.Tensor) -> None:

@@ -1,6 +1,8 @@
-"""The digits: their parts do not overlap."""
+"""The digits are scikit-learn's, also their split; their parts do not overlap."""
 
 import torch
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
 
 from emprune_lab import data as lab_data
 
@@ -11,6 +13,17 @@ def test_digits_are_split_without_overlap():
     assert data.images.dtype == torch.uint8
     assert data.images.max() == 240
     assert sorted(data.labels.unique().tolist()) == list(range(10))
+
+
+def test_digits_and_their_split_are_those_of_scikit_learn():
+    bunch, data = datasets.load_digits(), lab_data.load("digits")
+    train, test, train_labels, test_labels = train_test_split(
+        bunch.images, bunch.target, test_size=600, stratify=bunch.target, random_state=0
+    )
+    for found, expected in ((data.images, train), (data.test_images, test)):
+        assert torch.equal(found[:, 0] / 15.0, torch.from_numpy(expected).float())
+    for found, expected in ((data.labels, train_labels), (data.test_labels, test_labels)):
+        assert torch.equal(found, torch.from_numpy(expected))
 
 
 def test_validation_split_holds_out_training_images():

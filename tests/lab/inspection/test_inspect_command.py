@@ -91,6 +91,20 @@ def test_every_kind_of_file_says_the_same(kind, tmp_path, capsys):
     assert numbers == json.loads((tmp_path / "out" / "summary.json").read_text())
 
 
+@pytest.mark.parametrize("kind", ["scores.npz", "scores.csv", "run.state"])
+def test_with_a_running_average_the_suspects_are_the_pruners(kind, tmp_path, capsys):
+    pruner, path = Pruner(N, "random", prune_rate=0.0, num_epochs=2, remember="mean"), tmp_path / kind
+    for losses in (LOSS, LOSS.flip(0) * 2):
+        for ids in IdBatches(pruner, 10):
+            pruner.loss(ids, losses[ids].requires_grad_(), MEMORY[ids])
+        pruner.end_epoch()
+    checkpoint.save(pruner, path) if kind == "run.state" else pruner.export(path)
+    found = inspected(capsys, path, "--out", tmp_path / "out", "--number", 9)["suspects"]
+    average = LOSS + 0.3 * (LOSS.flip(0) * 2 - LOSS)
+    assert found == pruner.suspects(9).tolist() == average.argsort(descending=True)[:9].tolist()
+    assert found != (LOSS.flip(0) * 2).argsort(descending=True)[:9].tolist()
+
+
 def test_a_folder_stands_for_the_state_in_it(tmp_path, capsys):
     folder = tmp_path / "checkpoint-5"
     folder.mkdir()

@@ -1,5 +1,6 @@
 """Comparisons of a user's function: killed and gone on, in two processes, with runs that raise, either way better."""
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -180,18 +181,20 @@ def test_of_a_loss_less_is_better(tmp_path):
     assert "test loss ↓" in (tmp_path / "table.md").read_text()
 
 
-def test_a_changed_function_is_warned_of(tmp_path, capsys):
-    module, out = tmp_path / "changing.py", tmp_path / "out"
-    text = "from own_train import train as plain\n\ndef train(pruner, seed):\n    return plain(pruner, seed)\n"
-    call = [
-        "-c", "import emprune_lab, changing; emprune_lab.compare(changing.train, num_samples=200, num_epochs=4, "
-        f"policies=['full'], seeds=1, out={str(out)!r})",
-    ]  # fmt: skip
-    module.write_text(text)
-    assert "warning" not in script(*call, cwd=tmp_path).stdout
-    module.write_text(text + "# another line\n")
-    said = script(*call, cwd=tmp_path)
-    assert "1 finished run was trained with another version of changing.py" in said.stdout, said.stderr
+def test_a_changed_function_is_warned_of(tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "changing_function.py"
+    path.write_text(
+        "from own_train import train as plain\n\ndef train(pruner, seed):\n    return plain(pruner, seed)\n"
+    )
+    changing = importlib.import_module(path.stem)
+    call = {"num_samples": 200, "num_epochs": 4, "policies": ["full"], "seeds": 1, "out": tmp_path / "out"}
+    emprune_lab.compare(changing.train, **call)
+    assert "warning" not in capsys.readouterr().out
+    path.write_text(path.read_text() + "# another line\n")
+    emprune_lab.compare(importlib.reload(changing).train, **call)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 finished run was trained with another version of changing_function.py" in said
 
 
 def test_a_script_without_a_guard_is_told_what_to_write(tmp_path):

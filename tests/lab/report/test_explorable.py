@@ -12,16 +12,18 @@ from made_results import compared, made
 from made_samples import samples
 from PIL import Image
 
+from emprune.errors import DataError
 from emprune_lab.data import ImageData
-from emprune_lab.records.results import Counts, load_counts, load_samples, save_run
+from emprune_lab.records.results import Counts, Scored, load_counts, load_samples, save_run
 from emprune_lab.records.turns import Turns
 from emprune_lab.report import explore
 from emprune_lab.report.explorable import as_json, packed, quantised
 from emprune_lab.report.explore.curves import VIEW as CURVES
 from emprune_lab.report.explore.turns import histograms_of
 from emprune_lab.report.palette import DARK, NAMED, luminance, on_dark
-from emprune_lab.report.pictures import shown_of_samples
-from emprune_lab.report.samples import likely_label_errors
+from emprune_lab.report.pictures import show_of, shown_of_samples
+from emprune_lab.report.samples import data as map_data
+from emprune_lab.tasks import recipe_for
 
 TYPES = {"u8": "u1", "u16": "<u2", "u32": "<u4", "f32": "<f4"}
 
@@ -69,7 +71,7 @@ def images(count, side, channels=3):
 
 def test_the_sprite_holds_each_sample_where_the_page_looks_for_it():
     order = np.array([5, 0, 9, 3])
-    found = shown_of_samples(images(10, 16), order, 1.0)
+    found = shown_of_samples(show_of(images(10, 16)), order, 1.0)
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["sprite"]))))
     assert found["positions"] == order.tolist()
     for tile, position in enumerate(order):
@@ -80,18 +82,75 @@ def test_the_sprite_holds_each_sample_where_the_page_looks_for_it():
 
 def test_pictures_keep_within_their_room_and_large_ones_are_made_smaller():
     data = dataclasses.replace(images(400, 64), inputs=torch.randint(0, 256, (400, 3, 64, 64), dtype=torch.uint8))
-    found = shown_of_samples(data, np.arange(400), 0.05)
+    found = shown_of_samples(show_of(data), np.arange(400), 0.05)
     assert found["side"] == 48
     assert 0 < len(found["positions"]) < 400
     assert len(base64.b64decode(found["sprite"])) <= 0.05 * 1_500_000
     assert found["positions"] == list(range(len(found["positions"])))
 
 
-def test_likely_label_errors_are_confident_surprises_alone():
-    arrays = samples(6)
-    arrays.loss[:], arrays.entropy[:] = [5, 5, 9, 1, 4, 8], [0.1, 2.0, 0.0, 0.1, 0.1, 0.1]
-    arrays.correct[:] = [False, False, True, False, False, False]
-    assert likely_label_errors(arrays, 4).tolist() == [5, 0, 4, 1]
+def test_an_oblong_image_keeps_its_shape_on_a_white_square():
+    found = shown_of_samples(lambda position: np.zeros((20, 40, 3), np.uint8), np.array([0]), 1.0)
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["sprite"]))))
+    assert sheet[20, 2].max() < 30
+    assert sheet[[4, 36], 20].min() > 225
+
+
+def test_long_lines_of_texts_are_cut_and_no_more_than_fit_are_taken():
+    found = shown_of_samples(lambda position: f"{position}\n" + "x" * 500, np.arange(9000), 0.01)
+    assert 15 < len(found["texts"]) < 30
+    assert found["texts"][1] == "1\n" + "x" * 239 + "…"
+
+
+@pytest.mark.parametrize(
+    ("show", "said"),
+    [
+        (lambda position: "text" if position else np.zeros((4, 4)), "image of some samples and text of others"),
+        (lambda position: 1 / 0, r"show\(0\) raised ZeroDivisionError"),
+        (lambda position: {}, "a dict cannot be shown"),
+    ],
+)
+def test_a_function_that_shows_nothing_is_named(show, said):
+    with pytest.raises(DataError, match=said):
+        shown_of_samples(show, np.arange(3), 1.0)
+
+
+OWN = {"epochs": 3, "own": {"num_samples": 4}}
+
+
+def of_own(loss, memory, shown=None):
+    run = made("random", 0.5, 0, data="mine:train", model="", split="", recipe=OWN, num_samples=4)
+    arrays = Scored(np.array([0, 1, 2, 1], np.int32), np.float32(loss), np.float32(memory))
+    return dataclasses.replace(compared([run]), own={run.run_id: arrays}, shown=shown)
+
+
+def test_the_map_of_a_users_function_leaves_out_what_was_never_seen_and_shows_what_the_user_says():
+    data = map_data(of_own([np.inf, 0.5, 2, np.nan], [0, 1, np.nan, 0], "sample {}".format), 1.0)
+    place = unpacked(data["positions"]).tolist().index
+    loss, memory = (unpacked(data["runs"]["random"][name]) for name in ("loss", "memory"))
+    assert [loss[place(position)] for position in (1, 2)] == [0.5, 2]
+    assert np.isnan([loss[place(position)] for position in (0, 3)]).all()
+    assert [memory[place(position)] / 65535 for position in (1, 2)] == [1, 0]
+    assert data["sheets"]["random"]["highest loss"] == [2, 1]
+    assert "right" not in data["runs"]["random"]
+    assert data["shows"]["texts"] == [f"sample {position}" for position in data["shows"]["positions"]]
+    json.loads(as_json(data))
+    assert map_data(of_own([1, 2, 3, 4], [0, 0, 0, 0]), 1.0)["shows"] == {"positions": []}
+
+
+def test_the_map_of_a_text_shows_the_words_of_each_window(tmp_path):
+    (tmp_path / "a.txt").write_text("".join(f"{number:04d}" for number in range(200)))
+    recipe = {**recipe_for("text").as_dict(), "vocabulary": "characters", "window": 10, "text": ""}
+    run = made("random", 0.5, 0, data="text", model="gpt-4x128", recipe=recipe, num_samples=71)
+    found = dataclasses.replace(compared([run]), samples={run.run_id: samples(71)}, data_dir=tmp_path)
+    shows = map_data(found, 1.0)["shows"]
+    text = "".join(f"{number:04d}" for number in range(180))
+    assert sorted(shows["positions"]) == list(range(71))
+    for position, shown in zip(shows["positions"], shows["texts"], strict=True):
+        assert shown == text[10 * position : 10 * position + 11]
+    (tmp_path / "a.txt").write_text("another text. " * 20)
+    again = dataclasses.replace(found)
+    assert map_data(again, 1.0)["shows"] == {"positions": []}
 
 
 def test_histograms_are_of_all_seeds_after_each_epoch_and_of_the_end_alone_where_one_kept_no_more():

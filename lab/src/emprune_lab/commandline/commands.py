@@ -144,7 +144,7 @@ class Train:
     def __call__(self, console: Console, command: str) -> int:
         from emprune_lab.commandline.work import train
 
-        return train(self, console, command)
+        return train(self.spec(), self.setting, self.out, console, command)
 
     def spec(self) -> RunSpec:
         """The run."""
@@ -179,7 +179,7 @@ class Report:
     def __call__(self, console: Console, command: str) -> int:
         from emprune_lab.commandline.work import report
 
-        return report(self, console)
+        return report(self.runs, self.out, self.publication, console, as_json=self.json, data_dir=self.data_dir)
 
 
 @dataclass(frozen=True)

@@ -35,4 +35,6 @@ class Inspect:
     def __call__(self, console: Console, command: str) -> int:
         from emprune_lab.commandline.inspecting import inspect
 
-        return inspect(self, console)
+        return inspect(
+            self.scores, self.out, console, labels=self.labels, show=self.show, number=self.number, as_json=self.json
+        )

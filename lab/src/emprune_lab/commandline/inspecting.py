@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from emprune.checkpoint import atomic_write
-from emprune_lab.commandline.inspect import Inspect
 from emprune_lab.commandline.options import check_least
 from emprune_lab.inspection.functions import load_function, load_labels
 from emprune_lab.inspection.gallery import gallery
@@ -29,28 +28,29 @@ _MOST_CLASSES = 12
 """In a terminal."""
 
 
-def inspect(options: Inspect, console: Console) -> int:
+def inspect(
+    source: Path, out: Path, console: Console, *, labels: str | None, show: str | None, number: int, as_json: bool
+) -> int:
     """Read, write the three files, print; the exit code."""
-    check_least(1, number=options.number)
-    scores = read_scores(options.scores)
-    labels = None if options.labels is None else load_labels(options.labels, scores.id)
-    show = None if options.show is None else load_function("show", options.show)
-    numbers = summary(scores, labels, options.number)
+    check_least(1, number=number)
+    scores = read_scores(source)
+    given = None if labels is None else load_labels(labels, scores.id)
+    numbers = summary(scores, given, number)
     page = gallery(
-        scores, numbers, title=options.scores.name, number=options.number, labels=labels, show=show,
-        shown_by=options.show or "show",
+        scores, numbers, title=source.name, number=number, labels=given,
+        show=None if show is None else load_function("show", show), shown_by=show or "show",
     )  # fmt: skip
-    prepare_folder(options.out, files=_FILES)
+    prepare_folder(out, files=_FILES)
     written = json.dumps(numbers, indent=1, ensure_ascii=False)
-    texts = (_suspects(scores, labels, options.number), page, written + "\n")
+    texts = (_suspects(scores, given, number), page, written + "\n")
     for name, text in zip(_FILES, texts, strict=True):
-        atomic_write(options.out / name, partial(Path.write_text, data=text, encoding="utf-8"))
+        atomic_write(out / name, partial(Path.write_text, data=text, encoding="utf-8"))
     for table in _tables(numbers):
         console.print(table)
-    if options.json:
+    if as_json:
         print(written)
     for name in _FILES:
-        console.print(str(options.out / name), highlight=False, markup=False, soft_wrap=True)
+        console.print(str(out / name), highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

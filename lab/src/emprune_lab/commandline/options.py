@@ -169,6 +169,17 @@ class Publication:
 
     reference: str = "random"
     """Policy that all others are compared with, paired by seed."""
+    show: str | None = None
+    """What a sample shows, in the report: module:function or file.py:function, from an id to an image or text, as of
+    `emprune inspect`; else what data of the laboratory show."""
+
+    def shown(self) -> Callable[[int], Any] | None:
+        """The function. Raises ArgumentError or DataError where it cannot be had."""
+        if self.show is None:
+            return None
+        from emprune_lab.inspection.functions import load_function
+
+        return load_function("show", self.show)
 
 
 def check_least(least: int, **values: int | None) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from emprune.errors import ArgumentError, EmpruneError, did_you_mean
-from emprune_lab.commandline.commands import Report, Train
 from emprune_lab.commandline.kinds import LabRuns, Runs
 from emprune_lab.commandline.live import LiveView
-from emprune_lab.commandline.options import Publication, check_least
+from emprune_lab.commandline.options import Publication, Setting, check_least
 from emprune_lab.commandline.stop import Stop
+from emprune_lab.inspection.functions import Show
 from emprune_lab.records.folders import prepare_folder
 from emprune_lab.records.results import RESULT_FILE, RESULTS_FILE, Result, load_result, load_results, save_results
 from emprune_lab.report.answer import own_answers
@@ -26,40 +26,39 @@ from emprune_lab.runs.compare import RUNS_FOLDER, Comparison
 from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.specs.base import Spec
+from emprune_lab.specs.spec import RunSpec
 
 _MOST_NAMED = 3
 _FILES = (RESULTS_FILE, SUMMARY_FILE, TABLE_FILE, REPORT_FILE)
 
 
-def train(options: Train, console: Console, command: str) -> int:
+def train(spec: RunSpec, setting: Setting, out: Path, console: Console, command: str) -> int:
     """Train one run; the exit code. Raises Interrupted where a signal stopped it, and what the run raises."""
-    spec, stop = options.spec(), Stop()
-    work = compare.check([spec])
-    prepare_folder(options.out, [RUNS_FOLDER])
-    _warn(LabRuns(options.setting).warnings([spec], []), console)
+    work, stop = compare.check([spec]), Stop()
+    prepare_folder(out, [RUNS_FOLDER])
+    _warn(LabRuns(setting).warnings([spec], []), console)
     with stop.on_signals(console.print), LiveView(console, work) as view:
-        where = options.setting.run_options
-        result = compare.train(spec, options.out / RUNS_FOLDER, view.show, stop, command=command, **where)
+        result = compare.train(spec, out / RUNS_FOLDER, view.show, stop, command=command, **setting.run_options)
         view.show(Event(spec, result=result))
     if result is None:
         raise Interrupted(spec.run_id)
-    if options.setting.json:
+    if setting.json:
         print(json.dumps(dataclasses.asdict(result)))
     console.print(
         f"{result.headline}, remembered {result.remembered or 0:.2%}, realised rate {result.realised_rate:.4f}: "
-        f"{options.out / RUNS_FOLDER / result.run_id}", highlight=False, markup=False,
+        f"{out / RUNS_FOLDER / result.run_id}", highlight=False, markup=False,
     )  # fmt: skip
     return 0
 
 
-def report(options: Report, console: Console) -> int:
+def report(
+    runs: Sequence[Path], out: Path, publication: Publication, console: Console, *, as_json: bool, data_dir: str | None
+) -> int:
     """Report on finished runs; the exit code."""
-    results, folder = _finished(options.runs)
-    prepare_folder(options.out, [FIGURES_FOLDER], _FILES)
-    save_results(options.out / RESULTS_FILE, results)
-    _publish(
-        results, options.out, folder, options.publication, console, as_json=options.json, data_dir=options.data_dir
-    )  # fmt: skip
+    results, folder = _finished(runs)
+    prepare_folder(out, [FIGURES_FOLDER], _FILES)
+    save_results(out / RESULTS_FILE, results)
+    _publish(results, out, folder, publication, console, as_json=as_json, data_dir=data_dir, show=publication.shown())
     return 0
 
 
@@ -75,6 +74,7 @@ def carry_out(
     budget_minutes: float | None = None,
     as_json: bool = False,
     data_dir: str | None = None,
+    show: Show | None = None,
 ) -> list[Result]:
     """Train what is not finished, and publish what is.
 
@@ -84,6 +84,7 @@ def carry_out(
         budget_minutes: stop in time, which is no failure.
         as_json: print the results as JSON on standard output.
         data_dir: as for the report.
+        show: what a sample shows in the report; None: as the publication says.
 
     Returns:
         What is finished.
@@ -101,6 +102,7 @@ def carry_out(
             did_you_mean(publication.reference, policies),
         )  # fmt: skip
     check_least(1, jobs=jobs)
+    show = show or publication.shown()
     stop, comparison = Stop(budget_minutes), Comparison(specs, out, runs.read)
     missing = comparison.missing
     jobs = min(jobs or runs.default_jobs, len(missing))
@@ -118,7 +120,7 @@ def carry_out(
         comparison.save()  # as they are read now
         if publication.reference not in {result.policy for result in results}:  # its first run is still to come
             publication = dataclasses.replace(publication, reference=RANDOM)
-        _publish(results, out, out / RUNS_FOLDER, publication, console, as_json=as_json, data_dir=data_dir)
+        _publish(results, out, out / RUNS_FOLDER, publication, console, as_json=as_json, data_dir=data_dir, show=show)
     if failed := comparison.failed:
         named = ", ".join([*failed][:_MOST_NAMED]) + (" …" if len(failed) > _MOST_NAMED else "")
         raise EmpruneError(f"{len(failed)} of {len(specs)} runs failed: {named}. The same command tries them again.")
@@ -165,6 +167,7 @@ def _publish(
     *,
     as_json: bool,
     data_dir: str | None,
+    show: Show | None,
 ) -> None:
     """Write table, figures and report; print the table, and the paths last."""
     reference = publication.reference
@@ -172,7 +175,7 @@ def _publish(
     said = own_answers(results, reference)
     try:
         with console.status("Drawing figures …"):
-            files = write_report(out, results, runs, data_dir=data_dir, reference=reference)
+            files = write_report(out, results, runs, data_dir=data_dir, reference=reference, show=show)
     finally:  # what was measured is shown, also where the disk has no room for it
         for table in tables:
             console.print(table)

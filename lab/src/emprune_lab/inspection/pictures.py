@@ -1,4 +1,4 @@
-"""What a sample shows, as a page can hold it: an image as a small PNG inside the page, or text."""
+"""What a sample shows: an image or text, whichever of many forms a function gives, and as a page can hold it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from emprune.errors import DataError
 
-_MOST_PIXELS, _LEAST_PIXELS, _MOST_LETTERS = 160, 96, 600
+_MOST_PIXELS, _LEAST_PIXELS, MOST_LETTERS = 160, 96, 600
 _ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 _ALLOWED = "an image of PIL, an array [H, W], [H, W, C] or [C, H, W] with C = 1, 3 or 4, the path of an image, or text"
 
@@ -28,7 +28,13 @@ class Picture:
 
 
 def picture(value: Any) -> Picture:
-    """What a user's function gave, for the page.
+    """What a user's function gave, for the page. Raises DataError as :func:`seen`."""
+    found = seen(value)
+    return Picture(text=found) if isinstance(found, str) else Picture(_uri(found))
+
+
+def seen(value: Any) -> Image.Image | str:
+    """What a user's function gave, as an image or as text, which is cut where it is long.
 
     Args:
         value: an image of PIL; an array or tensor of integers in [0, 255] or numbers, which are scaled to their range
@@ -38,20 +44,20 @@ def picture(value: Any) -> Picture:
         DataError: it is nothing of these, or a file that is no image.
     """
     if isinstance(value, str) and not (Path(value[:1000]).suffix.lower() in _ENDINGS and Path(value).is_file()):
-        return Picture(text=value if len(value) <= _MOST_LETTERS else value[:_MOST_LETTERS] + " …")
+        return value if len(value) <= MOST_LETTERS else value[:MOST_LETTERS] + " …"
     if isinstance(value, str | Path):
         try:
             with Image.open(value) as opened:
-                return Picture(_uri(opened))
+                return opened.copy()
         except (OSError, ValueError) as error:
             raise DataError(f"{value} is no image that can be read: {error}") from error
     if isinstance(value, Image.Image):
-        return Picture(_uri(value))
+        return value
     if hasattr(value, "detach"):
         value = value.detach().cpu().float().numpy() if value.is_floating_point() else value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "buif":
         raise DataError(f"a {type(value).__name__} cannot be shown; allowed: {_ALLOWED}.")
-    return Picture(_uri(Image.fromarray(_pixels(value))))
+    return Image.fromarray(_pixels(value))
 
 
 def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -73,8 +79,12 @@ def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
     return (values * 255).round().astype(np.uint8)
 
 
+def _mode(image: Image.Image) -> str:
+    return "RGBA" if "A" in image.getbands() else "L" if image.mode in ("1", "L") else "RGB"
+
+
 def _uri(image: Image.Image) -> str:
-    shown = image.convert("RGBA" if "A" in image.getbands() else "L" if image.mode in ("1", "L") else "RGB")
+    shown = image.convert(_mode(image))
     shown.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
     if max(shown.size) < _LEAST_PIXELS // 2:  # small ones stay sharp
         factor = _LEAST_PIXELS // max(shown.size)

@@ -19,6 +19,8 @@ from emprune.errors import ArgumentError, DataError, EmpruneError
 
 COLUMNS = {"id": np.int64, "loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
 """Of an export, with the types that the library gives them."""
+OPTIONAL = {"mean_loss": np.float32}
+"""Likewise, of a pruner that remembers it."""
 _EXPORTS = (".npz", ".csv", ".parquet")
 _ALLOWED = (
     "a state (a file of emprune.checkpoint.save, torch.save or a trainer's checkpoint, or a folder that holds one), "
@@ -35,8 +37,9 @@ class Scores:
     Attributes:
         id: int64, positions in the data set.
         loss, memory: float32, nats, as last seen; the loss is infinite where never seen, NaN where quarantined.
-        last_seen: int32, epoch, -1 for never; of runs of emprune compare, whose final model scores all, -1 everywhere.
+        last_seen: int32, epoch, -1 for never; of runs of emprune compare, which do not keep it, -1 everywhere.
         times_trained: int32, epochs.
+        mean_loss: float32, nats, a running average of the losses, where the pruner remembered it.
     """
 
     id: NDArray[np.int64]
@@ -44,6 +47,12 @@ class Scores:
     memory: NDArray[np.float32]
     last_seen: NDArray[np.int32]
     times_trained: NDArray[np.int32]
+    mean_loss: NDArray[np.float32] | None = None
+
+    @property
+    def suspicion(self) -> NDArray[np.float32]:
+        """float32, shape [M]: what says that a label is wrong: the running average of losses, or else the last."""
+        return self.loss if self.mean_loss is None else self.mean_loss
 
     def __len__(self) -> int:
         return len(self.id)
@@ -59,7 +68,7 @@ def read_scores(path: Path) -> Scores:
         ArgumentError: there is no such file. DataError: it is damaged, or neither a state nor an export.
     """
     parts = [_columns(file) for file in _files(path)]
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.argsort(columns["id"], kind="stable")
     if len(order) == 0 or (np.diff(columns["id"][order]) == 0).any() or columns["id"].min() < 0:
         raise DataError(f"{path} holds {len(order)} rows; allowed: at least one, each with an id of its own from 0 on.")
@@ -123,11 +132,12 @@ def _checked(found: Mapping[str, NDArray[Any]], path: Path) -> dict[str, NDArray
             f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, found)) or 'none'}. Allowed: what "
             "Pruner.export wrote."
         )
-    shapes = {found[name].shape for name in COLUMNS}
+    types = {name: dtype for name, dtype in (COLUMNS | OPTIONAL).items() if name in found}
+    shapes = {found[name].shape for name in types}
     if len(shapes) != 1 or len(shapes.pop()) != 1:
         raise DataError(f"the columns of {path} have not all one length; allowed: what Pruner.export wrote.")
     try:
-        return {name: found[name].astype(dtype, casting="unsafe") for name, dtype in COLUMNS.items()}
+        return {name: found[name].astype(dtype, casting="unsafe") for name, dtype in types.items()}
     except (TypeError, ValueError) as error:
         raise DataError(f"a column of {path} holds something else than numbers: {error}") from error
 
@@ -135,7 +145,7 @@ def _checked(found: Mapping[str, NDArray[Any]], path: Path) -> dict[str, NDArray
 def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         found = {name: file[name] for name in file.files}
-    if found.keys() >= {"loss", "entropy", "times_trained", "mislabelled"}:  # samples.npz of emprune compare
+    if found.keys() >= {"loss", "entropy", "times_trained"}:  # samples.npz of emprune compare
         rows = np.arange(len(found["loss"]))
         return {"id": rows, "memory": found["entropy"], "last_seen": np.full(len(rows), -1), **found}
     return found
@@ -194,6 +204,7 @@ def _of_state(loaded: Mapping[str, Any], path: Path) -> dict[str, NDArray[Any]]:
         if not isinstance(column, torch.Tensor):
             raise DataError(f"the pruner's state in {path} has no column table.{name}; it is incomplete.")
         found[name] = column.numpy()
+    found |= {name: state[f"table.{name}"].numpy() for name in OPTIONAL if f"table.{name}" in state}
     rows = state.get("rows", [0, len(found["loss"])])
     if not _is_range(rows, len(found["loss"])):
         raise DataError(f"the rows of the pruner's state in {path} are {rows!r}, but it holds {len(found['loss'])}.")

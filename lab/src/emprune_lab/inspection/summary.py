@@ -54,7 +54,7 @@ def rows_of(scores: Scores, number: int) -> dict[str, NDArray[np.int64]]:
     """
     loss = np.where(np.isfinite(scores.loss), scores.loss, 0).astype(np.float64)
     return {
-        "suspects": suspects(scores.loss, number),
+        "suspects": suspects(scores.suspicion, number),
         "hardest": hardest(scores.loss, scores.memory, number),
         "most_trained": np.lexsort((-loss, -scores.times_trained.astype(np.int64)))[:number],
         "least_trained": np.lexsort((loss, scores.times_trained))[:number],

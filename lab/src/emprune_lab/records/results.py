@@ -119,18 +119,29 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Samples(Counts):
+class Scored(Counts):
+    """The same, and how hard each sample is, likewise.
+
+    Attributes:
+        loss, entropy: float32, nats, the loss and the memory term: of the laboratory's own tasks evaluated on the final
+            model, of a user's function as a step last saw them; then the loss is infinite where none did, NaN where the
+            sample is quarantined, and the memory term NaN where steps gave none.
+    """
+
+    loss: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Samples(Scored):
     """Per-sample arrays of a run whose model the laboratory has evaluated, likewise.
 
     Attributes:
-        loss, entropy: float32, nats, evaluated on the final model.
         correct: bool, predicted right against the label trained on; float32 in [0, 1] where a sample makes several
             predictions.
         mislabelled: bool, label was flipped.
     """
 
-    loss: NDArray[np.float32]
-    entropy: NDArray[np.float32]
     correct: NDArray[Any]
     mislabelled: NDArray[np.bool_]
 
@@ -166,6 +177,11 @@ def load_results(path: Path) -> list[Result]:
 def load_samples(folder: Path) -> Samples:
     """Read a run's samples.npz. Raises DataError where it is missing or damaged, or holds the counts alone."""
     return _arrays(folder, Samples)
+
+
+def load_scored(folder: Path) -> Scored:
+    """Likewise, what every run has that was recorded by this version."""
+    return _arrays(folder, Scored)
 
 
 def load_counts(folder: Path) -> Counts:

@@ -11,12 +11,14 @@ from typing import TypeVar
 
 from emprune.errors import DataError
 from emprune_lab.data import LabelledData, Split, as_trained
-from emprune_lab.records.results import Counts, Result, Samples, load_counts, load_samples
+from emprune_lab.inspection.functions import Show
+from emprune_lab.records.results import Counts, Result, Samples, Scored, load_counts, load_samples, load_scored
 from emprune_lab.report.costs import FULL, PLAIN, own_budget
+from emprune_lab.report.pictures import show_of
 from emprune_lab.report.settings import Setting
 from emprune_lab.report.statistics import Cells, Row, by_cell, policy_order
 from emprune_lab.specs.own import is_own
-from emprune_lab.tasks import labelled_data
+from emprune_lab.tasks import labelled_data, shown_by
 
 C = TypeVar("C", bound=Counts)
 Arrays = Mapping[tuple[str, float], Sequence[Samples]]
@@ -40,8 +42,10 @@ class Comparison:
         rows: their statistics, as :func:`emprune_lab.report.statistics.summarise` orders them.
         cells: the runs themselves.
         samples: per-sample arrays by run_id, of the runs that have some.
-        counts: likewise, of the runs that have nothing else of their samples.
+        own: likewise, of runs of a user's function.
+        counts: of those that have nothing else of their samples.
         data_dir: where the data set lies, as for :func:`emprune_lab.data.load`.
+        shown: what a sample shows, by its position, as the user says; None: as the data set does.
     """
 
     rows: Sequence[Row]
@@ -49,20 +53,25 @@ class Comparison:
     samples: Mapping[str, Samples]
     data_dir: str | Path | None = None
     counts: Mapping[str, Counts] = field(default_factory=dict)
+    own: Mapping[str, Scored] = field(default_factory=dict)
+    shown: Show | None = None
 
     @classmethod
     def of(
-        cls, rows: Sequence[Row], results: Sequence[Result], runs: Path, data_dir: str | Path | None = None
-    ) -> Comparison:
+        cls, rows: Sequence[Row], results: Sequence[Result], runs: Path, data_dir: str | Path | None = None,
+        shown: Show | None = None,
+    ) -> Comparison:  # fmt: skip
         """Read the arrays of the runs from ``runs``, which holds one folder a run, named by its run_id."""
-        samples, counts = {}, {}
+        samples, own, counts = {}, {}, {}
         for result in results:
+            folder = runs / result.run_id
             with contextlib.suppress(DataError):
-                if is_own(result.recipe):
-                    counts[result.run_id] = load_counts(runs / result.run_id)
-                else:
-                    samples[result.run_id] = load_samples(runs / result.run_id)
-        return cls(rows, by_cell(results), samples, data_dir, counts)
+                if not is_own(result.recipe):
+                    samples[result.run_id] = load_samples(folder)
+                    continue
+                counts[result.run_id] = load_counts(folder)
+                own[result.run_id] = load_scored(folder)
+        return cls(rows, by_cell(results), samples, data_dir, counts, own, shown)
 
     @property
     def setting(self) -> Setting:
@@ -107,11 +116,24 @@ class Comparison:
         return {cell: one for cell, one in found.items() if cell[0] != FULL and not own_budget(cell[0])}
 
     @cached_property
+    def scored(self) -> Mapping[str, Scored]:
+        """How hard the samples are, of every run, by run_id, of the runs that have kept it."""
+        return {**self.samples, **self.own}
+
+    @cached_property
     def example(self) -> dict[str, Result]:
         """Policy → its pruned run with arrays at the highest rate, all of the first seed there."""
+        return self._example(self.samples)
+
+    @cached_property
+    def scored_example(self) -> dict[str, Result]:
+        """Likewise, of the runs in :attr:`scored`."""
+        return self._example(self.scored)
+
+    def _example(self, kept: Mapping[str, Counts]) -> dict[str, Result]:
         rates = rates_of(self.cells)
         shown = [seeds for (policy, rate), seeds in self.cells.items() if policy != FULL and rate in rates]
-        runs = [run for seeds in shown for run in seeds.values() if run.run_id in self.samples]
+        runs = [run for seeds in shown for run in seeds.values() if run.run_id in kept]
         if not runs:
             return {}
         rate = max(run.prune_rate for run in runs)
@@ -131,6 +153,20 @@ class Comparison:
         if loaded is None:
             return None
         return as_trained(loaded, imbalance=run.imbalance, label_noise=run.label_noise, seed=run.seed)
+
+    @cached_property
+    def show(self) -> tuple[Show | None, int]:
+        """What a sample of the data set shows, by its position, and how many it has; None where nobody says it.
+
+        Raises:
+            DataError: its files are missing, or hold another text.
+        """
+        run = next(iter(self.scored_example.values()))
+        if is_own(run.recipe):
+            return None, 0
+        if self.data is not None:
+            return show_of(self.data), len(self.data)
+        return shown_by(run.data, run.recipe, self.data_dir, "validation" if run.split == "validation" else "test")
 
 
 def _of_cells(cells: Cells, kept: Mapping[str, C]) -> dict[tuple[str, float], list[C]]:

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from emprune.checkpoint import atomic_write
 from emprune.errors import ArgumentError, DataError
+from emprune_lab.inspection.functions import Show
 from emprune_lab.records.results import RESULT_FILE, Result
 from emprune_lab.report import explore, figures
 from emprune_lab.report.answer import answers
@@ -47,7 +48,7 @@ class ReportFiles:
 
 def write_report(
     folder: Path, results: Sequence[Result], runs: Path, *, data_dir: str | Path | None = None,
-    reference: str = RANDOM,
+    reference: str = RANDOM, show: Show | None = None,
 ) -> ReportFiles:  # fmt: skip
     """Write table.md, summary.json, figures/*.png and report.html, which needs no other file.
 
@@ -58,10 +59,13 @@ def write_report(
             missing there is said in the report and left out.
         data_dir: as for :func:`emprune_lab.data.load`.
         reference: label of the policy that differences are taken to.
+        show: what a sample shows, by its position: an image or text, as for
+            :func:`emprune_lab.inspection.pictures.seen`; None: as the laboratory's data sets do.
 
     Raises:
         ArgumentError: no results; policies ranked at one rate trained different numbers of samples; or no run of the
             reference.
+        DataError: ``show`` raises, or gives what cannot be shown.
     """
     if not results:
         raise ArgumentError("results", list(results), "at least one finished run")
@@ -69,7 +73,7 @@ def write_report(
     names, titles = anchors(list(members)), setting_titles(list(members))
     sections = [
         _section(
-            Comparison.of(list(group), members[one], runs, data_dir), members[one], names[one], titles[one],
+            Comparison.of(list(group), members[one], runs, data_dir, show), members[one], names[one], titles[one],
             room=1 / len(members),
         )
         for one, group in itertools.groupby(rows, key=lambda row: row.setting)

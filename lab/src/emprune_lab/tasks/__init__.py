@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from emprune_lab.tasks.kind import Kind
 
 __all__ = [
     "KINDS", "PRESETS", "Data", "Kind", "Scores", "Task", "TrainingSet", "build_task", "check_spec",
-    "completed", "data_sets", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "training_data",
+    "completed", "data_sets", "kind_of", "labelled_data", "preset_for", "recipe_for", "register", "shown_by",
+    "training_data",
 ]  # fmt: skip
 
 KINDS: dict[str, Kind] = {}
@@ -134,6 +135,18 @@ def labelled_data(
         return None
     loaded: LabelledData = load_from(kind.sets, data, data_dir, split=split, train_size=recipe["train_size"])
     return loaded
+
+
+def shown_by(
+    data: str, recipe: Mapping[str, Any], data_dir: str | Path | None, split: Split
+) -> tuple[Callable[[int], str] | None, int]:
+    """What a sample shows that has no labels, by its position, and how many there are; None where no task says it.
+
+    Raises:
+        DataError: files are missing, or are not those of the recipe.
+    """
+    kind = kind_of(data, recipe)
+    return kind.show(data, recipe, data_dir, split) if kind and kind.show else (None, 0)
 
 
 def _kind(spec: RunSpec) -> Kind:

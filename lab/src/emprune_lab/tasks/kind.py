@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from emprune_lab.data import Split
 from emprune_lab.data.sets import DataSets
 from emprune_lab.records.metrics import Metric
 from emprune_lab.specs.recipe import Preset, TaskSettings
@@ -33,6 +35,8 @@ class Kind:
         honours: what may be asked of its runs since ``load`` and ``build`` carry it out, of "label_noise", "imbalance"
             and "compile"; anything else is refused.
         labelled: whether its data sets are :class:`emprune_lab.data.LabelledData`.
+        show: of data that are not, (data, stored recipe, data_dir, split) → what a sample shows, by its position, and
+            how many there are. Raises DataError as ``load``.
         listed: what `emprune methods` says of it: rows of kind, name, what and source.
     """
 
@@ -46,4 +50,5 @@ class Kind:
     targets: Callable[[Mapping[str, Any]], str] = lambda recipe: "clean"
     honours: tuple[Honoured, ...] = ()
     labelled: bool = False
+    show: Callable[[str, Mapping[str, Any], str | Path | None, Split], tuple[Callable[[int], str], int]] | None = None
     listed: tuple[tuple[str, str, str, str], ...] = ()

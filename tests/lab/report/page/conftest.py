@@ -9,7 +9,7 @@ from browsing import TEXTS, start_browser
 from made_results import made
 from made_samples import samples
 
-from emprune_lab.records.results import Counts, save_run
+from emprune_lab.records.results import Scored, save_run
 from emprune_lab.report import comparison
 from emprune_lab.report.page import write_report
 from emprune_lab.runs.runner import run
@@ -65,7 +65,7 @@ def sentences(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def own(tmp_path_factory):
-    """A page of a user's own function, whose runs know nothing of their samples but how often they were trained."""
+    """A page of a user's own function, whose runs know of their samples what steps have seen."""
     folder, recipe = tmp_path_factory.mktemp("own"), {"epochs": 3, "own": {"num_samples": 100}}
     results = []
     for place, (policy, rate, seed) in enumerate(
@@ -81,5 +81,8 @@ def own(tmp_path_factory):
             remembered_true=None, num_samples=100, history=history, run_id=f"{policy}-{seed}",
         ))  # fmt: skip
         turns = np.stack([np.bincount(np.minimum(trained, epoch), minlength=4) for epoch in (1, 2, 3)])
-        save_run(folder / "runs" / results[-1].run_id, results[-1], Counts(trained, turns=turns.astype(np.int32)))
-    return write_report(folder / "out", results, folder / "runs").report
+        loss = np.random.default_rng(place).exponential(1, 100).astype(np.float32)
+        trained[0], loss[0] = 0, np.inf
+        arrays = Scored(trained, loss, loss[::-1].clip(0, 2), turns=turns.astype(np.int32))
+        save_run(folder / "runs" / results[-1].run_id, results[-1], arrays)
+    return write_report(folder / "out", results, folder / "runs", show="my sample {}".format).report

@@ -99,4 +99,4 @@ def test_the_answer_stands_on_top_of_a_page_of_ones_own_data(browser, own):
     assert "emp-gated" in answer.text
     assert answer.location["y"] < visit.one("h2").location["y"]
     views = [view.get_attribute("data-view") for view in visit.all(".view")]
-    assert views == ["metric", "curves", "turns"]
+    assert views == ["metric", "curves", "turns", "map", "sheet"]

@@ -1,13 +1,14 @@
 """The page in a browser, as it is used: sorted, filtered, slid through, pointed at and read by keyboard."""
 
 import base64
+import re
 
 import numpy as np
 import pytest
 from browsing import TEXTS, Visit, data_of
 
+from emprune.inspection import suspects
 from emprune_lab.records.results import load_samples
-from emprune_lab.report.samples import likely_label_errors
 
 SECTION = "digits-mlp-test-set-10-wrong-labels"
 
@@ -178,7 +179,22 @@ def test_hovering_over_a_map_of_texts_shows_the_text_and_no_markup_of_it(browser
     assert not card.find_elements("css selector", "b > *, .text b")
 
 
-def test_the_map_is_walked_by_keyboard_from_the_likeliest_label_error(visit, digits):
+def test_hovering_over_the_map_of_a_users_function_shows_what_he_says(browser, own):
+    visit = Visit(browser, own, views=False)
+    view = visit.view("map")
+    chart, card = (view.find_element("css selector", one) for one in (".chart", ".mapped .card"))
+    hover(browser, *pixel(visit, chart, 0))
+    visit.until(lambda: "trained" in card.text)
+    shown = re.match(r"my sample (\d+)\nsample (\d+)\ntrained [0-3] ×\nloss [\d.]+\nmemory term [\d.]+$", card.text)
+    assert shown
+    assert shown[1] == shown[2] != "0"
+    number = view.find_element("css selector", "input[type=number]")
+    number.send_keys("0")
+    assert card.text == "my sample 0\nsample 0\ntrained 0 ×\nnever seen"
+    assert visit.messages() == []
+
+
+def test_the_map_is_walked_by_keyboard_from_the_most_suspected_label_error(visit, digits):
     from selenium.webdriver.common.keys import Keys
 
     view = visit.view("map")
@@ -186,7 +202,7 @@ def test_the_map_is_walked_by_keyboard_from_the_likeliest_label_error(visit, dig
     run_id = next(
         one.run_id for one in digits[1] if (one.policy, one.prune_rate, one.seed) == (policy, 0.8, 0)
     )  # fmt: skip
-    first, second = likely_label_errors(load_samples(digits[0].parent.parent / "runs" / run_id))[:2]
+    first, second = suspects(load_samples(digits[0].parent.parent / "runs" / run_id).loss, 2)
     visit.focus(view.find_element("css selector", ".chart"))
     card = view.find_element("css selector", ".mapped .card")
     visit.press(Keys.ARROW_RIGHT)
@@ -200,7 +216,7 @@ def test_the_map_is_walked_by_keyboard_from_the_likeliest_label_error(visit, dig
     assert "is not on this map" in card.text
 
 
-def test_the_contact_sheet_shows_likely_label_errors_and_others(visit, digits):
+def test_the_contact_sheet_shows_suspected_label_errors_and_others(visit, digits):
     view = visit.view("sheet")
     what, which = view.find_elements("css selector", "select")
     visit.choose(which, "emp")
@@ -208,7 +224,7 @@ def test_the_contact_sheet_shows_likely_label_errors_and_others(visit, digits):
     assert len(cards) == 48
     run_id = next(one.run_id for one in digits[1] if (one.policy, one.prune_rate, one.seed) == ("emp", 0.8, 0))
     arrays = load_samples(digits[0].parent.parent / "runs" / run_id)
-    chosen = likely_label_errors(arrays)
+    chosen = suspects(arrays.loss, 48)
     assert [f"№ {place}\n" in card.text for place, card in zip(chosen, cards, strict=True)] == [True] * 48
     framed = [card for card in cards if "flipped" in card.get_attribute("class")]
     assert len(framed) == arrays.mislabelled[chosen].sum()

@@ -9,7 +9,8 @@ VIEW = View(
     name="map",
     title="Loss against memory term",
     caption="Training samples under the final model of the highest rate’s first seed: loss, and memory term "
-    "(with labels the entropy of the prediction), coloured by how often they were trained. With labels, lower "
+    "(with labels the entropy of the prediction), coloured by how often they were trained; of a function of your own "
+    "both are what its steps last saw, and samples never seen are left out. With labels, lower "
     "left: mastered; top: ambiguous; lower right: confidently wrong, the place of label errors. Crosses are "
     "samples known to have a wrong label. Left of the vertical line (ln 2) a sample is surely predicted as "
     f"labelled; the horizontal one is the highest possible entropy; values below {LOWEST:g} nats are drawn at "
@@ -17,7 +18,7 @@ VIEW = View(
     "a random part has its picture in the page, and of several settings a random part is drawn; the samples of "
     "the contact sheet always are. Of many policies six can be chosen.",
     data=data,
-    applies=lambda comparison: bool(comparison.example),
+    applies=lambda comparison: bool(comparison.scored_example),
     replaces=("map",),
     order=70,
 )

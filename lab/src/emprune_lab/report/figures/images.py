@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from emprune_lab.data import ImageData
-from emprune_lab.records.results import Samples
+from emprune_lab.records.results import Samples, Scored
 from emprune_lab.report.comparison import Comparison, shown_of
 from emprune_lab.report.costs import FULL, RANDOM
 from emprune_lab.report.figure import ReportFigure
@@ -22,7 +22,7 @@ _FLIPPED = "#d55e00"
 _WIDEST = 10
 
 
-def extremes(samples: Samples, number: int = _IMAGES) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def extremes(samples: Scored, number: int = _IMAGES) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the samples trained most and least often, both in descending order of interest.
 
     Ties go to the higher loss among the most trained and to the lower loss among the least trained.

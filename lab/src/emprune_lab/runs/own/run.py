@@ -17,7 +17,7 @@ import torch
 from emprune import StaticScores
 from emprune.errors import ArgumentError, EmpruneError, EpochOrderError
 from emprune_lab.records.provenance import device_name, git_commit, versions
-from emprune_lab.records.results import RESULT_FILE, Counts, Result, load_result, save_run
+from emprune_lab.records.results import RESULT_FILE, Result, Scored, load_result, save_run
 from emprune_lab.runs.event import Event
 from emprune_lab.runs.interrupted import Interrupted
 from emprune_lab.runs.own.function import TrainFunction, file_of, source_version, takes_folder
@@ -126,8 +126,14 @@ def run(
     evaluated = time.perf_counter() - (pruner.clock.ended or began)
     _check_trained(pruner)
     result = _result(spec, pruner, measure.values(returned), evaluated, command, function, version)
-    save_run(folder, result, Counts(pruner.table.times_trained.copy(), turns=pruner.turns.array(pruner.num_epochs)))
+    save_run(folder, result, _scored(pruner))
     return measure.read(result)
+
+
+def _scored(pruner: WatchedPruner) -> Scored:
+    """What is kept of each sample."""
+    table, turns = pruner.table, pruner.turns.array(pruner.num_epochs)
+    return Scored(table.times_trained.copy(), table.loss.copy(), table.memory.copy(), turns=turns)
 
 
 def _called(function: TrainFunction, pruner: WatchedPruner, spec: OwnSpec, given: Mapping[str, Any]) -> object:

@@ -80,6 +80,21 @@ def digest_of(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
 
 
+def read_split(name: str, data_dir: str | Path | None, digest: str, split: Split) -> SplitText:
+    """A text by name, cut in two.
+
+    Args:
+        digest: of a text that has no published name; "": it has one.
+
+    Raises:
+        DataError: the text is missing, too short, or another one.
+    """
+    text = TEXTS.read(name, data_dir)
+    if digest not in ("", digest_of(text)):
+        raise DataError(f"The text in {data_dir} has the digest {digest_of(text)}, not {digest}; it changed.")
+    return split_text(name, text, split)
+
+
 def split_text(name: str, text: str, split: Split) -> SplitText:
     """Hold out the last tenth of the characters ("test"), or the last tenth of the rest ("validation").
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from emprune.errors import ArgumentError, DataError
+from emprune.errors import ArgumentError
 from emprune.scoring import tokens
 from emprune_lab.networks.network import seeded, step_seed
 from emprune_lab.records.metrics import Metric
@@ -18,7 +18,7 @@ from emprune_lab.specs.spec import RunSpec
 from emprune_lab.tasks.base import Scores, Task, TrainingSet
 from emprune_lab.tasks.kind import Kind
 from emprune_lab.tasks.text import networks
-from emprune_lab.tasks.text.corpus import TEXTS, digest_of, split_text
+from emprune_lab.tasks.text.corpus import TEXTS, read_split
 from emprune_lab.tasks.text.objectives import (
     PER_CHARACTER,
     PER_MASKED_TOKEN,
@@ -28,6 +28,7 @@ from emprune_lab.tasks.text.objectives import (
     next_token,
 )
 from emprune_lab.tasks.text.presets import PRESETS, TextSettings
+from emprune_lab.tasks.text.show import show
 from emprune_lab.tasks.text.windows import IGNORED, TextData, first_windows, text_data
 
 QUICK_LOOK = 8
@@ -53,12 +54,9 @@ def load(spec: RunSpec) -> TextData:
     Raises:
         DataError: the text is missing, or another one than the recipe names.
     """
-    settings, text = spec.recipe.of_task(TextSettings), TEXTS.read(spec.data, spec.data_dir)
-    if settings.text not in ("", digest_of(text)):
-        raise DataError(
-            f"The text in {spec.data_dir} has the digest {digest_of(text)}, not {settings.text}; it changed."
-        )
-    data = text_data(split_text(spec.data, text, spec.split), settings.vocabulary, settings.window)
+    settings = spec.recipe.of_task(TextSettings)
+    text = read_split(spec.data, spec.data_dir, settings.text, spec.split)
+    data = text_data(text, settings.vocabulary, settings.window)
     size = spec.recipe.train_size
     return data if size is None else first_windows(data, size)
 
@@ -171,4 +169,7 @@ class PretrainingTask(Task):
             return self._called(inputs)
 
 
-KIND = Kind(TextSettings, TEXTS, PRESETS, METRICS, load, build, check, lambda recipe: "no labels", honours=("compile",))
+KIND = Kind(
+    TextSettings, TEXTS, PRESETS, METRICS, load, build, check, lambda recipe: "no labels", honours=("compile",),
+    show=show,
+)  # fmt: skip

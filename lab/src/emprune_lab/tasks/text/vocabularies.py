@@ -5,6 +5,8 @@ Of both, tokens are integers in [0, size), and ``mask`` is one that no text cont
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ class Characters:
     """
 
     def __init__(self, alphabet: str) -> None:
+        self._alphabet = alphabet
         self._numbers = {character: number for number, character in enumerate(alphabet)}
         self.size, self.mask = len(alphabet) + 1, len(alphabet)
 
@@ -37,6 +40,10 @@ class Characters:
         except KeyError as unknown:
             allowed = f"the {self.mask} characters of the alphabet"
             raise ArgumentError("text", unknown.args[0], allowed) from None
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, none of them the mask."""
+        return "".join(self._alphabet[token] for token in tokens)
 
 
 class BytePairs:
@@ -70,6 +77,10 @@ class BytePairs:
 
     def encode(self, text: str) -> NDArray[np.int64]:
         return np.array(self.tokenizer.encode(text).ids, dtype=np.int64)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, none of them the mask; bytes that are no character of UTF-8 become U+FFFD."""
+        return str(self.tokenizer.decode(list(tokens)))
 
 
 def vocabulary_of(text: SplitText, name: str) -> Characters | BytePairs:

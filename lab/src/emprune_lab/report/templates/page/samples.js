@@ -29,15 +29,18 @@ function picture(samples, i, size) {
 const flipped = (samples, i) => samples.label ? samples.label[i] !== samples.true[i] : Boolean(samples.wrong[i]);
 const labelled = (samples, i) => flipped(samples, i) ? `${samples.names[samples.true[i]]} → ${samples.names[samples.label[i]]}` : samples.names[samples.label[i]];
 
+const seen = (run, i) => !Number.isNaN(run.loss[i]) && !Number.isNaN(run.memory[i]);
+
 function card(samples, policy, i, size, brief) {
   const run = samples.run(policy), box = make("div", {}, ...[picture(samples, i, size)].filter(Boolean));
   const lines = [];
   if (samples.label) lines.push(labelled(samples, i));
-  const loss = `loss ${run.loss[i].toPrecision(3)}`;
+  const loss = Number.isNaN(run.loss[i]) ? "never seen" : `loss ${run.loss[i].toPrecision(3)}`;
   if (brief) lines.push(`№ ${samples.positions[i]}`, `×${run.count[i]}, ${loss}`);
   else {
-    lines.push(`sample ${samples.positions[i]}`, `trained ${run.count[i]} ×`, loss, `${samples.log ? "entropy" : "memory term"} ${run.memory[i].toPrecision(3)}`);
-    lines.push(run.right[i] === 100 ? "predicted right" : run.right[i] === 0 ? "predicted otherwise" : `${run.right[i]} % predicted right`);
+    lines.push(`sample ${samples.positions[i]}`, `trained ${run.count[i]} ×`, loss);
+    if (seen(run, i)) lines.push(`${samples.log ? "entropy" : "memory term"} ${run.memory[i].toPrecision(3)}`);
+    if (run.right) lines.push(run.right[i] === 100 ? "predicted right" : run.right[i] === 0 ? "predicted otherwise" : `${run.right[i]} % predicted right`);
   }
   lines.forEach((line, n) => box.append(n || !brief ? make("div", {}, line) : make("b", {}, line)));
   return box;

@@ -24,8 +24,8 @@ views.map = (root, section) => {
   let chosen = -1, zoom = 1, members = [];
 
   function said() {
-    const drawn = samples.positions.length, seen = samples.tile.size, few = drawn < samples.number ? `${grouped(drawn)} of ${grouped(samples.number)} samples, ` : `${grouped(drawn)} samples, `;
-    return `Runs of ${samples.origin}: ${few}${seen ? `${grouped(seen)} of them with what they show.` : "without what they show."}`;
+    const drawn = samples.positions.length, tiles = samples.tile.size, few = drawn < samples.number ? `${grouped(drawn)} of ${grouped(samples.number)} samples, ` : `${grouped(drawn)} samples, `;
+    return `Runs of ${samples.origin}: ${few}${tiles ? `${grouped(tiles)} of them with what they show.` : "without what they show."}`;
   }
 
   function limits(values) {
@@ -44,7 +44,7 @@ views.map = (root, section) => {
     const run = samples.run(policy.value), paint = bins.colours[dark() ? 1 : 0], series = [];
     members = [];
     const split = bins.names.map(() => [[], []]);
-    for (let i = 0; i < samples.positions.length; i++) split[bins.of(run.count[i])][samples.wrong[i]].push(i);
+    for (let i = 0; i < samples.positions.length; i++) if (seen(run, i)) split[bins.of(run.count[i])][samples.wrong[i]].push(i);
     split.forEach(([right, wrong], bin) => {
       if (!shown.has(bins.names[bin])) return;
       const flat = (ids) => { const data = new Float32Array(2 * ids.length); ids.forEach((i, n) => { data[2 * n] = run.loss[i]; data[2 * n + 1] = run.memory[i]; }); return data; };
@@ -54,7 +54,7 @@ views.map = (root, section) => {
         series.push({ type: "scatter", dimensions: ["loss", "memory"], data: flat(ids), itemStyle: { color: paint[bin], opacity: 0.8 }, emphasis: { scale: 1.6 }, z: 2, ...more });
       }
     });
-    series.push({ type: "scatter", id: "chosen", silent: true, z: 9, symbol: "circle", symbolSize: 18, itemStyle: { color: "transparent", borderColor: css("--worse"), borderWidth: 2.5 }, data: chosen < 0 ? [] : [[run.loss[chosen], run.memory[chosen]]],
+    series.push({ type: "scatter", id: "chosen", silent: true, z: 9, symbol: "circle", symbolSize: 18, itemStyle: { color: "transparent", borderColor: css("--worse"), borderWidth: 2.5 }, data: chosen < 0 || !seen(run, chosen) ? [] : [[run.loss[chosen], run.memory[chosen]]],
       markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: css("--rule"), type: [3, 3] }, data: lines() } });
     return {
       grid: { left: 28, right: 16, top: 34, bottom: 34, containLabel: true },
@@ -70,7 +70,7 @@ views.map = (root, section) => {
   function part(id) {
     const half = 50 / zoom;
     let middle = 50;
-    if (chosen >= 0) {
+    if (chosen >= 0 && seen(samples.run(policy.value), chosen)) {
       const values = samples.run(policy.value)[id === "x" ? "loss" : "memory"], ends = limits(values), f = samples.log ? Math.log : (v) => v;
       middle = 100 * (f(values[chosen]) - f(ends[0])) / (f(ends[1]) - f(ends[0]));
     }
@@ -84,7 +84,7 @@ views.map = (root, section) => {
   function choose(i) {
     chosen = i;
     const run = samples.run(policy.value);
-    chart.setOption({ series: [{ id: "chosen", data: i < 0 ? [] : [[run.loss[i], run.memory[i]]] }] });
+    chart.setOption({ series: [{ id: "chosen", data: i < 0 || !seen(run, i) ? [] : [[run.loss[i], run.memory[i]]] }] });
     aside.replaceChildren(i < 0 ? hint : card(samples, policy.value, i, 160));
   }
 
@@ -97,7 +97,7 @@ views.map = (root, section) => {
     if (number.value && i === undefined) { choose(-1); aside.textContent = `Sample ${number.value} is not on this map.`; }
     else if (number.value) choose(i);
   });
-  walk(element, "Map of the training set: arrow keys go from sample to sample, likely label errors first", () => [...samples.positions.keys()], choose, () => {});
+  walk(element, "Map of the training set: arrow keys go from sample to sample, the highest loss first", () => [...samples.positions.keys()], choose, () => {});
 };
 
 // Training counts in at most seven steps of equal width.

@@ -18,8 +18,7 @@ views.sheet = (root, section) => {
       return item;
     }));
     const known = samples.wrong.some(Boolean), wrong = places.filter((i) => flipped(samples, i)).length;
-    const few = { 0: "No sample is predicted otherwise than labelled." }[places.length] ?? `${places.length} samples`;
-    said.textContent = few + (known && places.length ? `, ${wrong} of them known to be labelled wrongly.` : places.length ? "." : "");
+    said.textContent = `${places.length} samples${known ? `, ${wrong} of them known to be labelled wrongly` : ""}.`;
   }
   show();
 };
