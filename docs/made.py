@@ -51,7 +51,7 @@ ROWS = {
     "digits, CNN, 10 % an epoch": ("digits", "cnn", 1_197, 0.0, 30, 0.9),
     "digits, CNN that fits 20 % wrong labels, 30 %": ("digits", "cnn", 1_197, 0.2, 30, 0.7),
     "CoLA, fine-tuning, 10 %": ("cola", "minilm", 8_551, 0.0, 10, 0.9),
-    "CIFAR-100, ResNet-18, 200 epochs, 30 %": ("cifar100", "resnet18", 50_000, 0.0, 200, 0.7),
+    "CIFAR-100, ResNet-18, 200 epochs, 30 %, annealed": ("cifar100", "resnet18", 50_000, 0.0, 200, 0.7),
 }
 """The README's six, first where selecting pays. Data, network, samples, part of wrong labels, epochs, rate."""
 
