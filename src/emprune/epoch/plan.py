@@ -234,7 +234,8 @@ def _weights_at(selection: Selection, places: Ids) -> NDArray[np.float32]:
         first, last = weights[0], weights[-1]
         if (weights[:head] == first).all() and (weights[head:] == last).all():
             # In sequence, instead of from all over the memory.
-            return np.where(places < head, first, last).astype(np.float32, copy=False)
+            found: NDArray[np.float32] = np.where(places < head, first, last)
+            return found
     return weights.take(places)
 
 
