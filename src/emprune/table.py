@@ -122,6 +122,7 @@ class ScoreTable:
         sample_weight: NDArray[np.float32] | None = None,
     ) -> None:
         self.sample_weight = None if sample_weight is None else _read_only(sample_weight)
+        self._log_weights: NDArray[np.float32] | None = None
         self.owned = owned or RankSlice.whole(num_samples)
         for name in extra or {}:
             if name in _COLUMNS:
@@ -168,11 +169,14 @@ class ScoreTable:
         return self._history[name]
 
     def log_weights(self) -> NDArray[np.float32] | None:
-        """float32, shape [rows]: log of the samples' weights, -inf for a weight of 0; None: all weigh the same."""
-        if self.sample_weight is None:
-            return None
-        with np.errstate(divide="ignore"):
-            return np.log(self.sample_weight)
+        """float32, shape [rows]: log of the samples' weights, -inf for a weight of 0; None: all weigh the same.
+
+        Kept once it was asked for, since a plan asks several times: 4 bytes a row.
+        """
+        if self._log_weights is None and self.sample_weight is not None:
+            with np.errstate(divide="ignore"):
+                self._log_weights = _read_only(np.log(self.sample_weight))
+        return self._log_weights
 
     @property
     def suspicion(self) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emprune.distributed.topk import LARGE, kth_smallest
-from emprune.selection.topk import random_subset, smallest
+from emprune.selection.topk import marked_at, random_subset, smallest
 
 SIZE = LARGE + 12_345
 RNG = np.random.default_rng(0)
@@ -41,3 +41,15 @@ def test_a_random_part_of_very_many_is_exact(k: int) -> None:
     ids = random_subset(mask, k, np.random.default_rng(2))
     assert len(np.unique(ids)) == len(ids) == min(k, np.count_nonzero(mask))
     assert mask[ids].all()
+
+
+@pytest.mark.parametrize("size", [1, 1023, 1024, 5000, 40_000])
+@pytest.mark.parametrize("share", [0.001, 0.3, 1.0])
+def test_a_few_of_many_marked_rows_are_found_as_by_writing_all_down(size: int, share: float) -> None:
+    rng = np.random.default_rng(size)
+    mask = rng.random(size) < share
+    mask[size // 2] = True
+    which = rng.integers(0, np.count_nonzero(mask), 9)
+    which[0] = np.count_nonzero(mask) - 1
+    np.testing.assert_array_equal(marked_at(mask, which), np.flatnonzero(mask)[which])
+    assert marked_at(mask, which[:0]).tolist() == []

@@ -222,8 +222,21 @@ def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int, bloc
     """Put a selection into the epoch's random order."""
     rng = generator(seed, epoch, "order")
     places = blocks.places(selection.ids, num_samples, rng) if blocks else order(len(selection.ids), rng)
-    weights = np.ones(len(places), dtype=np.float32) if selection.weights is None else selection.weights[places]
-    return EpochPlan(epoch, num_samples, selection.ids[places], weights)
+    return EpochPlan(epoch, num_samples, selection.ids.take(places), _weights_at(selection, places))
+
+
+def _weights_at(selection: Selection, places: Ids) -> NDArray[np.float32]:
+    """float32, shape [M]: the weights of the selection's samples at these places."""
+    weights, head = selection.weights, selection.head
+    if weights is None:
+        return np.ones(len(places), dtype=np.float32)
+    if 0 < head < len(weights):
+        first, last = weights[0], weights[-1]
+        if (weights[:head] == first).all() and (weights[head:] == last).all():
+            # In sequence, instead of from all over the memory.
+            found: NDArray[np.float32] = np.where(places < head, first, last)
+            return found
+    return weights.take(places)
 
 
 def arrays(state: Mapping[str, Any], *names: str) -> list[NDArray[Any]]:

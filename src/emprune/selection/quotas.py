@@ -120,7 +120,9 @@ class Quotas:
 
     def by_class(self) -> list[Ids]:
         """C arrays, int64: the samples of each class, in increasing order."""
-        return np.split(np.argsort(self.codes, kind="stable"), np.cumsum(self.sizes)[:-1])
+        # NumPy sorts 16 bits by radix, many times as fast as more of them.
+        codes = self.codes.astype(np.uint16) if len(self.sizes) <= 2**16 else self.codes
+        return np.split(np.argsort(codes, kind="stable"), np.cumsum(self.sizes)[:-1])
 
     def settings(self) -> dict[str, Any]:
         """What a state must agree on."""

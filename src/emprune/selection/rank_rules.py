@@ -89,10 +89,11 @@ class RankRules:
         if k >= usable:
             return self._smallest(-scores)
         draws = max(1, int(np.ceil(below_share * k)))
-        above = (scores > owned.finite_mean(scores)) & (scores < np.inf)
+        mean = owned.finite_mean(scores)
+        above = (scores > mean) & (scores < np.inf)
         most, count = k - draws, owned.count(above)
-        if count > most:
-            above &= scores > owned.kth_smallest(scores[above], count - most)
+        if count > most:  # the lowest of them that do not fit, counted from the lowest score of all
+            above &= scores > owned.kth_smallest(scores, owned.count(scores <= mean) + count - most)
             count = owned.count(above)
         selection = self._reweighted(above, ~above & ~np.isnan(scores), k - count)
         if weight_sum == "kept" and selection.weights is not None:

@@ -13,6 +13,8 @@ Mask = NDArray[np.bool_]
 
 _FEW = 2**20
 """Of fewer candidates, picking beats a coin for each row."""
+_BLOCK = 1024
+"""Rows that are counted at once: 8 of them share a word, 128 words are as many as a byte can count."""
 
 
 def smallest(keys: Floats, k: int, rng: np.random.Generator) -> Ids:
@@ -72,8 +74,35 @@ def random_part(mask: Mask, k: int, rng: np.random.Generator, owned: RankSlice) 
     picked = coins < np.float32(k / count)
     picked &= mask
     missing = k - owned.count(picked)
-    pool = np.flatnonzero(mask & ~picked if missing > 0 else picked)
-    before, count = owned.before_and_total(len(pool))
+    pool = mask & ~picked if missing > 0 else picked
+    here = int(np.count_nonzero(pool))
+    before, count = owned.before_and_total(here)
     turned = rng.choice(count, abs(missing), replace=False, shuffle=False) - before
-    picked[pool[turned[(turned >= 0) & (turned < len(pool))]]] = missing > 0
+    picked[marked_at(pool, turned[(turned >= 0) & (turned < here)])] = missing > 0
     return np.flatnonzero(picked)
+
+
+def marked_at(mask: Mask, which: Ids) -> Ids:
+    """``np.flatnonzero(mask)[which]`` for a few of many, without writing all of them down.
+
+    Args:
+        which: int64, shape [M], each from 0 to the number of marked rows less one.
+    """
+    if len(which) * _BLOCK > len(mask):
+        return np.flatnonzero(mask)[which]
+    padded = -(-len(mask) // _BLOCK) * _BLOCK
+    blocks = (mask if padded == len(mask) else np.append(mask, np.zeros(padded - len(mask), dtype=bool))).reshape(
+        -1, _BLOCK
+    )
+    # Bytes of eight rows are added at once, as often as a byte can hold.
+    by_byte = np.add.reduce(blocks.view(np.uint64), axis=1).view(np.uint8).reshape(-1, 8)
+    ends = np.cumsum(by_byte.sum(axis=1, dtype=np.int64))
+    block = np.searchsorted(ends, which, side="right")
+    found = np.empty(len(which), dtype=np.int64)
+    for begin in range(0, len(which), _BLOCK):
+        part = block[begin : begin + _BLOCK]
+        marked = blocks[part]
+        left = which[begin : begin + _BLOCK] - (ends[part] - np.count_nonzero(marked, axis=1))
+        inside = np.cumsum(marked, axis=1, dtype=np.int16)
+        found[begin : begin + _BLOCK] = part * _BLOCK + (inside <= left[:, None]).sum(axis=1)
+    return found
