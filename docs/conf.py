@@ -54,6 +54,7 @@ _SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):")
 def setup(app: Sphinx) -> None:
     app.connect("source-read", _tables_are_orphans)
     app.connect("autodoc-process-docstring", _as_written_here, priority=100)  # before napoleon
+    app.connect("autodoc-skip-member", _says_nothing)
     app.connect("missing-reference", _where_it_is_shown)
 
 
@@ -90,6 +91,11 @@ def _in_block(lines: list[str], place: int) -> bool:
     if not before:
         return True
     return before[-1].endswith("::") or bool(re.match(r"[ \x00]|[-*] |\d+\. ", before[-1]))
+
+
+def _says_nothing(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Skip the fields of named tuples, which the class's own docstring describes."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
 
 
 def _where_it_is_shown(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Node | None:

@@ -269,3 +269,15 @@ def test_the_length_is_the_number_of_batches_on_every_rank(drop_last: bool) -> N
         assert len(sampler) == len(list(sampler))
 
     assert on_all_ranks(run, 3) == [None] * 3
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_ids_are_plain_tensors_that_may_be_written_to(num_workers: int) -> None:
+    pruner = Pruner(6, "random", prune_rate=0.0, num_epochs=1)
+    loader = PrunedLoader([0.5] * 6, pruner, 4, num_workers=num_workers)
+    found = []
+    for ids, _ in loader:
+        assert (type(ids), ids.dtype, ids.shape) == (torch.Tensor, torch.int64, (min(4, 6 - len(found)),))
+        found += ids.tolist()
+        ids.zero_()
+    assert found == pruner.plan.ids.tolist()

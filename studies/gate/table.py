@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emprune_lab.report.formats import format_difference, format_mean
-from emprune_lab.report.intervals import mean, paired_difference
+from emprune_lab.report.intervals import Estimate, mean, paired_difference
 
 STUDIES = Path(__file__).parents[1]
 REFERENCES = (
@@ -31,24 +31,34 @@ def table(runs: Sequence[Run]) -> str:
     """Markdown: a row for each setting, with differences paired by seed.
 
     Args:
-        runs: of the gated policy, in the laboratory's format.
+        runs: of the gated policy, and of what was trained beside it for seeds that other studies lack, in the
+            laboratory's format.
     """
     lines = [
         "| data, network | rate | metric | gated EMP | minus random | EMP minus random | gated minus EMP | seeds |",
         "| :--- | ---: | :--- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    random, emp = _by_setting(references("random")), _by_setting(references("emp"))
-    for setting, gated in _by_setting(runs).items():
-        seeds, of = sorted(gated), (random[setting], emp[setting])
-        ours, randoms, emps = ([_value(group[seed]) for seed in seeds] for group in (gated, *of))
-        differences = (paired_difference(*pair) for pair in ((ours, randoms), (emps, randoms), (ours, emps)))
-        shown = " | ".join(format_difference(difference) for difference in differences)
+    random, emp = (_by_setting([*references(name), *_of(name, runs)]) for name in ("random", "emp"))
+    for setting, gated in _by_setting(_of("emp-gated", runs)).items():
+        seeds, pairs = sorted(gated), ((gated, random[setting]), (emp[setting], random[setting]), (gated, emp[setting]))
+        ours = [_value(gated[seed]) for seed in seeds]
+        shown = " | ".join(format_difference(_difference(*pair, seeds)) for pair in pairs)
         data, model, _, _, noise, rate = setting
         name = f"{data}, {model}" + (f", {noise:.0%} wrong labels" if noise else "")
         lines.append(
             f"| {name} | {rate:g} | {gated[seeds[0]]['metric']} | {format_mean(mean(ours))} | {shown} | {len(seeds)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _of(policy: str, runs: Iterable[Run]) -> list[Run]:
+    return [run for run in runs if run["policy"] == policy]
+
+
+def _difference(first: Mapping[int, Run], second: Mapping[int, Run], seeds: Iterable[int]) -> Estimate:
+    """Of the seeds that both have."""
+    both = [seed for seed in seeds if seed in first and seed in second]
+    return paired_difference(*([_value(group[seed]) for seed in both] for group in (first, second)))
 
 
 def _by_setting(runs: Iterable[Run]) -> dict[tuple[Any, ...], dict[int, Run]]:

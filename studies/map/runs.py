@@ -98,8 +98,8 @@ class Run:
 def pack(results: Iterable[Result]) -> list[dict[str, Any]]:
     """Comparisons in small: what runs share once, then a row a run as :data:`COLUMNS` names it.
 
-    Runs of one data set, network, recipe, rate and annealing make one folder, called so, wherever they lie. A run listed twice
-    counts once.
+    Runs of one data set, network, recipe, rate and annealing make one folder, called so, wherever they lie. A run
+    listed twice counts once.
     """
     folders: dict[str, dict[str, Result]] = {}
     for result in results:

@@ -12,8 +12,8 @@ assert "site-packages" in emprune_lab.__file__, emprune_lab.__file__
 
 with tempfile.TemporaryDirectory() as folder:
     command = [
-        str(Path(sys.executable).with_name("emprune")), "compare", "--data", "digits", "--policies", "full,random,emp-gated",
-        "--prune-rates", "0.7", "--seeds", "1", "--epochs", "2", "--out", folder,
+        str(Path(sys.executable).with_name("emprune")), "compare", "--data", "digits",
+        "--policies", "full,random,emp-gated", "--prune-rates", "0.7", "--seeds", "1", "--epochs", "2", "--out", folder,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
