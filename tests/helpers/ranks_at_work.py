@@ -166,7 +166,7 @@ def saved_in_mid_epoch(rank, world):
         for number, ids in enumerate(IdBatches(pruner, GLOBAL // world)):
             if epoch == 1 and number == 2:
                 state = pruner.state_dict()
-                folder = Path(sys.argv[2])
+                folder = Path(sys.argv[1])
                 if rank == 0:
                     torch.save(state, folder / f"state-{world}.pt")
                 left = pruner.plan.ids[2 * GLOBAL :].tolist()
@@ -187,7 +187,7 @@ def resumed(state, world, batch_size=None):
 
 def restored_elsewhere(rank, world):
     """The state that one process saved."""
-    state = torch.load(Path(sys.argv[2]) / "state-1.pt", weights_only=True)
+    state = torch.load(Path(sys.argv[1]) / "state-1.pt", weights_only=True)
     pruner = build("repb")
     pruner.load_state_dict(state)
     return train(pruner, world)
