@@ -19,7 +19,10 @@ def test_what_is_missing_is_named(missing: str, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(importlib, "import_module", failing)
     assert command.main() == 2
     written = capsys.readouterr()
-    assert written.err == f"emprune: the command needs {missing}; install it by pip install emprune-lab.\n"
+    assert (
+        written.err
+        == f"emprune: the command needs {missing}; it comes with the laboratory, pip install ./lab in a clone.\n"
+    )
     assert written.out == ""
 
 

@@ -12,7 +12,10 @@ def main() -> int:
     try:
         command = importlib.import_module(COMMAND)
     except ModuleNotFoundError as missing:
-        print(f"emprune: the command needs {missing.name}; install it by pip install emprune-lab.", file=sys.stderr)
+        print(
+            f"emprune: the command needs {missing.name}; it comes with the laboratory, pip install ./lab in a clone.",
+            file=sys.stderr,
+        )
         return 2
     return int(command.main())
 

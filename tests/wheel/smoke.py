@@ -23,5 +23,5 @@ assert pruner.report().samples_backward == 90
 
 command = subprocess.run([sys.executable, "-m", "emprune", "methods"], capture_output=True, text=True)
 assert command.returncode == 2, command
-assert "pip install emprune-lab" in command.stderr, command.stderr
+assert "pip install ./lab" in command.stderr, command.stderr
 print(f"emprune {emprune.__version__} from the wheel, python {sys.version.split()[0]}: 1 passed, 0 failed")

@@ -19,5 +19,5 @@ def needed(module: str, extra: str) -> Any:
     except ImportError as error:
         raise DataError(
             f"this task needs the package {module.partition('.')[0]} ({error}). "
-            f"Install it with pip install 'emprune-lab[{extra}]'."
+            f"Install it with pip install './lab[{extra}]' in a clone."
         ) from error

@@ -115,7 +115,7 @@ def _safetensors() -> Any:
         import safetensors.torch
     except ImportError as error:
         raise EmpruneError(
-            "state on disk needs the package safetensors, which is not installed: pip install 'emprune[disk]'"
+            "state on disk needs the package safetensors, which is not installed: pip install safetensors"
         ) from error
     return safetensors
 

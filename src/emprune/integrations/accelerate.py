@@ -33,8 +33,7 @@ try:
     from accelerate.data_loader import prepare_data_loader
 except ImportError as error:
     raise EmpruneError(
-        "emprune.integrations.accelerate needs the package accelerate, which is not installed: "
-        "pip install 'emprune[transformers]'"
+        "emprune.integrations.accelerate needs the package accelerate, which is not installed: pip install accelerate"
     ) from error
 
 

@@ -74,7 +74,7 @@ def _loader_class() -> Any:
         base: Any = importlib.import_module("torchdata.stateful_dataloader").StatefulDataLoader
     except ImportError as error:
         raise EmpruneError(
-            "stateful_loader needs the package torchdata, which is not installed: pip install 'emprune[torchdata]'"
+            "stateful_loader needs the package torchdata, which is not installed: pip install torchdata"
         ) from error
 
     class StatefulPrunedLoader(base):  # type: ignore[misc]

@@ -44,7 +44,7 @@ def _callback_class() -> Any:
             return importlib.import_module(module).Callback
     raise EmpruneError(
         "emprune.integrations.lightning needs the package lightning, which is not installed: "
-        "pip install 'emprune[lightning]'"
+        "pip install 'lightning>=2.6,<2.7'"
     )
 
 

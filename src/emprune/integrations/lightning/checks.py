@@ -19,7 +19,7 @@ def check_release(trainer: Any) -> None:
     if missing:
         raise EmpruneError(
             f"this release of Lightning has no fit_loop.{missing[0]}, which pruning needs. Install 2.6, or another "
-            "release that has it: pip install 'emprune[lightning]'."
+            "release that has it: pip install 'lightning>=2.6,<2.7'."
         )
 
 

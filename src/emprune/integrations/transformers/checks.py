@@ -32,7 +32,7 @@ def check_release() -> None:
     if missing:
         raise EmpruneError(
             f"transformers {transformers.__version__} has no Trainer.{missing[0]}, which pruning needs. Install 5.23, "
-            "or another release that has it: pip install 'emprune[transformers]'."
+            "or another release that has it: pip install 'transformers>=5.19'."
         )
 
 

@@ -55,7 +55,7 @@ try:
 except ImportError as error:
     raise EmpruneError(
         "emprune.integrations.transformers needs the package transformers, which is not installed: "
-        "pip install 'emprune[transformers]'"
+        "pip install transformers accelerate safetensors"
     ) from error
 
 from emprune.integrations.accelerate import prepare_loader
