@@ -10,5 +10,5 @@ from emprune_lab.extras import needed
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(DataError, match=r"emprune-lab\[language\]"):
+    with pytest.raises(DataError, match=r"\./lab\[language\]"):
         needed("tokenizers", "language")
