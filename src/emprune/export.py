@@ -20,7 +20,7 @@ def columns(table: ScoreTable) -> dict[str, NDArray[Any]]:
 
     And mean_loss (float32, nats, NaN where never seen) where the pruner remembers it.
     """
-    mean = {MEAN_LOSS: table.extra[MEAN_LOSS]} if MEAN_LOSS in table.extra else {}
+    mean = {"mean_loss": table.extra[MEAN_LOSS]} if MEAN_LOSS in table.extra else {}
     return {
         "id": np.arange(table.owned.begin, table.owned.end, dtype=np.int64),
         "loss": table.loss,

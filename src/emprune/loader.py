@@ -15,6 +15,7 @@ from emprune.errors import ArgumentError, DataError, EmpruneWarning, EpochOrderE
 from emprune.pruner import Pruner
 from emprune.seeding import derive_seed
 
+_CHUNK = 65_536
 _SILENT_ROUNDS = 2
 """Whole rounds over a plan that may go by without a loss."""
 
@@ -48,15 +49,13 @@ class PlanSampler(Sampler[int]):
         pruner, epoch = self.pruner, self.pruner.epoch
         self._notice_silent_rounds()
         ids = pruner.rank_ids(self.batch_size, drop_last=self.drop_last)
-        at_once = self.batch_size or 1
-        for begin in range(0, len(ids), at_once):
-            if pruner.epoch != epoch:
-                raise _stale(pruner, epoch)
-            *batch, last = ids[begin : begin + at_once].tolist()
-            yield from batch
-            if begin + at_once >= len(ids):  # before the last one, since nobody need ask for more
-                self._silent_rounds += self._silent_since == (epoch, pruner.steps_reported)
-            yield last
+        for begin in range(0, len(ids), _CHUNK):
+            for place, index in enumerate(ids[begin : begin + _CHUNK].tolist(), start=begin + 1):
+                if pruner.epoch != epoch:
+                    raise _stale(pruner, epoch)
+                if place == len(ids):  # now, since nobody need ask for more
+                    self._silent_rounds += self._silent_since == (epoch, pruner.steps_reported)
+                yield index
 
     def __len__(self) -> int:
         return self.pruner.rank_count(self.batch_size, drop_last=self.drop_last)
@@ -277,8 +276,10 @@ class _IdsOfWorker(torch.Tensor):
     """A batch's ids in a worker, which send their numbers, and arrive as a plain tensor.
 
     Otherwise a worker's tensor is a file in shared memory, whose descriptor goes through a socket: for so few numbers
-    that costs several times as much.
+    that costs several times as much. What is computed from them in the worker is plain again, and travels as it is.
     """
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[[array[int]], torch.Tensor], tuple[array[int]]]:
         return _tensor, (array("q", self.tolist()),)
@@ -286,7 +287,7 @@ class _IdsOfWorker(torch.Tensor):
 
 def _tensor(ids: array[int]) -> torch.Tensor:
     """int64, shape [B]. From an array, which reads a list of integers faster than torch and NumPy do."""
-    return torch.frombuffer(ids, dtype=torch.int64)
+    return torch.frombuffer(ids, dtype=torch.int64) if ids else torch.empty(0, dtype=torch.int64)
 
 
 def _changed(pruner: Pruner, found: str, before: str) -> DataError:

@@ -55,7 +55,7 @@ from emprune.report import Report, decided_in, summarise, totals_of
 from emprune.selection.blocks import Blocks
 from emprune.selection.quotas import Quotas
 from emprune.state import Counters, Loaded, fingerprint, pack, schedule_of, unpack
-from emprune.table import INFORMATIVE, MEAN_LOSS, ScoreTable
+from emprune.table import INFORMATIVE, MEAN_BEFORE, MEAN_LOSS, ScoreTable
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Pruner:
             its weight times what the policy's rule gives it; no sample is drawn twice an epoch, and none of weight 0
             ever. Losses are not weighed. See :mod:`emprune.epoch.weighing` and docs/weighted.md.
         quotas: what share of each epoch every class gets, such as ``Quotas(labels)`` for equally many of each.
-        remember: "last", or "mean", which keeps a running average of each sample's losses beside the last one, 4 bytes
+        remember: "last", or "mean", which keeps a running average of each sample's losses beside the last one, 8 bytes
             a sample: :meth:`suspects` goes by it then, and finds more of the wrong labels. Training is the same.
         order: in which an epoch's samples are trained; None: every order is equally likely. ``Blocks(sizes)`` reads
             shards in sequence; what an epoch trains stays the same.
@@ -171,8 +171,9 @@ class Pruner:
         self._planner, self._quotas = planner_for(self.policy, self.world, partition_batch_size, order), quotas
         owned, weighing = self._planner.owned(num_samples, self.world), self._weighing(sample_weight)
         weights = weighing.get("sample_weight")
+        averages = [MEAN_LOSS, MEAN_BEFORE] if remember == "mean" else []
         self.table = ScoreTable(
-            num_samples, {**self.policy.columns, **({MEAN_LOSS: np.nan} if remember == "mean" else {})}, owned,
+            num_samples, {**self.policy.columns, **dict.fromkeys(averages, np.nan)}, owned,
             {**self.policy.history, **({INFORMATIVE: np.nan} if self._auto else {})}, num_epochs,
             None if weights is None else weights[owned.begin : owned.end].copy(),
         )  # fmt: skip
@@ -185,7 +186,7 @@ class Pruner:
         self._running: RunningEpoch | None = None
         self._counters = Counters()
         self._exclusive, self._collectives, self._warned_unfinished = Exclusive(), Exclusive(), False
-        check_agreement(self.world, {**self.fingerprint, "on_nonfinite": on_nonfinite})
+        check_agreement(self.world, {**self.fingerprint, "on_nonfinite": on_nonfinite, "remember": remember})
         self._update_totals()
         self._agree_on_plan()
 

@@ -22,8 +22,9 @@ INFORMATIVE = "informative"
 _CLOSE = 16
 """Bytes of marks for an id that are worth less than sorting it."""
 
-MEAN_LOSS = "mean_loss"
-"""Column with a running average of each sample's losses, where the pruner is to remember it."""
+MEAN_LOSS, MEAN_BEFORE = "mean.loss", "mean.before"
+"""Columns with a running average of each sample's losses, where the pruner is to remember it: one loss an epoch, the
+last, enters the average as it was before the epoch, so that it does not matter when observations are moved here."""
 _NEWEST = 0.3
 """Weight of the newest loss in it, chosen by measurement (studies/suspects) [ours]."""
 
@@ -96,7 +97,7 @@ class ScoreTable:
         memory: float32, nats, last observed memory term; 0 where never seen, NaN where none was given.
         last_seen: int32, epoch of the last observation, -1 for never.
         times_trained: int32, number of epochs in which the sample went through backward.
-        extra: by name, float32 columns that a policy keeps for itself, and "mean_loss" where the pruner remembers it:
+        extra: by name, float32 columns that a policy keeps for itself, and "mean.loss" where the pruner remembers it:
             nats, NaN until there is a finite loss.
         sample_weight: float32, in [0, 1]: the run's weight of each sample over the largest; None: all weigh the same.
 
@@ -180,8 +181,13 @@ class ScoreTable:
 
     @property
     def suspicion(self) -> NDArray[np.float32]:
-        """float32, shape [rows]: what says that a label is wrong: the average of losses, if kept, else the last."""
-        return _read_only(self._columns.get(MEAN_LOSS, self._columns["loss"]))
+        """float32, shape [rows]: what says that a label is wrong: the average of losses, if kept, else the last.
+
+        NaN where a sample is quarantined.
+        """
+        if MEAN_LOSS not in self._columns:
+            return self.loss
+        return np.where(np.isnan(self._columns["loss"]), np.float32(np.nan), self._columns[MEAN_LOSS])
 
     @property
     def nbytes(self) -> int:
@@ -257,7 +263,9 @@ class ScoreTable:
                 f"observations of epoch {epoch} arrive after epoch {last} was recorded; observe epochs in order."
             )
         if MEAN_LOSS in self._columns:
-            self._columns[MEAN_LOSS][ids] = _averaged(self._columns[MEAN_LOSS][ids], loss)
+            again = self._columns["last_seen"][ids] == epoch
+            before = np.where(again, self._columns[MEAN_BEFORE][ids], self._columns[MEAN_LOSS][ids])
+            self._columns[MEAN_BEFORE][ids], self._columns[MEAN_LOSS][ids] = before, _averaged(before, loss)
         self._columns["loss"][ids] = loss
         self._columns["memory"][ids] = np.float32(np.nan) if memory is None else memory
         self._columns["last_seen"][ids] = epoch
@@ -293,6 +301,9 @@ class ScoreTable:
         shape = (len(self) if rows is None else rows,)
         found = {}
         for name, column in self._columns.items():
+            if name not in state and name in (MEAN_LOSS, MEAN_BEFORE):  # of a run that did not remember until now
+                found[name] = _filled(len(column), self._unseen[name], column.dtype)
+                continue
             if name not in state:
                 raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
             value = array_of(f"column {name!r}", state[name])

@@ -175,7 +175,16 @@ def to_host(batches: Sequence[torch.Tensor | bytes], dtype: type[np.generic]) ->
 def _bytes(value: torch.Tensor) -> bytes:
     if not (value.is_cpu and value.dtype is torch.float32):
         value = value.to("cpu", torch.float32)
-    return value.numpy().tobytes()
+    return bytes_of(value)
+
+
+def bytes_of(values: torch.Tensor) -> bytes:
+    """A copy of what lies on the CPU, shape [B]; inside a function transform numbers have no storage, and are read."""
+    try:
+        return values.numpy().tobytes()
+    except RuntimeError:
+        kind = np.int64 if values.dtype is torch.int64 else np.float32
+        return np.array([value.item() for value in values], dtype=kind).tobytes()
 
 
 def _first_in_batch(ids: NDArray[np.int64], batch_sizes: list[int]) -> NDArray[np.bool_]:

@@ -287,6 +287,8 @@ def _check_selection(policy: Policy, selection: Selection, k: int, owned: RankSl
         fault = f"ids from {ids.min()} to {ids.max()}; allowed: 0 to {rows - 1}"
     elif weights is not None and weights.shape != ids.shape:
         fault = f"weights of shape {weights.shape} for ids of shape {ids.shape}"
+    elif weights is not None and not np.isfinite(weights).all():
+        fault = f"{int(np.count_nonzero(~np.isfinite(weights)))} weights that are no finite numbers"
     else:
         chosen = np.zeros(rows, dtype=bool)
         chosen[ids] = True

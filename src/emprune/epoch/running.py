@@ -25,6 +25,7 @@ from emprune.epoch.observations import (
     OnNonFinite,
     Step,
     are_finite,
+    bytes_of,
     nonfinite,
     raise_nonfinite,
     to_host,
@@ -125,7 +126,7 @@ class RunningEpoch:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
         check_ids(ids)
         given = self._inputs.of_samples(values, size := ids.shape[0])
-        copied = ids.numpy().tobytes() if ids.is_cpu else ids.clone()
+        copied = bytes_of(ids) if ids.is_cpu else ids.clone()
         expected = self._expected.are_next(copied)
         weights = None
         if self.plan.is_weighted or not expected:
@@ -321,7 +322,7 @@ class RunningEpoch:
 
     def _iteration_begins(self, ids: NDArray[np.int64], batch_size: int | None) -> None:
         self._passes.iteration_begins(len(ids), batch_size)
-        self._expected = ExpectedIds(ids)
+        self._expected = ExpectedIds(ids.copy())  # the array is given out as well
 
     def _plan_weights(self, ids: torch.Tensor, device: torch.device, *, known: bool) -> torch.Tensor | None:
         """float32, shape [B], on this device, or None for ones; checks ids on the CPU.

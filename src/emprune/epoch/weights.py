@@ -17,7 +17,7 @@ def weighted_mean(loss: torch.Tensor, weights: torch.Tensor | None) -> torch.Ten
         weights: float32, shape [B], on the loss's device; None: ones.
     """
     if loss.is_cpu and loss.dtype is torch.float32:  # one product costs a step less there than a mean
-        return loss.dot(_even_weights(len(loss)) if weights is None else weights / len(loss))
+        return loss.dot(_even_weights(len(loss)) if weights is None else weights.to(loss.dtype) / len(loss))
     if weights is not None:
         loss = loss * weights.to(loss.dtype)
     return loss.mean() if len(loss) else loss.sum()
@@ -26,7 +26,8 @@ def weighted_mean(loss: torch.Tensor, weights: torch.Tensor | None) -> torch.Ten
 @lru_cache(maxsize=8)
 def _even_weights(size: int) -> torch.Tensor:
     """float32, shape [size]: those of a mean. From NumPy, so that no mode or default device of torch's has a part."""
-    return torch.from_numpy(np.full(size, 1 / max(1, size), dtype=np.float32))
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.full(size, 1 / max(1, size), dtype=np.float32))
 
 
 class Weights:

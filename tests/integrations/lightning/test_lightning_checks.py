@@ -81,7 +81,7 @@ def test_the_package_that_is_imported_is_taken(imported: str, monkeypatch: pytes
 
 def test_without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(EmpruneError, match=r"pip install 'emprune\[lightning\]'"):
+    with pytest.raises(EmpruneError, match=r"pip install 'lightning>=2"):
         _callback_class()
 
 

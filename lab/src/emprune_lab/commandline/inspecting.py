@@ -55,29 +55,19 @@ def inspect(
 
 
 def _suspects(scores: Scores, labels: Sequence[str] | None, number: int) -> str:
-    """As CSV: id, label where known, its probability, loss, memory, last_seen, times_trained; most probable first."""
+    """As CSV: id, label where known, its probability and what is known of the sample; most probable first."""
     text = io.StringIO()
+    averages = {} if scores.mean_loss is None else {"mean_loss": scores.mean_loss}
+    columns = {"loss": scores.loss, **averages, "memory": scores.memory}
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "id",
-            *(["label"] if labels is not None else []),
-            "probability",
-            "loss",
-            "memory",
-            "last_seen",
-            "times_trained",
-        ]
-    )
+    known = [] if labels is None else ["label"]
+    writer.writerow(["id", *known, "probability", *columns, "last_seen", "times_trained"])
     for row in rows_of(scores, number)["suspects"]:
-        loss = float(scores.loss[row])
-        writer.writerow(
-            [
-                int(scores.id[row]), *([labels[row]] if labels is not None else []), f"{math.exp(-max(0.0, loss)):.3g}",
-                f"{loss:.4f}", f"{float(scores.memory[row]):.4f}", int(scores.last_seen[row]),
-                int(scores.times_trained[row]),
-            ]
-        )  # fmt: skip
+        label = [] if labels is None else [labels[row]]
+        probability = math.exp(-max(0.0, float(scores.suspicion[row])))
+        numbers = [f"{float(column[row]):.4f}" for column in columns.values()]
+        counts = int(scores.last_seen[row]), int(scores.times_trained[row])
+        writer.writerow([int(scores.id[row]), *label, f"{probability:.3g}", *numbers, *counts])
     return text.getvalue()
 
 

