@@ -114,15 +114,20 @@ def test_the_functions_own_checkpoint_is_as_the_page_writes_it(tmp_path: Path) -
             pruner.loss(ids, model(torch.ones(len(ids), 1)).square().squeeze(1)).backward()
             optimizer.step()
             optimizer.zero_grad()
+            schedule.step()
 """
-    lines = "def train(pruner, folder, model, optimizer, stop):\n" + (begin + end).replace("for _ in", "for epoch in")
+    lines = "def train(pruner, folder, model, optimizer, schedule, stop):\n" + (begin + end).replace(
+        "for _ in", "for epoch in"
+    )
     names = {"torch": torch, "emprune": emprune}
     exec(compile(lines + body, "page", "exec"), names)
 
     def run(stop: int | None) -> tuple[emprune.Pruner, torch.Tensor]:
         torch.manual_seed(0)
         pruner, model = emprune.Pruner(40, "random", prune_rate=0.5, num_epochs=4), torch.nn.Linear(1, 1)
-        names["train"](pruner, tmp_path, model, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9), stop)  # type: ignore[operator]
+        optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=8)
+        names["train"](pruner, tmp_path, model, optimizer, schedule, stop)  # type: ignore[operator]
         return pruner, model.weight.detach()
 
     with pytest.raises(KeyboardInterrupt):

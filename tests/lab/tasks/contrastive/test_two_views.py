@@ -104,7 +104,7 @@ def test_an_image_may_be_alone():
 def test_without_kornia_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "kornia.augmentation", None)
     module._augmentation.cache_clear()
-    with pytest.raises(DataError, match=r"emprune-lab\[contrastive\]"):
+    with pytest.raises(DataError, match=r"\./lab\[contrastive\]"):
         two_views(images_of(), 0, 1, 0)
 
 
