@@ -110,15 +110,20 @@ def measure(options: argparse.Namespace) -> tuple[list[tuple[float, float]], flo
     return seconds[WARM_UP:], pruner.report().seconds_selecting / (epochs + WARM_UP)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def asked(description: str, epochs: int) -> argparse.Namespace:
+    """The options: of what is measured the first line, and how many epochs unless told."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", default="cnn", choices=BATCHES)
     parser.add_argument("--policy", default="emp")
     parser.add_argument("--rate", type=float, default=0.7, help="prune rate")
-    parser.add_argument("--size", type=int, default=20_000, help="N, training images")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--size", type=int, default=20_000, help="N, training samples")
+    parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--pixels", type=int, default=14, help="side of an image")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = asked(__doc__.splitlines()[0], epochs=30)
     torch.set_num_threads(1)
     seconds, selecting = measure(options)
     low, middle, high = statistics.quantiles([extra / plain for plain, extra in seconds], n=4)

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from machine import describe
-from step_cost import BATCHES, WARM_UP, made
+from step_cost import BATCHES, WARM_UP, asked, made
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset, TensorDataset
@@ -111,14 +111,7 @@ def differences(plain: Sequence[int], pruned: Sequence[int]) -> dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="cnn", choices=BATCHES)
-    parser.add_argument("--policy", default="emp")
-    parser.add_argument("--rate", type=float, default=0.7, help="prune rate")
-    parser.add_argument("--size", type=int, default=20_000, help="N, training samples")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--pixels", type=int, default=14, help="side of an image")
-    options = parser.parse_args()
+    options = asked(__doc__.splitlines()[0], epochs=8)
     torch.set_num_threads(1)
     plain, pruned, ends = measure(options)
     parts = {

@@ -63,6 +63,19 @@ def suspects(loss: NDArray[Any], n: int) -> NDArray[np.int64]:
     return _highest(loss, n)
 
 
+def suspicion(loss: NDArray[np.float32], mean_loss: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """What says that a label is wrong, for :func:`suspects`: the average of a sample's losses, if kept, else the last.
+
+    Args:
+        loss: float32, shape [N], nats, as last seen; NaN where a sample is quarantined, which then is no suspect.
+        mean_loss: likewise, a running average; None: not kept.
+
+    Returns:
+        float32, shape [N].
+    """
+    return loss if mean_loss is None else np.where(np.isnan(loss), np.float32(np.nan), mean_loss)
+
+
 def surely_wrong(loss: NDArray[Any], memory: NDArray[Any]) -> NDArray[np.bool_]:
     """Which of the suspects a network is sure of: a label with less than 1 %, and a memory term below 0.5 nats [ours].
 

@@ -46,7 +46,7 @@ from emprune.epoch.weighing import (
 from emprune.epoch.weights import weighted_mean
 from emprune.errors import ArgumentError, EmpruneWarning, EpochOrderError, StateError
 from emprune.export import export
-from emprune.inspection import hardest, suspects
+from emprune.inspection import hardest, suspects, suspicion
 from emprune.metrics import metrics_of
 from emprune.overrides import SCHEDULED, allowed_fields
 from emprune.policies.base import BatchSelection, InBatchPolicy, Policy, Request
@@ -557,7 +557,8 @@ class Pruner:
 
     def suspects(self, n: int) -> NDArray[np.int64]:
         """int64: the n ids whose labels are most probably wrong, the first most; otherwise as :meth:`hardest`."""
-        return self._settled_here(lambda: self._ids(suspects(self.table.suspicion, n)))
+        table = self.table
+        return self._settled_here(lambda: self._ids(suspects(suspicion(table.loss, table.extra.get(MEAN_LOSS)), n)))
 
     def export(self, path: str | Path) -> Path:
         """Write ids, scores and counts to a .npz, .csv or .parquet file; see :func:`emprune.export.export`.

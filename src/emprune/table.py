@@ -180,16 +180,6 @@ class ScoreTable:
         return self._log_weights
 
     @property
-    def suspicion(self) -> NDArray[np.float32]:
-        """float32, shape [rows]: what says that a label is wrong: the average of losses, if kept, else the last.
-
-        NaN where a sample is quarantined.
-        """
-        if MEAN_LOSS not in self._columns:
-            return self.loss
-        return np.where(np.isnan(self._columns["loss"]), np.float32(np.nan), self._columns[MEAN_LOSS])
-
-    @property
     def nbytes(self) -> int:
         """Memory held, in bytes: 16·N, and 4·N for each column that the policy keeps and for weights."""
         weights = 0 if self.sample_weight is None else self.sample_weight.nbytes
@@ -301,10 +291,10 @@ class ScoreTable:
         shape = (len(self) if rows is None else rows,)
         found = {}
         for name, column in self._columns.items():
-            if name not in state and name in (MEAN_LOSS, MEAN_BEFORE):  # of a run that did not remember until now
-                found[name] = _filled(len(column), self._unseen[name], column.dtype)
-                continue
+            found[name] = _filled(len(column), self._unseen[name], column.dtype)
             if name not in state:
+                if name in (MEAN_LOSS, MEAN_BEFORE):  # of a run that did not remember until now
+                    continue
                 raise StateError(f"state has no column {name!r}; it has {sorted(state)}.")
             value = array_of(f"column {name!r}", state[name])
             if value.shape != shape or value.dtype != column.dtype:
@@ -312,7 +302,6 @@ class ScoreTable:
                     f"column {name!r} is {value.dtype} of shape {value.shape}; "
                     f"this table holds {column.dtype} of shape {shape}."
                 )
-            found[name] = _filled(len(column), self._unseen[name], column.dtype)
             found[name][: shape[0]] = value
         return found | self._history_of(state)
 

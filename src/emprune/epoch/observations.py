@@ -77,10 +77,8 @@ class Step(NamedTuple):
         """Copy the tensors, floating point of shape [B] each, detached, "loss" first; they stay on the loss's device.
 
         Args:
-            ids: int64, shape [B], or a copy of them on the CPU, as bytes.
+            ids: as :func:`copy_of` gives them.
         """
-        if not isinstance(ids, bytes):
-            ids = ids.numpy().tobytes() if ids.is_cpu else ids.clone()
         if values["loss"].is_cpu:
             return cls(ids, [_bytes(value) for value in values.values()], tuple(values))
         # One operation for all: in a step, each one costs far more than its work on so few numbers.
@@ -175,10 +173,15 @@ def to_host(batches: Sequence[torch.Tensor | bytes], dtype: type[np.generic]) ->
 def _bytes(value: torch.Tensor) -> bytes:
     if not (value.is_cpu and value.dtype is torch.float32):
         value = value.to("cpu", torch.float32)
-    return bytes_of(value)
+    return _bytes_of(value)
 
 
-def bytes_of(values: torch.Tensor) -> bytes:
+def copy_of(ids: torch.Tensor) -> torch.Tensor | bytes:
+    """A copy of int64 ids, shape [B]: of those on the CPU the bytes."""
+    return _bytes_of(ids) if ids.is_cpu else ids.clone()
+
+
+def _bytes_of(values: torch.Tensor) -> bytes:
     """A copy of what lies on the CPU, shape [B]; inside a function transform numbers have no storage, and are read."""
     try:
         return values.numpy().tobytes()

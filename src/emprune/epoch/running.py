@@ -25,7 +25,7 @@ from emprune.epoch.observations import (
     OnNonFinite,
     Step,
     are_finite,
-    bytes_of,
+    copy_of,
     nonfinite,
     raise_nonfinite,
     to_host,
@@ -126,7 +126,7 @@ class RunningEpoch:
         """Check and record a training step; see :meth:`emprune.Pruner.select_batch`."""
         check_ids(ids)
         given = self._inputs.of_samples(values, size := ids.shape[0])
-        copied = bytes_of(ids) if ids.is_cpu else ids.clone()
+        copied = copy_of(ids)
         expected = self._expected.are_next(copied)
         weights = None
         if self.plan.is_weighted or not expected:
@@ -171,7 +171,7 @@ class RunningEpoch:
         given = self._inputs.of_samples(values, len(ids))
         if ids.is_cpu:
             check_range(ids.numpy(), self.plan.num_samples)
-        step = Step.of(ids, given)
+        step = Step.of(copy_of(ids), given)
         self._check_finite(step)
         self._record(step, False, is_train_step=False)
 
@@ -328,13 +328,11 @@ class RunningEpoch:
         """float32, shape [B], on this device, or None for ones; checks ids on the CPU.
 
         Args:
-            known: whether the ids are known to be of the plan.
+            known: whether the ids are known to be of the plan; then the plan has weights.
         """
         weighted = self.plan.is_weighted
         if not ids.is_cpu:
             return self._weight_of(ids).to(device) if weighted else None
-        if known and not weighted:
-            return None
         try:
             weights = self._weight_of(ids)
         except (IndexError, RuntimeError):

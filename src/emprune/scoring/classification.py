@@ -64,7 +64,7 @@ def classification(
     (0.6931, 0.6931)
     """
     check_all_but_classes(logits, labels)
-    if label_smoothing:
+    if label_smoothing != 0:
         check_smoothing(label_smoothing)
     if weight is not None:
         check_weight(weight, logits.shape[1])

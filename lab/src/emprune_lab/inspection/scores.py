@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from emprune.checkpoint import load_state
 from emprune.errors import ArgumentError, DataError, EmpruneError
+from emprune.inspection import suspicion
 
 COLUMNS = {"id": np.int64, "loss": np.float32, "memory": np.float32, "last_seen": np.int32, "times_trained": np.int32}
 """Of an export, with the types that the library gives them."""
@@ -52,9 +53,7 @@ class Scores:
     @property
     def suspicion(self) -> NDArray[np.float32]:
         """float32, shape [M]: what says that a label is wrong: the running average of losses, or else the last."""
-        if self.mean_loss is None:
-            return self.loss
-        return np.where(np.isnan(self.loss), np.float32(np.nan), self.mean_loss)
+        return suspicion(self.loss, self.mean_loss)
 
     def __len__(self) -> int:
         return len(self.id)

@@ -157,11 +157,17 @@ def hover(browser, x, y):
     actions.perform()
 
 
-def test_hovering_over_the_map_shows_the_image(browser, visit):
+def first_sample_of_the_map(browser, visit):
+    """The view and its card, once that shows the sample that the pointer is on."""
     view = visit.view("map")
     chart, card = (view.find_element("css selector", one) for one in (".chart", ".mapped .card"))
     hover(browser, *pixel(visit, chart, 0))
     visit.until(lambda: "trained" in card.text)
+    return view, card
+
+
+def test_hovering_over_the_map_shows_the_image(browser, visit):
+    _, card = first_sample_of_the_map(browser, visit)
     for box in (card, visit.until(lambda: [one for one in visit.all(".tip") if one.is_displayed()])[0]):
         assert "loss" in box.text
         image = box.find_element("css selector", ".pixels")
@@ -171,20 +177,14 @@ def test_hovering_over_the_map_shows_the_image(browser, visit):
 
 def test_hovering_over_a_map_of_texts_shows_the_text_and_no_markup_of_it(browser, sentences):
     visit = Visit(browser, sentences, views=False)
-    view = visit.view("map")
-    chart, card = (view.find_element("css selector", one) for one in (".chart", ".mapped .card"))
-    hover(browser, *pixel(visit, chart, 0))
-    visit.until(lambda: "trained" in card.text)
+    _, card = first_sample_of_the_map(browser, visit)
     assert any(text in card.text for text in TEXTS)
     assert not card.find_elements("css selector", "b > *, .text b")
 
 
 def test_hovering_over_the_map_of_a_users_function_shows_what_he_says(browser, own):
     visit = Visit(browser, own, views=False)
-    view = visit.view("map")
-    chart, card = (view.find_element("css selector", one) for one in (".chart", ".mapped .card"))
-    hover(browser, *pixel(visit, chart, 0))
-    visit.until(lambda: "trained" in card.text)
+    view, card = first_sample_of_the_map(browser, visit)
     shown = re.match(r"my sample (\d+)\nsample (\d+)\ntrained [0-3] ×\nloss [\d.]+\nmemory term [\d.]+$", card.text)
     assert shown
     assert shown[1] == shown[2] != "0"
