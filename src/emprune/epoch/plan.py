@@ -26,6 +26,8 @@ from emprune.table import array_of, has_duplicates
 
 Ids = NDArray[np.int64]
 
+_CHUNK = 65_536
+
 
 @dataclass(frozen=True, eq=False)
 class EpochPlan:
@@ -222,7 +224,11 @@ def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int, bloc
     """Put a selection into the epoch's random order."""
     rng = generator(seed, epoch, "order")
     places = blocks.places(selection.ids, num_samples, rng) if blocks else order(len(selection.ids), rng)
-    return EpochPlan(epoch, num_samples, selection.ids.take(places), _weights_at(selection, places))
+    weights = _weights_at(selection, places)
+    for begin in range(0, len(places), _CHUNK):  # in their place: a new array of pages costs more than the lookup
+        part = places[begin : begin + _CHUNK]
+        part[:] = selection.ids.take(part)
+    return EpochPlan(epoch, num_samples, places, weights)
 
 
 def _weights_at(selection: Selection, places: Ids) -> NDArray[np.float32]:
