@@ -27,7 +27,7 @@ class Advice:
     Attributes:
         epochs: finished ones that were watched.
         num_epochs: length of the run.
-        gap: the generalisation gap (H - S)/H of held-out and trained samples; NaN: not known.
+        gap: the generalisation gap (H - S)/(H - m) of held-out and trained samples; NaN: not known.
         gap_error: its standard error.
         reliability: how much of a stored score is still there an epoch later, in [0, 1]; NaN: not known.
         gamma: the exponent that the default policy would take, from 3, which prefers the hard, to 0, which has

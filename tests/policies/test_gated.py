@@ -10,7 +10,7 @@ import torch
 
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies import GatedEMP
-from emprune.policies.generalisation import COUNTED, weighted_gap
+from emprune.policies.generalisation import COUNTED, LEAST, gap_now, weights_now
 from emprune.policies.reliability import reliability
 from emprune.seeding import generator
 
@@ -48,7 +48,7 @@ def test_the_gap_is_found_whatever_the_sharpness_it_was_planned_by(gap: float) -
         for epoch in (6, 10, EPOCHS):
             found = pruner.policy.known(pruner.table, epoch, EPOCHS).gap  # type: ignore[attr-defined]
             errors.append(abs(found.value - gap) / found.error)
-            assert epoch > 6 or found.error < 0.15
+            assert epoch > 6 or found.error < 0.2
     assert max(errors) < 3
 
 
@@ -132,14 +132,37 @@ def test_a_restored_run_goes_on_as_if_it_had_not_stopped(steps: int) -> None:
 
 
 def test_the_error_grows_while_nothing_new_is_learnt() -> None:
-    seen = {name: np.zeros(6) for name in COUNTED}
+    seen = {name: np.zeros(2) for name in (*COUNTED, LEAST)}
     shown = {"first": 50, "first_loss": 50, "first_loss_squared": 80, "again": 20, "again_loss": 18}
     for name, value in (shown | {"again_loss_squared": 20}).items():
-        seen[name][2] = value
-    now = weighted_gap(seen, 0.5 ** np.arange(6.0)[::-1])
-    later = weighted_gap(seen, 0.5 ** (4 + np.arange(6.0)[::-1]))
+        seen[name][1] = value
+    now = gap_now(seen, 0.01)
+    later = gap_now({name: np.append(numbers, np.zeros(8)) for name, numbers in seen.items()}, 0.01)
     assert now.value == later.value == pytest.approx(0.1)
-    assert later.error == pytest.approx(4 * now.error)
+    pairs = 50 * 20 / 70  # of one observation each, whose variance grows by a hundredth of one in an epoch
+    assert (later.error / now.error) ** 2 == pytest.approx((1 / pairs + 9 * 0.01) / (1 / pairs + 0.01))
+
+
+def test_an_epoch_in_which_all_was_new_does_not_hide_what_a_few_show_later() -> None:
+    counts = np.array([0, 40_000, *[5] * 98], dtype=float)
+    weights = weights_now(counts, 0.05**2 / 10)
+    assert weights[1] * counts[1] < 0.2 * (weights[2:] * counts[2:]).sum()
+    assert weights[1] < weights[50] < weights[-1] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("least", [0.0, 0.78, 20.0])
+def test_a_constant_in_all_losses_leaves_the_gap_as_it_is(least: float) -> None:
+    """As label smoothing adds one: no loss is below it, however well a sample is fitted."""
+    pruner = Pruner(N, GatedEMP(floor=0.3, slope=0), prune_rate=0.5, num_epochs=EPOCHS, seed=3)
+    trained = np.zeros(N, dtype=bool)
+    for _ in pruner.epochs():
+        for ids in IdBatches(pruner, 100):
+            loss = difficulty(ids) * torch.where(torch.from_numpy(trained[ids]), 0.7, 1.0) + least
+            pruner.loss(ids, loss.requires_grad_(), memory=difficulty(ids) / 3)
+            trained[ids] = True
+    found = pruner.table.history("gap")[4:], pruner.table.history("gap_error")[4:]
+    assert (np.abs(found[0] - 0.3) < 3 * found[1]).all()
+    assert found[1][:8].max() < 0.2
 
 
 @pytest.mark.parametrize(
@@ -265,9 +288,9 @@ def test_quarantined_samples_in_a_plan_leave_the_gap_as_it_is() -> None:
     for _ in pruner.epochs():
         ids = torch.from_numpy(pruner.plan.ids.copy())
         loss = 1 + 0.01 * (ids % 7).float()
-        loss[ids < 100] = float("nan")
+        loss[ids < 100], loss[ids == 399] = float("nan"), 0  # one is learnt by heart: no loss is below its
         pruner.loss(ids, loss, loss / 3)
-    assert pruner.table.history("gap")[2:] == pytest.approx(0, abs=0.02)
+    assert pruner.table.history("gap")[2:] == pytest.approx(0, abs=0.05)
 
 
 def test_what_was_seen_very_long_ago_is_not_known() -> None:

@@ -13,7 +13,15 @@ from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
 from emprune.policies.even_counts import CREDIT, balanced, chances, drawn_uniformly
-from emprune.policies.generalisation import COUNTED, Gap, count_again, count_first, weighted_gap
+from emprune.policies.generalisation import (
+    COUNTED,
+    LEAST,
+    Gap,
+    count_again,
+    count_first,
+    gap_now,
+    least_loss,
+)
 from emprune.policies.reliability import PAIRS, Reliability, count_pairs, reliability
 from emprune.selection import Selection
 from emprune.selection.rank_rules import check_gamma, lifted
@@ -77,6 +85,8 @@ class GatedEMP(Policy):
         kept_back: part of the run after which all samples have been trained.
         half_life: part of the run after which an observation weighs half.
         doubt: by how many standard errors the gap is taken for larger than it seems, and the reliability for smaller.
+        drift: by how much the gap is expected to change in a tenth of the run, as a standard deviation, in parts of
+            what a single loss scatters; larger means that what was seen long ago counts less.
     """
 
     beta: float = 20.0
@@ -87,6 +97,7 @@ class GatedEMP(Policy):
     kept_back: float = 0.7
     half_life: float = 0.1
     doubt: float = 0.5
+    drift: float = 0.1
 
     name = "emp-gated"
     source = "this project; the score is that of Xiao et al. 2024, arXiv:2408.16031"
@@ -96,15 +107,15 @@ class GatedEMP(Policy):
     partitionable = True
     honours = ("sample_weight", "quotas")
     shown = ("gap", "gap_error", "reliability", "reliability_error", "gamma")
-    planned: ClassVar[tuple[str, ...]] = (*shown, "lowest", "mean")
+    planned: ClassVar[tuple[str, ...]] = (*shown, "lowest", "mean", LEAST)
     columns: ClassVar[dict[str, float]] = {CREDIT: 0.0, DRAWN: -1.0}
     history: ClassVar[dict[str, float]] = {**dict.fromkeys(planned, np.nan), **COUNTED, **PAIRS}
 
     def __post_init__(self) -> None:
         self.beta, self.gamma = check_beta(self.beta), check_gamma(self.gamma)
-        self.slope, self.doubt = (
+        self.slope, self.doubt, self.drift = (
             number(name, getattr(self, name), "a finite number of at least 0", lambda value: 0 <= value < np.inf)
-            for name in ("slope", "doubt")
+            for name in ("slope", "doubt", "drift")
         )
         self.floor = number("floor", self.floor, "a number in [0, 1]", lambda value: 0 <= value <= 1)
         self.reserve, self.kept_back, self.half_life = (
@@ -137,7 +148,8 @@ class GatedEMP(Policy):
         lowest = table.owned.lowest(scores)
         if lowest < 0:  # as rule "sample" would
             scores = lifted(scores, lowest)
-        planned = (*known.gap, *known.reliability, gamma, float(lowest), float(table.owned.finite_mean(scores)))
+        mean = float(table.owned.finite_mean(scores))
+        planned = (*known.gap, *known.reliability, gamma, float(lowest), mean, least_loss(table))
         for name, value in zip(self.planned, planned, strict=True):
             table.history(name)[epoch] = value
         return scores, gamma
@@ -188,7 +200,8 @@ class GatedEMP(Policy):
         """What the epochs before ``epoch`` have shown; of a partitioned table all ranks must call it."""
         counted = _counted_by_all(table, epoch, (*COUNTED, *PAIRS))
         weights = 0.5 ** (np.arange(epoch, 0, -1) / max(1.0, self.half_life * num_epochs))
-        gap, reliable = weighted_gap(counted, weights), reliability(counted, weights)
+        gap = gap_now({**counted, LEAST: table.history(LEAST)[:epoch]}, self.drift**2 / (0.1 * num_epochs))
+        reliable = reliability(counted, weights)
         narrow = np.clip(1 - self.slope * (gap.value + self.doubt * gap.error), 0, 1)
         gamma = self.gamma * max(0.0, reliable.value - self.doubt * reliable.error) * narrow
         return Sharpness(gap, reliable, 0.0 if np.isnan(gamma) else float(gamma))

@@ -1,10 +1,17 @@
 """The generalisation gap as training itself shows it, without a forward pass more.
 
 The first time that a sample is trained, its loss is that of a sample the network has not seen, in the same epoch and
-mode, under the same augmentation as the others. With H the mean of such losses, and S the mean loss of samples that
-have been trained before and are drawn from all of these with equal probability, ::
+mode, under the same augmentation as the others. With H the mean of such losses, S the mean loss of samples that have
+been trained before and are drawn from all of these with equal probability, and m the lowest loss that any sample has
+shown when it was last trained, at least 0, ::
 
-    gap = (H - S) / H.
+    gap = (H - S) / (H - m).
+
+Without m, a constant in the loss would make every gap look narrow: with a label smoothing of 0.1 and a hundred classes
+no loss is below 0.78, however well a sample is fitted.
+
+In the first epochs nearly all samples are seen for the first time, later on a few an epoch. The gap drifts meanwhile:
+what many samples have shown early says less of it than what few show now (:func:`weights_now`).
 """
 
 from __future__ import annotations
@@ -20,6 +27,9 @@ from emprune.table import ScoreTable
 _LONG_AGO = 1e-100
 """Weight of all that has been observed, below which it is as good as nothing."""
 
+LEAST = "least"
+"""Name of the column of :meth:`ScoreTable.history` that holds m, as each epoch found it."""
+
 COUNTED = dict.fromkeys(("first", "first_loss", "first_loss_squared", "again", "again_loss", "again_loss_squared"), 0.0)
 """What a rank counts of its rows in an epoch, names and initial values, as columns of :meth:`ScoreTable.history`."""
 
@@ -28,8 +38,8 @@ class Gap(NamedTuple):
     """The generalisation gap as far as it is known.
 
     Attributes:
-        value: (H - S)/H, of the mean loss H of samples trained for the first time and that of trained ones, S; NaN
-            where nothing is known of either.
+        value: (H - S)/(H - m), of the mean loss H of samples trained for the first time, that of trained ones, S, and
+            the lowest one, m; NaN where nothing is known of one of them.
         error: its standard error; grows while nothing new is learnt.
     """
 
@@ -47,25 +57,58 @@ def count_again(table: ScoreTable, epoch: int, losses: NDArray[np.floating[Any]]
     _count(table, epoch, "again", losses.astype(np.float64))
 
 
-def weighted_gap(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
-    """The gap of several epochs together.
+def least_loss(table: ScoreTable) -> float:
+    """m: the lowest stored loss, at least 0; NaN before any is known. Of a partitioned table all ranks must call it."""
+    known = np.where(table.unseen, np.float32(np.nan), table.loss)
+    return float(np.maximum(0.0, table.owned.kth_smallest(known, 1)))
+
+
+def weights_now(counts: NDArray[np.float64], drift: float) -> NDArray[np.float64]:
+    """What an observation of each epoch counts for in the one that follows them, where what is observed drifts.
+
+    That of a random walk seen with noise (Kalman 1960, for a local level): when an epoch passes, n observations have
+    become worth n / (1 + n·drift), since their mean is off by as much more as the level may have moved. So the many
+    observations of an early epoch are soon worth no more than a few, and few late ones are kept for long.
 
     Args:
-        seen: by name as in :data:`COUNTED`, float64, shape [epochs].
-        weights: float64, shape [epochs], what an observation counts for.
+        counts: float64, shape [epochs], observations of each epoch.
+        drift: variance of the level's change in an epoch, in parts of an observation's.
+
+    Returns:
+        float64, shape [epochs], in (0, 1].
     """
-    usable = (seen["first"] > 0) & (seen["again"] > 0)
+    kept, worth = np.ones(len(counts)), 0.0
+    for epoch, count in enumerate(counts.tolist()):
+        worth += count
+        kept[epoch] = 1 / (1 + worth * drift)
+        worth *= kept[epoch]
+    return np.cumprod(kept[::-1], dtype=np.float64)[::-1]
+
+
+def gap_now(seen: Mapping[str, NDArray[np.float64]], drift: float) -> Gap:
+    """The gap in the epoch that follows those seen.
+
+    Args:
+        seen: by name as in :data:`COUNTED`, and :data:`LEAST`, float64, shape [epochs].
+        drift: as in :func:`weights_now`.
+    """
+    first, again = seen["first"], seen["again"]
+    weights = weights_now(first * again / np.maximum(first + again, 1), drift)  # as many as the difference rests on
+    usable = (first > 0) & (again > 0) & np.isfinite(seen[LEAST])
     seen, weights = {name: numbers[usable] for name, numbers in seen.items()}, weights[usable]
     counts = weights * seen["first"]
     if counts.sum() < _LONG_AGO:
         return Gap()
     held_out, trained = (np.average(seen[f"{name}_loss"] / seen[name], weights=counts) for name in ("first", "again"))
-    if held_out <= 0:
+    reducible = held_out - np.average(seen[LEAST], weights=counts)
+    if reducible <= 0:
         return Gap()
-    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old.
+    gap = (held_out - trained) / reducible
+    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old. A
+    # quotient: H is in both of its parts.
     of_again = seen["first"] * _variance(seen, "again", weights, trained) / seen["again"]
-    each = _variance(seen, "first", weights, held_out) + np.average(of_again, weights=counts)
-    return Gap(float(1 - trained / held_out), float(np.sqrt(each / counts.sum()) / held_out))
+    each = (1 - gap) ** 2 * _variance(seen, "first", weights, held_out) + np.average(of_again, weights=counts)
+    return Gap(float(gap), float(np.sqrt(each / counts.sum()) / reducible))
 
 
 def _variance(seen: Mapping[str, NDArray[np.float64]], name: str, weights: NDArray[np.float64], mean: float) -> float:
