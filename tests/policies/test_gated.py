@@ -54,7 +54,7 @@ def test_the_gap_is_found_whatever_the_sharpness_it_was_planned_by(gap: float) -
 
 def test_without_a_gap_it_is_sharp_and_with_a_wide_one_uniform() -> None:
     sharp, closed = train(gated(), 0.0), train(gated(), 0.6)
-    assert sharp.table.history("gamma")[3:].min() > 1
+    assert sharp.table.history("gamma")[3:].min() > 0.8
     assert closed.table.history("gamma")[3:].max() == 0
     hard = difficulty(torch.arange(N)).numpy() > 2
     assert sharp.table.times_trained[hard].mean() > 1.5 * sharp.table.times_trained.mean()
@@ -138,9 +138,8 @@ def test_the_error_grows_while_nothing_new_is_learnt() -> None:
         seen[name][1] = value
     now = gap_now(seen, 0.01)
     later = gap_now({name: np.append(numbers, np.zeros(8)) for name, numbers in seen.items()}, 0.01)
-    assert now.value == later.value == pytest.approx(0.1)
-    pairs = 50 * 20 / 70  # of one observation each, whose variance grows by a hundredth of one in an epoch
-    assert (later.error / now.error) ** 2 == pytest.approx((1 / pairs + 9 * 0.01) / (1 / pairs + 0.01))
+    assert (now.value, later.value) == pytest.approx((0.1, 0.1))
+    assert later.error**2 - now.error**2 == pytest.approx(8 * 0.01)
 
 
 def test_an_epoch_in_which_all_was_new_does_not_hide_what_a_few_show_later() -> None:
@@ -235,7 +234,7 @@ def test_the_exponent_follows_what_stored_scores_still_say_when_seen_again(kept:
             pruner.loss(ids, loss.requires_grad_(), memory=torch.zeros(len(ids)))
     found = pruner.table.history("reliability")[4:]
     assert found == pytest.approx(kept, abs=0.08)
-    sure = np.maximum(found - 0.5 * pruner.table.history("reliability_error")[4:], 0)
+    sure = np.maximum(found - pruner.table.history("reliability_error")[4:], 0)
     assert pruner.table.history("gamma")[4:] == pytest.approx(GatedEMP().gamma * sure)
 
 
@@ -248,14 +247,14 @@ def test_a_few_pairs_of_scores_are_not_believed() -> None:
     assert many.error < 0.1
 
 
-@pytest.mark.parametrize(("gap", "gamma"), [(0.0, 3.0), (0.6, 0.0)])
+@pytest.mark.parametrize(("gap", "gamma"), [(0.0, 2.2), (0.6, 0.0)])
 def test_held_out_losses_stand_in_where_full_epochs_come_first(gap: float, gamma: float) -> None:
     pruner = Pruner(N, GatedEMP(), prune_rate=0.8, num_epochs=8, warmup_epochs=1)
     for epoch in range(1, 9):
         pruner.observe_held_out(difficulty(torch.arange(0, N, 2)))
         train(pruner, gap, epoch)
     assert pruner.table.history("gap")[3:] == pytest.approx(gap, abs=0.12)
-    assert pruner.table.history("gamma")[4:] == pytest.approx(gamma, abs=1.2)
+    assert pruner.table.history("gamma")[4:] == pytest.approx(gamma, abs=0.8)
 
 
 def test_held_out_losses_that_say_nothing_are_refused() -> None:

@@ -27,7 +27,6 @@ from emprune.selection import Selection
 from emprune.selection.rank_rules import check_gamma, lifted
 from emprune.table import Observations, ScoreTable
 
-_LEAST, _MOST_OF_ALL = 100, 0.05
 _FEWEST_TURNS = 1.9
 """Turns of a sample in a run, on average, below which epochs are uniform: two, less what dropped batches may take."""
 
@@ -81,22 +80,22 @@ class GatedEMP(Policy):
         gamma: the largest exponent.
         slope: γ is 0 from a gap of 1/slope on.
         floor: part of an epoch that is drawn uniformly.
-        reserve: part of the samples that is kept back; 100 at least, but 5 % at most.
+        reserve: part of the samples that is kept back.
         kept_back: part of the run after which all samples have been trained.
         half_life: part of the run after which an observation weighs half.
         doubt: by how many standard errors the gap is taken for larger than it seems, and the reliability for smaller.
-        drift: by how much the gap is expected to change in a tenth of the run, as a standard deviation, in parts of
-            what a single loss scatters; larger means that what was seen long ago counts less.
+        drift: by how much the gap is expected to change in a tenth of the run, as a standard deviation; the larger, the
+            less counts what was seen long ago.
     """
 
     beta: float = 20.0
     gamma: float = 3.0
     slope: float = 3.0
     floor: float = 0.1
-    reserve: float = 0.02
+    reserve: float = 0.05
     kept_back: float = 0.7
     half_life: float = 0.1
-    doubt: float = 0.5
+    doubt: float = 1.0
     drift: float = 0.1
 
     name = "emp-gated"
@@ -209,7 +208,7 @@ class GatedEMP(Policy):
     def _reserve(self, request: Request) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows whose first epoch this is, at most half of it, and those that are to be left alone until a later one."""
         n = request.num_samples
-        size = int(min(max(_LEAST, self.reserve * n), _MOST_OF_ALL * n))
+        size = int(self.reserve * n)
         rows = request.rng("reserve", every_epoch=False).choice(n, size, replace=False)
         epochs = max(1, round(self.kept_back * request.num_epochs))
         begin, end = (min(size, size * epoch // epochs) for epoch in (request.epoch, request.epoch + 1))

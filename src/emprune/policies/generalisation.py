@@ -72,7 +72,7 @@ def weights_now(counts: NDArray[np.float64], drift: float) -> NDArray[np.float64
 
     Args:
         counts: float64, shape [epochs], observations of each epoch.
-        drift: variance of the level's change in an epoch, in parts of an observation's.
+        drift: variance of what is observed changing in an epoch, in parts of a single observation's.
 
     Returns:
         float64, shape [epochs], in (0, 1].
@@ -90,25 +90,38 @@ def gap_now(seen: Mapping[str, NDArray[np.float64]], drift: float) -> Gap:
 
     Args:
         seen: by name as in :data:`COUNTED`, and :data:`LEAST`, float64, shape [epochs].
-        drift: as in :func:`weights_now`.
+        drift: variance by which the gap is expected to change in an epoch.
     """
     first, again = seen["first"], seen["again"]
-    weights = weights_now(first * again / np.maximum(first + again, 1), drift)  # as many as the difference rests on
-    usable = (first > 0) & (again > 0) & np.isfinite(seen[LEAST])
+    counts = first * again / np.maximum(first + again, 1)  # as many as the difference of two means rests on
+    weights = weights_now(counts, drift)  # as if a single observation's variance were 1
+    found = _averaged(seen, weights)
+    scatter = found.error**2 * float(weights @ counts)
+    return _averaged(seen, weights_now(counts, drift / scatter)) if scatter > 0 else found
+
+
+def _averaged(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
+    """The gap of several epochs together.
+
+    Args:
+        weights: float64, shape [epochs], what an observation counts for.
+    """
+    usable = (seen["first"] > 0) & (seen["again"] > 0) & np.isfinite(seen[LEAST])
     seen, weights = {name: numbers[usable] for name, numbers in seen.items()}, weights[usable]
     counts = weights * seen["first"]
     if counts.sum() < _LONG_AGO:
         return Gap()
-    held_out, trained = (np.average(seen[f"{name}_loss"] / seen[name], weights=counts) for name in ("first", "again"))
-    reducible = held_out - np.average(seen[LEAST], weights=counts)
-    if reducible <= 0:
+    held_out, trained, least = (
+        float(np.average(losses, weights=counts))
+        for losses in (seen["first_loss"] / seen["first"], seen["again_loss"] / seen["again"], seen[LEAST])
+    )
+    if held_out <= least:
         return Gap()
-    gap = (held_out - trained) / reducible
-    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old. A
-    # quotient: H is in both of its parts.
-    of_again = seen["first"] * _variance(seen, "again", weights, trained) / seen["again"]
-    each = (1 - gap) ** 2 * _variance(seen, "first", weights, held_out) + np.average(of_again, weights=counts)
-    return Gap(float(gap), float(np.sqrt(each / counts.sum()) / reducible))
+    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old.
+    of_first, of_again = _variance(seen, "first", weights, held_out), _variance(seen, "again", weights, trained)
+    left = (trained - least) / (held_out - least)
+    each = left**2 * of_first + of_again * float(np.average(seen["first"] / seen["again"], weights=counts))
+    return Gap(1 - left, float((each / counts.sum()) ** 0.5 / (held_out - least)))
 
 
 def _variance(seen: Mapping[str, NDArray[np.float64]], name: str, weights: NDArray[np.float64], mean: float) -> float:
