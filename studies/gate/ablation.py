@@ -14,14 +14,14 @@ from emprune_lab.report.palette import looks
 from emprune_lab.report.style import FAINT, grid_lines, new_figure, png, styled
 
 ROWS = {
-    "gate": "the default: 10 % uniform",
-    "gate:floor=0.3": "with 30 % uniform",
-    "gate:floor=0.3:even=False": "… turns drawn, not even",
-    "gate:floor=0.3:reliable=False:gamma=2": "… reliability not weighed",
-    "gate:floor=0.3:doubt=0": "… no doubt",
-    "gate:floor=0.3:doubt=1": "… twice the doubt",
+    "gate": "the default",
+    "gate:drift=0": "… old losses count as new ones",
+    "gate:doubt=0.5": "… half the doubt",
+    "gate:reserve=0.02": "… 2 % kept back",
+    "gate:even=False": "… turns drawn, not even",
     "rs2": "even counts alone (RS2)",
     "emp": "hard samples alone (EMP)",
+    "emp:gamma=0.5": "… with an exponent of 0.5",
 }
 """Rows of the figure, by the variant's label."""
 _COLUMNS = 3
