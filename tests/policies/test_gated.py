@@ -149,6 +149,18 @@ def test_an_epoch_in_which_all_was_new_does_not_hide_what_a_few_show_later() -> 
     assert weights[1] < weights[50] < weights[-1] == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("drift", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("spread", [0.0, 1e-6, 1.0])
+def test_a_gap_is_known_whatever_losses_scatter(drift: float, spread: float) -> None:
+    pruner = Pruner(400, GatedEMP(drift=drift), prune_rate=0.5, num_epochs=12)
+    for _ in pruner.epochs():
+        ids = torch.from_numpy(pruner.plan.ids.copy())
+        loss = torch.where(ids < 20, 0.0, 1 + spread * torch.rand(len(ids)))
+        pruner.loss(ids, loss, loss / 3)
+    assert np.isfinite(pruner.table.history("gap")[2:]).all()
+    assert np.isfinite(pruner.table.history("gamma")).all()
+
+
 @pytest.mark.parametrize("least", [0.0, 0.78, 20.0])
 def test_a_constant_in_all_losses_leaves_the_gap_as_it_is(least: float) -> None:
     """As label smoothing adds one: no loss is below it, however well a sample is fitted."""
@@ -165,7 +177,8 @@ def test_a_constant_in_all_losses_leaves_the_gap_as_it_is(least: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("floor", 2), ("slope", -1), ("gamma", np.inf), ("doubt", -1), ("reserve", 0), ("half_life", 2)]
+    ("name", "value"),
+    [("floor", 2), ("slope", -1), ("gamma", np.inf), ("doubt", -1), ("reserve", 0), ("half_life", 2), ("drift", 2)],
 )
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ArgumentError, match=name):

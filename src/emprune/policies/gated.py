@@ -112,11 +112,14 @@ class GatedEMP(Policy):
 
     def __post_init__(self) -> None:
         self.beta, self.gamma = check_beta(self.beta), check_gamma(self.gamma)
-        self.slope, self.doubt, self.drift = (
+        self.slope, self.doubt = (
             number(name, getattr(self, name), "a finite number of at least 0", lambda value: 0 <= value < np.inf)
-            for name in ("slope", "doubt", "drift")
+            for name in ("slope", "doubt")
         )
-        self.floor = number("floor", self.floor, "a number in [0, 1]", lambda value: 0 <= value <= 1)
+        self.floor, self.drift = (
+            number(name, getattr(self, name), "a number in [0, 1]", lambda value: 0 <= value <= 1)
+            for name in ("floor", "drift")
+        )
         self.reserve, self.kept_back, self.half_life = (
             number(name, getattr(self, name), "a number in (0, 1]", lambda value: 0 < value <= 1)
             for name in ("reserve", "kept_back", "half_life")

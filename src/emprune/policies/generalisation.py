@@ -30,6 +30,9 @@ _LONG_AGO = 1e-100
 LEAST = "least"
 """Name of the column of :meth:`ScoreTable.history` that holds m, as each epoch found it."""
 
+_LEAST_SCATTER = 1e-12
+"""Variance of the gap of a single observation below which it counts as that."""
+
 COUNTED = dict.fromkeys(("first", "first_loss", "first_loss_squared", "again", "again_loss", "again_loss_squared"), 0.0)
 """What a rank counts of its rows in an epoch, names and initial values, as columns of :meth:`ScoreTable.history`."""
 
@@ -96,8 +99,10 @@ def gap_now(seen: Mapping[str, NDArray[np.float64]], drift: float) -> Gap:
     counts = first * again / np.maximum(first + again, 1)  # as many as the difference of two means rests on
     weights = weights_now(counts, drift)  # as if a single observation's variance were 1
     found = _averaged(seen, weights)
-    scatter = found.error**2 * float(weights @ counts)
-    return _averaged(seen, weights_now(counts, drift / scatter)) if scatter > 0 else found
+    if np.isnan(found.error):
+        return found
+    scatter = max(found.error**2 * float(weights @ counts), _LEAST_SCATTER)
+    return _averaged(seen, weights_now(counts, drift / scatter))
 
 
 def _averaged(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
