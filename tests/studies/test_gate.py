@@ -54,3 +54,7 @@ def test_every_variant_selects(label: str) -> None:
         for ids in IdBatches(pruner, 40):
             pruner.loss(ids, (ids % 7 + 0.1).float(), (ids % 5).float())
     assert pruner.report().realised_rate == pytest.approx(0.7)
+
+
+def test_the_page_shows_the_gap_that_was_tracked() -> None:
+    assert (FOLDER / "tracking.md").read_text() in (FOLDER / "README.md").read_text()
