@@ -314,9 +314,8 @@ class ScoreTable:
         """Copies of a state's numbers an epoch, cut or filled up to this table's epochs."""
         found = {}
         for name, numbers in self._history.items():
-            if (
-                name == INFORMATIVE and _HISTORY + name not in state
-            ):  # a run at a fixed rate, which goes on with another
+            # Of a run at a fixed rate, or of an earlier version: what it did not note is not known.
+            if _HISTORY + name not in state and np.isnan(self._unset[name]):
                 found[_HISTORY + name] = np.full_like(numbers, self._unset[name])
                 continue
             if _HISTORY + name not in state:

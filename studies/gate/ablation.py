@@ -18,7 +18,6 @@ ROWS = {
     "gate:drift=0": "… old losses count as new ones",
     "gate:doubt=0.5": "… half the doubt",
     "gate:reserve=0.02": "… 2 % kept back",
-    "gate:even=False": "… turns drawn, not even",
     "rs2": "even counts alone (RS2)",
     "emp": "hard samples alone (EMP)",
     "emp:gamma=0.5": "… with an exponent of 0.5",

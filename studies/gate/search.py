@@ -63,7 +63,6 @@ SETTINGS = {
 }
 VARIANTS = (
     "random", "rs2", "emp", "emp:gamma=0.5", "gate", "gate:drift=0", "gate:doubt=0.5", "gate:reserve=0.02",
-    "gate:even=False",
 )  # fmt: skip
 EARLIER = ("fixed:floor=0.3", "fixed:ess=0.4", "fixed:clip=2.3")
 """Shown where they were trained before; no setting needed them again."""

@@ -10,7 +10,7 @@ import torch
 
 from emprune import ArgumentError, IdBatches, Pruner
 from emprune.policies import GatedEMP
-from emprune.policies.generalisation import COUNTED, LEAST, gap_now, weights_now
+from emprune.policies.generalisation import LEAST, gap_now
 from emprune.policies.reliability import reliability
 from emprune.seeding import generator
 
@@ -131,22 +131,28 @@ def test_a_restored_run_goes_on_as_if_it_had_not_stopped(steps: int) -> None:
     assert (restored.table.times_trained == whole.table.times_trained).all()
 
 
+def shown(epochs: list[tuple[int, float, int, float]]) -> dict[str, np.ndarray]:
+    """What epochs have counted: first visits, their mean loss, samples trained again, and theirs; variances are 1."""
+    seen = {LEAST: np.zeros(len(epochs))}
+    for place, name in enumerate(("first", "again")):
+        count, value = (np.array([epoch[2 * place + part] for epoch in epochs], dtype=float) for part in (0, 1))
+        seen |= {name: count, f"{name}_loss": count * value, f"{name}_loss_squared": count * (value**2 + 1) - 1.0}
+    return seen
+
+
 def test_the_error_grows_while_nothing_new_is_learnt() -> None:
-    seen = {name: np.zeros(2) for name in (*COUNTED, LEAST)}
-    shown = {"first": 50, "first_loss": 50, "first_loss_squared": 80, "again": 20, "again_loss": 18}
-    for name, value in (shown | {"again_loss_squared": 20}).items():
-        seen[name][1] = value
-    now = gap_now(seen, 0.01)
-    later = gap_now({name: np.append(numbers, np.zeros(8)) for name, numbers in seen.items()}, 0.01)
+    seen = [(0, 0.0, 0, 0.0), (50, 1.0, 20, 0.9)]
+    now, later = (gap_now(shown(seen + more), np.ones(2 + len(more)), 0.01) for more in ([], [(0, 0.0, 0, 0.0)] * 8))
     assert (now.value, later.value) == pytest.approx((0.1, 0.1))
     assert later.error**2 - now.error**2 == pytest.approx(8 * 0.01)
 
 
-def test_an_epoch_in_which_all_was_new_does_not_hide_what_a_few_show_later() -> None:
-    counts = np.array([0, 40_000, *[5] * 98], dtype=float)
-    weights = weights_now(counts, 0.05**2 / 10)
-    assert weights[1] * counts[1] < 0.2 * (weights[2:] * counts[2:]).sum()
-    assert weights[1] < weights[50] < weights[-1] == pytest.approx(1, abs=0.05)
+@pytest.mark.parametrize("again", [45, 5000])
+def test_an_epoch_in_which_nearly_all_was_new_does_not_hide_what_a_few_show_later(again: int) -> None:
+    seen = shown([(40_000, 1.0, again, 1.0)] * 2 + [(5, 1.0, 1500, 0.4)] * 58)
+    found = gap_now(seen, 0.5 ** (np.arange(60, 0, -1) / 10), 0.1**2 / 10)
+    assert found.value == pytest.approx(0.6, abs=0.03)
+    assert found.error < 0.15
 
 
 @pytest.mark.parametrize("drift", [0.0, 0.1, 1.0])
@@ -169,6 +175,7 @@ def test_a_constant_in_all_losses_leaves_the_gap_as_it_is(least: float) -> None:
     for _ in pruner.epochs():
         for ids in IdBatches(pruner, 100):
             loss = difficulty(ids) * torch.where(torch.from_numpy(trained[ids]), 0.7, 1.0) + least
+            loss[ids == 1] = 0.0  # one that has nothing to learn
             pruner.loss(ids, loss.requires_grad_(), memory=difficulty(ids) / 3)
             trained[ids] = True
     found = pruner.table.history("gap")[4:], pruner.table.history("gap_error")[4:]
@@ -300,9 +307,10 @@ def test_quarantined_samples_in_a_plan_leave_the_gap_as_it_is() -> None:
     for _ in pruner.epochs():
         ids = torch.from_numpy(pruner.plan.ids.copy())
         loss = 1 + 0.01 * (ids % 7).float()
-        loss[ids < 100], loss[ids == 399] = float("nan"), 0  # one is learnt by heart: no loss is below its
+        loss[ids < 100], loss[ids > 393] = float("nan"), 0  # the last are learnt by heart: no loss is below theirs
         pruner.loss(ids, loss, loss / 3)
-    assert pruner.table.history("gap")[2:] == pytest.approx(0, abs=0.05)
+    assert (np.abs(pruner.table.history("gap")[2:]) < 2 * pruner.table.history("gap_error")[2:]).all()
+    assert pruner.table.history("gap_error")[2] < 0.2
 
 
 def test_what_was_seen_very_long_ago_is_not_known() -> None:
@@ -326,3 +334,12 @@ def test_a_run_too_short_to_know_anything_says_that_it_is_random(rate, said):
     pruner = Pruner(200, prune_rate=rate, num_epochs=3)
     remark = "random subsets, as a sample has fewer than two turns"
     assert (remark in repr(pruner), remark in str(pruner.report())) == (said, said)
+
+
+def test_a_state_that_lacks_what_an_earlier_version_did_not_note_goes_on() -> None:
+    begun = train(gated(), 0.1, 7)
+    state = copy.deepcopy(begun.state_dict())
+    del state[f"table.history.{LEAST}"]
+    restored = gated()
+    restored.load_state_dict(state)
+    assert train(restored, 0.1).table.history("gamma")[:7].tolist() == begun.table.history("gamma")[:7].tolist()

@@ -80,9 +80,9 @@ class GatedEMP(Policy):
         gamma: the largest exponent.
         slope: γ is 0 from a gap of 1/slope on.
         floor: part of an epoch that is drawn uniformly.
-        reserve: part of the samples that is kept back.
+        reserve: part of the samples that is kept back; none of fewer than 1/reserve.
         kept_back: part of the run after which all samples have been trained.
-        half_life: part of the run after which an observation weighs half.
+        half_life: part of the run after which a pair of scores weighs half in the reliability.
         doubt: by how many standard errors the gap is taken for larger than it seems, and the reliability for smaller.
         drift: by how much the gap is expected to change in a tenth of the run, as a standard deviation; the larger, the
             less counts what was seen long ago.
@@ -202,7 +202,7 @@ class GatedEMP(Policy):
         """What the epochs before ``epoch`` have shown; of a partitioned table all ranks must call it."""
         counted = _counted_by_all(table, epoch, (*COUNTED, *PAIRS))
         weights = 0.5 ** (np.arange(epoch, 0, -1) / max(1.0, self.half_life * num_epochs))
-        gap = gap_now({**counted, LEAST: table.history(LEAST)[:epoch]}, self.drift**2 / (0.1 * num_epochs))
+        gap = gap_now({**counted, LEAST: table.history(LEAST)[:epoch]}, weights, self.drift**2 / (0.1 * num_epochs))
         reliable = reliability(counted, weights)
         narrow = np.clip(1 - self.slope * (gap.value + self.doubt * gap.error), 0, 1)
         gamma = self.gamma * max(0.0, reliable.value - self.doubt * reliable.error) * narrow

@@ -61,9 +61,14 @@ def count_again(table: ScoreTable, epoch: int, losses: NDArray[np.floating[Any]]
 
 
 def least_loss(table: ScoreTable) -> float:
-    """m: the lowest stored loss, at least 0; NaN before any is known. Of a partitioned table all ranks must call it."""
+    """m: a hundredth of the stored losses lies below it; at least 0; NaN before any is known.
+
+    Not the lowest one: a single sample that has nothing to learn would hide the constant in all others. Of a
+    partitioned table all ranks must call it.
+    """
     known = np.where(table.unseen, np.float32(np.nan), table.loss)
-    return float(np.maximum(0.0, table.owned.kth_smallest(known, 1)))
+    place = 1 + table.owned.total(int(np.count_nonzero(~np.isnan(known)))) // 100
+    return float(np.maximum(0.0, table.owned.kth_smallest(known, place)))
 
 
 def weights_now(counts: NDArray[np.float64], drift: float) -> NDArray[np.float64]:
@@ -88,52 +93,57 @@ def weights_now(counts: NDArray[np.float64], drift: float) -> NDArray[np.float64
     return np.cumprod(kept[::-1], dtype=np.float64)[::-1]
 
 
-def gap_now(seen: Mapping[str, NDArray[np.float64]], drift: float) -> Gap:
+def gap_now(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64], drift: float) -> Gap:
     """The gap in the epoch that follows those seen.
 
     Args:
         seen: by name as in :data:`COUNTED`, and :data:`LEAST`, float64, shape [epochs].
+        weights: float64, shape [epochs], what an epoch counts for in how far single losses scatter.
         drift: variance by which the gap is expected to change in an epoch.
     """
-    first, again = seen["first"], seen["again"]
-    counts = first * again / np.maximum(first + again, 1)  # as many as the difference of two means rests on
-    weights = weights_now(counts, drift)  # as if a single observation's variance were 1
-    found = _averaged(seen, weights)
-    if np.isnan(found.error):
-        return found
-    scatter = max(found.error**2 * float(weights @ counts), _LEAST_SCATTER)
-    return _averaged(seen, weights_now(counts, drift / scatter))
-
-
-def _averaged(seen: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> Gap:
-    """The gap of several epochs together.
-
-    Args:
-        weights: float64, shape [epochs], what an observation counts for.
-    """
     usable = (seen["first"] > 0) & (seen["again"] > 0) & np.isfinite(seen[LEAST])
-    seen, weights = {name: numbers[usable] for name, numbers in seen.items()}, weights[usable]
-    counts = weights * seen["first"]
-    if counts.sum() < _LONG_AGO:
+    first, again = seen["first"], seen["again"]
+    counts = np.where(usable, first * again / np.maximum(first + again, 1), 0)  # what a difference of means rests on
+    scatter = _averaged(seen, weights * counts).scatter
+    if np.isnan(scatter):
         return Gap()
+    recent = counts * weights_now(counts, drift / max(scatter, _LEAST_SCATTER))
+    found = _averaged(seen, recent)
+    return Gap(found.gap, float((found.scatter / recent.sum()) ** 0.5))
+
+
+class _Averaged(NamedTuple):
+    """The gap of several epochs, and the variance of what one loss of either kind shows of it; NaN: not known."""
+
+    gap: float = np.nan
+    scatter: float = np.nan
+
+
+def _averaged(seen: Mapping[str, NDArray[np.float64]], counts: NDArray[np.float64]) -> _Averaged:
+    """Args: counts: float64, shape [epochs], for how many observations an epoch counts."""
+    if counts.sum() < _LONG_AGO:
+        return _Averaged()
+    used = counts > 0
+    seen, counts = {name: numbers[used] for name, numbers in seen.items()}, counts[used]
+    first, again = seen["first"], seen["again"]
     held_out, trained, least = (
         float(np.average(losses, weights=counts))
-        for losses in (seen["first_loss"] / seen["first"], seen["again_loss"] / seen["again"], seen[LEAST])
+        for losses in (seen["first_loss"] / first, seen["again_loss"] / again, seen[LEAST])
     )
     if held_out <= least:
-        return Gap()
-    # Of one observation; by its mean rather than by the sum, so that the error grows as what is known grows old.
-    of_first, of_again = _variance(seen, "first", weights, held_out), _variance(seen, "again", weights, trained)
+        return _Averaged()
     left = (trained - least) / (held_out - least)
-    each = left**2 * of_first + of_again * float(np.average(seen["first"] / seen["again"], weights=counts))
-    return Gap(1 - left, float((each / counts.sum()) ** 0.5 / (held_out - least)))
+    of_first, of_again = _variance(seen, "first", counts, held_out), _variance(seen, "again", counts, trained)
+    each = left**2 * of_first * again / (first + again) + of_again * first / (first + again)
+    return _Averaged(1 - left, float(np.average(each, weights=counts)) / (held_out - least) ** 2)
 
 
-def _variance(seen: Mapping[str, NDArray[np.float64]], name: str, weights: NDArray[np.float64], mean: float) -> float:
+def _variance(seen: Mapping[str, NDArray[np.float64]], name: str, counts: NDArray[np.float64], mean: float) -> float:
     """Of a loss, within epochs; the square of its mean where each epoch has but one."""
-    count, total = seen[name], seen[f"{name}_loss"]
-    spread, degrees = seen[f"{name}_loss_squared"] - total**2 / count, weights * (count - 1)
-    return max(0.0, float((weights * spread).sum() / degrees.sum())) if degrees.sum() > 0 else mean**2
+    number, total = seen[name], seen[f"{name}_loss"]
+    spread, weights = seen[f"{name}_loss_squared"] - total**2 / number, counts / number
+    degrees = float(weights @ (number - 1))
+    return max(0.0, float(weights @ spread) / degrees) if degrees > 0 else mean**2
 
 
 def _count(table: ScoreTable, epoch: int, name: str, losses: NDArray[np.float64]) -> None:
