@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emprune_lab.comparing import Compared, compare
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["Compared", "compare"]
 
 
