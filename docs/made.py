@@ -51,7 +51,7 @@ ROWS = {
     "CIFAR-100, thin ResNet-10, 40 epochs, 0.7": ("cifar100", "resnet10-thin", 20_000, 0.0, 40, 0.7),
     "digits, CNN that fits 20 % wrong labels, 0.7": ("digits", "cnn", 1_197, 0.2, 30, 0.7),
     "CoLA, fine-tuning, 0.9": ("cola", "minilm", 8_551, 0.0, 10, 0.9),
-    "CIFAR-100, ResNet-18, 200 epochs, annealed, 0.7 (default of 0.2.0)": ("cifar100", "resnet18", 50_000, 0.0, 200, 0.7),
+    "CIFAR-100, ResNet-18, 200 epochs, annealed, 0.7 (as of 0.2.0)": ("cifar100", "resnet18", 50_000, 0.0, 200, 0.7),
 }
 """The README's six, first where selecting pays. Data, network, samples, part of wrong labels, epochs, rate."""
 

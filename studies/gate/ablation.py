@@ -20,7 +20,6 @@ ROWS = {
     "gate:reserve=0.02": "… 2 % kept back",
     "rs2": "even counts alone (RS2)",
     "emp": "hard samples alone (EMP)",
-    "emp:gamma=0.5": "… with an exponent of 0.5",
 }
 """Rows of the figure, by the variant's label."""
 _COLUMNS = 3

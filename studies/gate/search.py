@@ -52,7 +52,7 @@ _CNN = (("model", "cnn"),)
 _LEARNT_BY_HEART = (("train_size", 3_000), ("epochs", 100), ("shift", 0), ("label_smoothing", 0.1))
 SETTINGS = {
     "Fashion-MNIST, 3,000 images as they are, label smoothing, 0.7": Setting(
-        "fashion-mnist", _LEARNT_BY_HEART, 0.7, 0.0, 4, anneal=0.125
+        "fashion-mnist", _LEARNT_BY_HEART, 0.7, 0.0, 10, anneal=0.125
     ),
     "Fashion-MNIST, 20,000 images, 0.7": Setting("fashion-mnist", (), 0.7, 0.0, 4),
     "Fashion-MNIST, 10,000 images, 0.9": Setting("fashion-mnist", _IMAGES, 0.9, 0.0, 4),

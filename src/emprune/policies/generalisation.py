@@ -11,7 +11,7 @@ Without m, a constant in the loss would make every gap look narrow: with a label
 no loss is below 0.78, however well a sample is fitted.
 
 In the first epochs nearly all samples are seen for the first time, later on a few an epoch. The gap drifts meanwhile:
-what many samples have shown early says less of it than what few show now (:func:`weights_now`).
+what many samples have shown early says less of it than what few show now (``weights_now``).
 """
 
 from __future__ import annotations
