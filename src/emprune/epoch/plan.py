@@ -21,12 +21,10 @@ from emprune.policies.base import Policy, Request
 from emprune.seeding import generator
 from emprune.selection import Selection
 from emprune.selection.blocks import Blocks
-from emprune.selection.permutation import order
+from emprune.selection.permutation import look_up, order
 from emprune.table import array_of, has_duplicates
 
 Ids = NDArray[np.int64]
-
-_CHUNK = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,9 +223,7 @@ def shuffled(selection: Selection, num_samples: int, epoch: int, seed: int, bloc
     rng = generator(seed, epoch, "order")
     places = blocks.places(selection.ids, num_samples, rng) if blocks else order(len(selection.ids), rng)
     weights = _weights_at(selection, places)
-    for begin in range(0, len(places), _CHUNK):  # in their place: a new array of pages costs more than the lookup
-        part = places[begin : begin + _CHUNK]
-        part[:] = selection.ids.take(part)
+    look_up(selection.ids, places)
     return EpochPlan(epoch, num_samples, places, weights)
 
 

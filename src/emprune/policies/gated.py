@@ -13,15 +13,7 @@ from emprune.checks import number
 from emprune.policies.base import Policy, Request
 from emprune.policies.emp import check_beta, emp_score
 from emprune.policies.even_counts import CREDIT, balanced, chances, drawn_uniformly
-from emprune.policies.generalisation import (
-    COUNTED,
-    LEAST,
-    Gap,
-    count_again,
-    count_first,
-    gap_now,
-    least_loss,
-)
+from emprune.policies.generalisation import COUNTED, LEAST, Gap, count_again, count_first, gap_now, least_loss
 from emprune.policies.reliability import PAIRS, Reliability, count_pairs, reliability
 from emprune.selection import Selection
 from emprune.selection.rank_rules import check_gamma, lifted

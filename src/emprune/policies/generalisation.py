@@ -2,8 +2,8 @@
 
 The first time that a sample is trained, its loss is that of a sample the network has not seen, in the same epoch and
 mode, under the same augmentation as the others. With H the mean of such losses, S the mean loss of samples that have
-been trained before and are drawn from all of these with equal probability, and m the lowest loss that any sample has
-shown when it was last trained, at least 0, ::
+been trained before and are drawn from all of these with equal probability, and m the lowest of the losses that samples
+have shown when last seen, but for a hundredth of them, at least 0, ::
 
     gap = (H - S) / (H - m).
 
@@ -42,7 +42,7 @@ class Gap(NamedTuple):
 
     Attributes:
         value: (H - S)/(H - m), of the mean loss H of samples trained for the first time, that of trained ones, S, and
-            the lowest one, m; NaN where nothing is known of one of them.
+            the lowest of all but a hundredth, m; NaN where nothing is known of one of them.
         error: its standard error; grows while nothing new is learnt.
     """
 
@@ -67,7 +67,7 @@ def least_loss(table: ScoreTable) -> float:
     partitioned table all ranks must call it.
     """
     known = np.where(table.unseen, np.float32(np.nan), table.loss)
-    place = 1 + table.owned.total(int(np.count_nonzero(~np.isnan(known)))) // 100
+    place = 1 + table.owned.count(~np.isnan(known)) // 100
     return float(np.maximum(0.0, table.owned.kth_smallest(known, place)))
 
 

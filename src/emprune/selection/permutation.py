@@ -46,6 +46,18 @@ def order(k: int, rng: np.random.Generator, places: Ids | None = None) -> Ids:
     return found
 
 
+def look_up(ids: Ids, places: Ids) -> None:
+    """Replace each place by the id that stands there, ``places[:] = ids[places]``: new memory costs more than the work.
+
+    Args:
+        ids: int64, shape [k].
+        places: int64, shape [M], in [0, k).
+    """
+    for begin in range(0, len(places), _CHUNK):
+        part = places[begin : begin + _CHUNK]
+        part[:] = ids.take(part)
+
+
 def _walked(numbers: NDArray[Any], k: int, low: int, tables: list[NDArray[Any]]) -> NDArray[Any]:
     """Permute the numbers, those again and again that come out at k or above."""
     numbers = _permuted(numbers, low, tables)
